@@ -1,0 +1,1 @@
+"""Papers whose numbers and verdicts are bound to a ledger of results."""

@@ -1,0 +1,154 @@
+"""Every path once, and the two ways in which this project touches a file."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from claimledger.errors import LedgerError
+
+CONFIG = "_quarto.yml"
+
+
+def write_atomic(path: Path, content: str | bytes) -> Path:
+    """Write beside, then rename: a reader sees the old file or the new one, never a half."""
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise LedgerError(
+            path, found=error.strerror, expected="a place that can be written to",
+            mend="free space, or change the folder's permissions",
+        ) from error
+    return path
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in pieces, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_tree(folder: Path, pattern: str = "*.py") -> str:
+    """One SHA-256 for all files under a folder that match, by relative name and content."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob(pattern)):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The project's root: the nearest folder upwards that holds `_quarto.yml`."""
+    here = Path(start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / CONFIG).is_file():
+            return folder
+    raise LedgerError(
+        here, found=f"no {CONFIG} here or above", expected="a folder inside the project",
+        mend="change to the project's folder",
+    )
+
+
+def settings(root: Path) -> dict:
+    """`_quarto.yml` as a dictionary; its key `ledger` names registration, data and seed."""
+    path = Path(root) / CONFIG
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise LedgerError(path, found=str(error), expected="valid YAML") from error
+    for key in ("registration", "data", "seed"):
+        if key not in (config or {}).get("ledger", {}):
+            raise LedgerError(
+                f"{CONFIG}: ledger.{key}", found="nothing", expected="a value",
+                mend=f"add `{key}:` under `ledger:`",
+            )
+    return config
+
+
+@dataclass(frozen=True)
+class Run:
+    """One passage from data to paper, and every path in it.
+
+    The run of record fills the folders that a reader of the repository expects.
+    Any other run (another data file, another world) lives wholly below `build/runs/NAME`.
+    """
+
+    root: Path
+    name: str
+    registration: Path
+    data: Path
+    mapping: Path | None
+    seed: int
+
+    @classmethod
+    def open(
+        cls, root: Path | None = None, name: str | None = None, data: Path | str | None = None,
+        mapping: Path | str | None = None,
+    ) -> "Run":
+        """Read the settings; the environment variables CLAIMLEDGER_* override, arguments win."""
+        root = find_root(root)
+        ledger = settings(root)["ledger"]
+        name = name or os.environ.get("CLAIMLEDGER_RUN") or "record"
+        data = data or os.environ.get("CLAIMLEDGER_DATA") or ledger["data"]
+        mapping = mapping or os.environ.get("CLAIMLEDGER_MAPPING") or ledger.get("mapping")
+        return cls(
+            root=root, name=name, registration=root / ledger["registration"], data=root / data,
+            mapping=root / mapping if mapping else None, seed=int(ledger["seed"]),
+        )
+
+    @property
+    def is_record(self) -> bool:
+        """Whether this run's ledger is the ledger of record."""
+        return self.name == "record"
+
+    @property
+    def base(self) -> Path:
+        """Where everything generated and not kept lies."""
+        return self.root / "build" if self.is_record else self.root / "build" / "runs" / self.name
+
+    @property
+    def notebooks(self) -> Path:
+        """Executed notebooks."""
+        return self.base / "notebooks"
+
+    @property
+    def fragments(self) -> Path:
+        """What each notebook found, before it is merged into the ledger."""
+        return self.base / "fragments"
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger of results."""
+        return (self.root / "results" if self.is_record else self.base) / "ledger.json"
+
+    @property
+    def figures(self) -> Path:
+        """Figures as SVG, PDF and PNG."""
+        return (self.root if self.is_record else self.base) / "figures"
+
+    @property
+    def output(self) -> Path:
+        """The rendered manuscript."""
+        return self.root / "_manuscript" if self.is_record else self.base / "manuscript"
+
+    def relative(self, path: Path) -> str:
+        """A path as it is written in the ledger: below the root, or the bare name of a stranger."""
+        path = Path(path).resolve()
+        if path.is_relative_to(self.root):
+            return path.relative_to(self.root).as_posix()
+        return path.name

@@ -1,0 +1,89 @@
+"""Equivalence tests of any estimand that has an estimate, a standard error and degrees of freedom.
+
+Two one-sided t tests (Schuirmann 1987; Lakens 2017) and the JZS Bayes factor of Rouder et al.
+(2009), so that a null is shown or left undecided and never read off a large p value.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from claimledger.errors import LedgerError
+
+
+def t_upper(t, df) -> np.ndarray:
+    """P(T > t) with `df` degrees of freedom (infinite: normal), accurate in the far tail."""
+    return special.stdtr(df, -np.asarray(t, dtype=float))
+
+
+def check_estimates(where: str, estimate, se, df) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the three as arrays of floats; an error unless finite, se > 0 and df > 0."""
+    estimate, se, df = (np.asarray(a, dtype=float) for a in (estimate, se, df))
+    if not np.all(np.isfinite(estimate)):
+        found, expected = "an estimate that is not a finite number", "finite estimates"
+    elif not np.all((se > 0) & np.isfinite(se)):
+        found, expected = "a standard error that is zero or not a finite number", "se > 0"
+    elif not np.all(df > 0):
+        found, expected = "degrees of freedom that are not positive", "df > 0 (infinite allowed)"
+    else:
+        return estimate, se, df
+    raise LedgerError(
+        where=where,
+        found=found,
+        expected=expected,
+        mend="look for a constant outcome, an empty cell or too few rows in the analysis",
+    )
+
+
+def check_alpha(where: str, alpha: float) -> None:
+    """An error unless 0 < alpha < 0.5."""
+    if not 0 < alpha < 0.5:
+        raise LedgerError(
+            where=where,
+            found=f"alpha {alpha}",
+            expected="a level above 0 and below 0.5",
+            mend="write the level as a proportion, such as 0.05",
+        )
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Result of two one-sided tests.
+
+    ci : (lower, upper) limits of the 1 - 2 alpha interval; p : the larger of the two p values;
+    lower_p : p of "not above -bound"; upper_p : p of "not below +bound"; lower_t, upper_t : their
+    statistics.
+    """
+
+    ci: tuple[np.ndarray, np.ndarray]
+    p: np.ndarray
+    lower_p: np.ndarray
+    upper_p: np.ndarray
+    lower_t: np.ndarray
+    upper_t: np.ndarray
+
+
+def tost(estimate, se, df, bound, alpha: float = 0.05) -> Equivalence:
+    """Two one-sided t tests of -bound < effect < bound; all arguments broadcast.
+
+    Equivalence is shown at `alpha` where p < alpha, which is where the interval of level
+    1 - 2 alpha lies within the bounds. Units of `bound` are those of the estimate.
+    """
+    estimate, se, df = check_estimates("statistics.equivalence.tost", estimate, se, df)
+    check_alpha("statistics.equivalence.tost", alpha)
+    bound = np.asarray(bound, dtype=float)
+    if not np.all((bound > 0) & np.isfinite(bound)):
+        raise LedgerError(
+            where="statistics.equivalence.tost",
+            found="an equivalence bound that is zero, negative or missing",
+            expected="a finite bound above 0, in the units of the estimate",
+            mend="register a smallest effect of interest, or look for a constant outcome",
+        )
+    lower_t, upper_t = (estimate + bound) / se, (estimate - bound) / se
+    lower_p, upper_p = t_upper(lower_t, df), t_upper(-upper_t, df)
+    half = special.stdtrit(df, 1 - alpha) * se
+    return Equivalence(
+        (estimate - half, estimate + half),
+        np.maximum(lower_p, upper_p), lower_p, upper_p, lower_t, upper_t,
+    )  # fmt: skip
