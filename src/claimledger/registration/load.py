@@ -32,7 +32,7 @@ def load(path: Path) -> Registration:
     """Load and validate; every mistake found is listed in one LedgerError."""
     path = Path(path)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError as error:
         raise LedgerError(path, found="no such file", expected="a registration") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

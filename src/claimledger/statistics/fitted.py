@@ -1,0 +1,93 @@
+"""What a fitted statsmodels model says of itself: formula, variance estimator, contrasts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from claimledger.errors import LedgerError
+from claimledger.statistics.cluster import cr2
+
+_ROBUST = {"HC0", "HC1", "HC2", "HC3"}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One fit with its variance estimator; `clusters` (n,) switches to CR2."""
+
+    fit: object
+    clusters: pd.Series | None = None
+
+    def __post_init__(self):
+        """Refuse a fit whose p values would be normal: see `use_t` of statsmodels."""
+        if self.clusters is None and not self.fit.use_t:
+            raise LedgerError(
+                f"fit of {self.formula}", found="p values from the normal distribution",
+                expected="the t distribution", mend="fit(cov_type=..., use_t=True)",
+            )
+
+    @property
+    def formula(self) -> str:
+        """The model's formula, or the names of its columns where it has none."""
+        return getattr(self.fit.model, "formula", None) or " + ".join(self.fit.model.exog_names)
+
+    @property
+    def vcov(self) -> str:
+        """Name of the variance estimator."""
+        return "CR2" if self.clusters is not None else self.fit.cov_type
+
+    @property
+    def weighted(self) -> bool:
+        """Whether weights that differ were used."""
+        weights = getattr(self.fit.model, "weights", 1.0)
+        return bool(np.ptp(np.asarray(weights, dtype=float)) > 0)
+
+    @property
+    def n(self) -> int:
+        """Number of independent units: clusters where there are any, else rows."""
+        return int(self.fit.nobs if self.clusters is None else self.clusters.nunique())
+
+    def vector(self, contrast: dict[str, float]) -> np.ndarray:
+        """The contrast as weights (k,) on the coefficients."""
+        names = list(self.fit.params.index)
+        for term in contrast:
+            if term not in names:
+                raise LedgerError(
+                    f"fit of {self.formula}", found=f"no coefficient {term!r}",
+                    expected="one of " + ", ".join(names), mend="correct the contrast or the model",
+                )
+        return np.array([contrast.get(name, 0.0) for name in names])
+
+    def contrast(self, contrast: dict[str, float]) -> tuple[float, float, float]:
+        """Estimate, standard error and degrees of freedom of one contrast."""
+        weights = self.vector(contrast)
+        if self.clusters is not None:
+            result = cr2(self.fit, self.clusters).contrast(weights)
+            return float(result.estimate), float(result.se), float(result.df)
+        estimate = float(weights @ self.fit.params.to_numpy())
+        variance = float(weights @ np.asarray(self.fit.cov_params()) @ weights)
+        if not np.isfinite(variance) or variance <= 0:
+            raise LedgerError(
+                f"fit of {self.formula}", found=f"a variance of {variance}",
+                expected="above zero", mend="look for a constant outcome or an empty cell",
+            )
+        return estimate, float(np.sqrt(variance)), float(self.fit.df_resid)
+
+    def sd(self, contrast: dict[str, float]) -> float:
+        """Standard deviation (ddof 1) of the analysed outcome, the unit of the smallest effect.
+
+        Of stacked items, those that the contrast weighs, pooled.
+        """
+        outcome = np.asarray(self.fit.model.endog, dtype=float)
+        if self.clusters is not None:
+            outcome = outcome[np.asarray(self.fit.model.exog) @ self.vector(contrast) != 0]
+        return float(np.std(outcome, ddof=1))
+
+
+def check_vcov(fitted: Fitted) -> None:
+    """Refuse a variance estimator that no conclusion here should rest on."""
+    if fitted.vcov not in _ROBUST | {"CR2"}:
+        raise LedgerError(
+            f"fit of {fitted.formula}", found=f"variance estimator {fitted.vcov}",
+            expected="HC2, HC3 or CR2", mend='fit(cov_type="HC2", use_t=True)',
+        )

@@ -1,0 +1,97 @@
+"""How often each verdict comes out: the registered analysis on many simulated surveys."""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import statsmodels.formula.api as smf
+
+from claimledger.errors import LedgerError
+from claimledger.registration.models import Hypothesis, Registration
+from claimledger.statistics.batch import Analysis
+from claimledger.statistics.decision import HYPOTHESIS
+from claimledger.statistics.diagnose import diagnose
+from claimledger.survey.simulate import draw_outcomes
+from claimledger.survey.world import Simulation, load_simulation
+
+
+class Rates(NamedTuple):
+    """verdicts: one row a hypothesis, one column a verdict; supported_any: (rate, se) by family.
+
+    `supported_any` also has the key `any`: at least one hypothesis of the whole paper.
+    """
+
+    verdicts: pd.DataFrame
+    supported_any: dict[str, tuple[float, float]]
+
+
+def verdict_rates(study, world: str, simulations: int, workers: int = 1) -> Rates:
+    """Run the registered analysis on `simulations` surveys with this sample's assignment."""
+    simulation = load_simulation(study.run.root / "data" / "simulation.yml", study.registration)
+    analyses = registered_analyses(study, simulation)
+    draw = _Draw(study.registration, simulation, world, study.frame)
+    result = diagnose(analyses, draw, simulations, study.run.seed, workers=workers)
+    verdicts = result.verdicts.pivot(index="id", columns="verdict", values="rate")
+    verdicts = verdicts.reindex(index=[a.id for a in analyses], columns=list(HYPOTHESIS)).fillna(0)
+    supported = result.codes == HYPOTHESIS.index("supported")
+    families = np.array([a.family for a in analyses])
+    groups = {family: supported[:, families == family] for family in dict.fromkeys(families)}
+    groups["any"] = supported
+    return Rates(verdicts, {name: _share(hits.any(axis=1)) for name, hits in groups.items()})
+
+
+def _share(hits: np.ndarray) -> tuple[float, float]:
+    rate = float(hits.mean())
+    return rate, float(np.sqrt(rate * (1 - rate) / len(hits)))
+
+
+class _Draw:
+    """Items of fresh respondents, and the indices made from them; can be sent to a worker."""
+
+    def __init__(self, registration: Registration, simulation: Simulation, world: str, frame):
+        self.parts = (registration, simulation, world, frame[list(registration.design.factors)])
+        self.items = list(simulation.outcomes)
+        self.means = [
+            [self.items.index(item) for item in registration.instrument.derived[name].mean]
+            for name in index_names(registration)
+        ]
+
+    def __call__(self, rng: np.random.Generator, simulations: int) -> np.ndarray:
+        answers = draw_outcomes(*self.parts, rng, simulations).astype(np.float32)
+        means = [answers[:, where].mean(axis=1, keepdims=True) for where in self.means]
+        return np.concatenate([answers, *means], axis=1)
+
+
+def index_names(registration: Registration) -> list[str]:
+    """Derived variables that are means of items."""
+    return [name for name, d in registration.instrument.derived.items() if d.mean]
+
+
+def registered_analyses(study, simulation: Simulation) -> list[Analysis]:
+    """Every hypothesis as an `Analysis` on the stack of items followed by the indices."""
+    stack = [*simulation.outcomes, *index_names(study.registration)]
+    return [_analysis(study, h, stack) for h in study.registration.hypotheses]
+
+
+def _analysis(study, h: Hypothesis, stack: list[str]) -> Analysis:
+    frame = study.frame
+    inside = frame.index.isin(study.sample(h.sample).index)
+    common = dict(
+        id=h.id, family=h.family, rows=inside, direction=1 if h.direction == "positive" else -1,
+        sesoi_sd=h.sesoi, correction=study.registration.families[h.family].correction,
+    )
+    if h.frame == "stacked":
+        weights = np.zeros(len(stack))
+        for term, weight in h.contrast.items():
+            weights[stack.index(re.fullmatch(r"item\[(\w+)\]", term).group(1))] = weight
+        return Analysis(X=None, contrast=np.ones(1), outcome=weights, **common)
+    rows = study.sample(h.sample)
+    model = smf.ols(h.model, data=rows.assign(**{h.outcome: 0.0}))
+    missing = set(h.contrast) - set(model.exog_names)
+    if missing:
+        raise LedgerError(h.id, found=", ".join(missing), expected=", ".join(model.exog_names))
+    X = np.zeros((len(frame), model.exog.shape[1]))
+    X[inside] = model.exog
+    contrast = np.array([h.contrast.get(name, 0.0) for name in model.exog_names])
+    return Analysis(X=X, contrast=contrast, outcome=stack.index(h.outcome), **common)

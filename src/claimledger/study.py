@@ -1,0 +1,109 @@
+"""What a notebook opens: the promise, the answers, and the record it writes to."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from claimledger.files import Run, sha256_file, write_atomic
+from claimledger.ledger.entry import dump
+from claimledger.ledger.record import Record
+from claimledger.paper import exhibits
+from claimledger.registration.load import load
+from claimledger.registration.lock import check_lock
+from claimledger.registration.models import Analysis, Registration
+from claimledger.survey import Survey, open_survey
+from claimledger.survey.recode import stack
+
+
+@dataclass
+class Study:
+    """Registration, survey and record of one notebook's run."""
+
+    run: Run
+    registration: Registration
+    survey: Survey
+    record: Record
+
+    @classmethod
+    def open(
+        cls, notebook: str, registration: str, data: str, seed: int, output: str = "build"
+    ) -> "Study":
+        """Open by the parameters of a notebook; paths are relative to the project's root.
+
+        `output` is `build` for the run of record, `build/runs/NAME` for any other.
+        """
+        run = Run.open(name="record" if output == "build" else Path(output).name)
+        run = replace(
+            run, registration=run.root / registration, data=run.root / data, seed=int(seed)
+        )
+        promise = load(run.registration)
+        lock = check_lock(run.registration)
+        survey = open_survey(run.data, promise, run.root, run.mapping)
+        study = cls(run, promise, survey, None)  # type: ignore[arg-type]
+        study.record = Record(notebook, promise, lock, study._response)
+        exhibits.use_style()
+        return study
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row for each analysed respondent."""
+        return self.survey.frame
+
+    def sample(self, name: str) -> pd.DataFrame:
+        """The rows of a registered sample."""
+        return self._rows(self.frame, name)
+
+    def stacked(self, items: list[str], sample: str) -> pd.DataFrame:
+        """One row for each respondent and item, in columns `item` and `response`.
+
+        Only respondents who answered all the items: they are compared with themselves.
+        """
+        return stack(self.sample(sample).dropna(subset=items), items)
+
+    def _rows(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+        keep = np.ones(len(frame), dtype=bool)
+        for factor, levels in self.registration.samples[name].items():
+            keep &= frame[factor].isin(levels).to_numpy()
+        rows = frame[keep].copy()
+        for factor in self.registration.samples[name]:
+            rows[factor] = rows[factor].cat.remove_unused_categories()
+        return rows
+
+    def _response(self, analysis: Analysis) -> np.ndarray:
+        wanted = analysis.stack or [analysis.outcome]
+        return self.sample(analysis.sample)[wanted].dropna().to_numpy(dtype=float).ravel()
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """Random numbers that depend on the seed and on the notebook's name alone."""
+        name = int.from_bytes(self.record.notebook.encode()[:8], "big")
+        return np.random.default_rng([self.run.seed, name])
+
+    def figure(self, label: str, figure, alt: str) -> None:
+        """Save a figure as SVG, PDF and PNG, note its alt text, and show it."""
+        exhibits.save_figure(self.run.figures, label, figure, simulated=self.simulated)
+        self.record.exhibits[label] = {"kind": "figure", "alt": alt}
+        exhibits.show_figure(self.run.figures, label)
+
+    def table(self, label: str, table: pd.DataFrame) -> None:
+        """Show a table as Markdown, in which tokens still work."""
+        self.record.exhibits[label] = {"kind": "table"}
+        exhibits.show_table(table)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no person gave these answers."""
+        return self.survey.status == "simulated"
+
+    def save(self) -> None:
+        """Write down everything that the notebook found; its last cell."""
+        data = {
+            "file": self.run.relative(self.run.data), "sha256": sha256_file(self.run.data),
+            "status": self.survey.status, "world": self.survey.world,
+        }
+        fragment = self.record.fragment() | {"data": data}
+        write_atomic(self.run.fragments / f"{self.record.notebook}.json", dump(fragment))
+        print(f"{len(self.record.entries)} entries, {len(self.record.exhibits)} exhibits saved")
