@@ -59,8 +59,8 @@ def decide(
     Parameters
     ----------
     estimate, se, df : estimates, standard errors (> 0), degrees of freedom (infinite: normal).
-    bound : smallest effect of interest in the units of the estimate (> 0), or None where none is
-        registered: then the equivalence p is 1 and nothing is called negligible.
+    bound : smallest effect of interest in the units of the estimate (> 0). None, for all or for a
+        member, where none is registered: its equivalence p is 1, so it is never called negligible.
     direction : +1 or -1 as registered; 0 for a comparison without a direction.
     correction : holm, bh or none.
 
@@ -78,9 +78,13 @@ def decide(
             expected="+1, -1, or 0 for a comparison without a direction",
             mend="correct the direction in the registration",
         )
-    estimate, se, df, direction = np.broadcast_arrays(*map(np.atleast_1d, (estimate, se, df, direction)))
+    estimate, se, df, direction = np.broadcast_arrays(
+        *map(np.atleast_1d, (estimate, se, df, direction))
+    )
     p = np.minimum(1.0, 2 * t_upper(np.abs(estimate / se), df))
-    tost_p = np.ones_like(p) if bound is None else tost(estimate, se, df, bound, alpha).p
+    bound = np.broadcast_to(np.asarray(bound, dtype=float), p.shape)  # None becomes NaN
+    registered = ~np.isnan(bound)
+    tost_p = np.where(registered, tost(estimate, se, df, np.where(registered, bound, 1.0)).p, 1.0)
     p_adjusted, tost_p_adjusted = adjust(p, correction), adjust(tost_p, correction)
     with_direction = np.sign(estimate) == np.where(direction == 0, 1, direction)
     verdict = np.where(

@@ -16,7 +16,9 @@ def _p_values(p, function: str) -> np.ndarray:
     if p.shape[-1] == 0 or not np.all((p >= 0) & (p <= 1)):
         raise LedgerError(
             where=f"statistics.multiplicity.{function}",
-            found="an empty family" if p.shape[-1] == 0 else f"p values {p[~((p >= 0) & (p <= 1))][:3]}",
+            found="an empty family"
+            if p.shape[-1] == 0
+            else f"p values {p[~((p >= 0) & (p <= 1))][:3]}",
             expected="at least one p value, each between 0 and 1",
             mend="look at the test whose p value is missing or outside the range",
         )

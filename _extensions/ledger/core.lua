@@ -1,0 +1,203 @@
+-- The ledger as the prose asks for it: texts, phrases, conditions,
+-- and errors that name the file, the line and the nearest ids that exist.
+-- One source for Quarto (global `quarto`) and for plain pandoc (environment CLAIMLEDGER_*).
+
+local core = {}
+
+-- Each script of the extension loads this file; one table, so that the ledger is read once.
+if claimledger_core then return claimledger_core end
+claimledger_core = core
+
+core.html = FORMAT:match("html") ~= nil
+core.root = os.getenv("CLAIMLEDGER_ROOT") or (quarto and quarto.project.directory) or "."
+
+-- Only the paper itself has the cards; in a notebook's page a number is plain text.
+if quarto then
+  core.input = quarto.doc.input_file or ""
+  core.article = not core.input:match("%.ipynb$") and not core.input:match("%.embed")
+  core.renderer = "Quarto " .. tostring(quarto.version)
+else
+  core.input = os.getenv("CLAIMLEDGER_INPUT") or ""
+  core.article = os.getenv("CLAIMLEDGER_PAGE") ~= "notebook"
+  core.renderer = os.getenv("CLAIMLEDGER_RENDERED_BY") or "pandoc " .. tostring(PANDOC_VERSION)
+end
+
+local function read(path)
+  local file = io.open(path, "r")
+  if not file then return nil end
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+function core.exists(name) return read(core.root .. "/" .. name) ~= nil end
+
+-- The files in which a token may stand: the paper and the executed notebooks.
+local function sources()
+  local folder = os.getenv("CLAIMLEDGER_NOTEBOOKS") or core.root .. "/build/notebooks"
+  local there, names = pcall(pandoc.system.list_directory, folder)
+  local paths = pandoc.List()
+  for _, name in ipairs(there and names or {}) do
+    if name:match("%.ipynb$") then paths:insert(folder .. "/" .. name) end
+  end
+  table.sort(paths)
+  paths:insert(1, core.input)
+  return paths
+end
+
+-- Where a pattern stands: "paper.qmd:12, 40".
+local function positions(pattern)
+  local found = pandoc.List()
+  for _, path in ipairs(sources()) do
+    local lines, number = {}, 0
+    for line in ((read(path) or "") .. "\n"):gmatch("(.-)\n") do
+      number = number + 1
+      -- A notebook is JSON: quotation marks stand escaped in it.
+      if line:gsub('\\"', '"'):find(pattern) then table.insert(lines, tostring(number)) end
+    end
+    local name = pandoc.path.make_relative(path, core.root)
+    if #lines > 0 then found:insert(name .. ":" .. table.concat(lines, ", ")) end
+  end
+  return #found > 0 and table.concat(found, "; ") or nil
+end
+
+-- Lua patterns in which every character of `text` stands for itself.
+local function literal(text) return (text:gsub("%p", "%%%0")) end
+core.literal = literal
+
+-- Stop the render with lines as claimledger.errors.LedgerError has them.
+-- In Quarto the function `error` only writes a line and goes on, so the process itself must end.
+local function stop(message)
+  if not quarto then error(message .. "\n", 0) end
+  io.stderr:write("ERROR: ", message, "\n")
+  os.exit(1)
+end
+
+-- `pattern` finds the place in the sources; `detail` narrows it to the word that is wrong.
+function core.fail(pattern, found, expected, mend, detail)
+  local where = detail and positions(pattern .. ".*" .. literal(detail)) or positions(pattern)
+  local lines = { where or pandoc.path.filename(core.input), "  found:    " .. found }
+  if expected then table.insert(lines, "  expected: " .. expected) end
+  if mend then table.insert(lines, "  to mend:  " .. mend) end
+  stop(table.concat(lines, "\n"))
+end
+
+-- Restricted Damerau-Levenshtein distance (optimal string alignment), case ignored.
+local function distance(a, b)
+  a, b = a:lower(), b:lower()
+  local before, last = {}, {}
+  for j = 0, #b do last[j] = j end
+  for i = 1, #a do
+    local row = { [0] = i }
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      row[j] = math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + cost)
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        row[j] = math.min(row[j], before[j - 2] + 1)
+      end
+    end
+    before, last = last, row
+  end
+  return last[#b]
+end
+
+-- The three names nearest to one that does not exist.
+local function nearest(name, names)
+  table.sort(names, function(a, b)
+    local one, two = distance(name, a), distance(name, b)
+    return one < two or (one == two and a < b)
+  end)
+  return "nearest: " .. table.concat(names, ", ", 1, math.min(3, #names))
+end
+
+function core.keys(map)
+  local names = {}
+  for key in pairs(map or {}) do table.insert(names, key) end
+  table.sort(names)
+  return names
+end
+
+-- A JSON null comes as a light userdata: to the reader it is nothing.
+function core.given(value)
+  if value == nil or type(value) == "userdata" then return nil end
+  return value
+end
+
+local store
+function core.ledger()
+  if not store then
+    core.path = os.getenv("CLAIMLEDGER_LEDGER") or core.root .. "/results/ledger.json"
+    core.json = read(core.path)
+    if not core.json then
+      stop(core.path .. "\n  found:    no file\n  expected: the ledger of results\n"
+        .. "  to mend:  claimledger build")
+    end
+    store = pandoc.json.decode(core.json, false)
+  end
+  return store
+end
+
+function core.entry(id, pattern)
+  local entry = core.ledger().entries[id]
+  if entry then return entry end
+  core.fail(pattern, ("no entry '%s' in the ledger"):format(id),
+    "an id of the ledger", nearest(id, core.keys(core.ledger().entries)))
+end
+
+function core.text(id, field)
+  local asked = field == "est" and "[%s>]" or "%s+" .. literal(field)
+  local pattern = "num%s+" .. literal(id) .. asked
+  local text = core.given(core.entry(id, pattern).text) or {}
+  if text[field] then return text[field] end
+  core.fail(pattern, ("entry '%s' has no text '%s'"):format(id, field),
+    "one of " .. table.concat(core.keys(text), ", "), nearest(field, core.keys(text)))
+end
+
+-- Every word must be a verdict that the entry can have: else a block or phrase could never show.
+local function verdict(id, words, pattern)
+  local entry = core.entry(id, pattern)
+  local possible = pandoc.List(core.given(entry.verdicts) or {})
+  if #possible == 0 or not core.given(entry.verdict) then
+    core.fail(pattern, ("entry '%s' has no verdict"):format(id), "an entry with a decision")
+  end
+  for _, word in ipairs(words) do
+    if not possible:includes(word) then
+      core.fail(pattern, ("'%s' is no verdict of '%s'"):format(word, id),
+        "one of " .. table.concat(possible, ", "), nearest(word, { table.unpack(possible) }), word)
+    end
+  end
+  return entry.verdict
+end
+
+function core.phrase(id, phrases)
+  local pattern = "says%s+" .. literal(id) .. "[%s>]"
+  local came = verdict(id, core.keys(phrases), pattern)
+  if phrases[came] then return phrases[came], came end
+  core.fail(pattern, ("no phrase for the verdict '%s' of '%s'"):format(came, id),
+    "a phrase for each verdict", ("add %s=\"...\""):format(came))
+end
+
+-- Whether all conditions hold: { id = "verdict verdict", ... }, several verdicts meaning any.
+function core.holds(conditions)
+  local result, count = true, 0
+  for id, words in pairs(conditions) do
+    local list = pandoc.List()
+    for word in words:gmatch("%S+") do list:insert(word) end
+    result = list:includes(verdict(id, list, literal(id) .. "%s*=")) and result
+    count = count + 1
+  end
+  if count == 0 then
+    core.fail("%.when[%s}]", "a .when without a condition", '{.when ID="verdict"}')
+  end
+  return result
+end
+
+-- What a number or a verdict becomes: a link to its card in the paper's page, else plain text.
+-- The attributes say which text or verdict was asked for, so that a page can be checked by itself.
+function core.claim(id, inlines, class, attributes)
+  if not (core.html and core.article) then return inlines end
+  local attr = pandoc.Attr("", { "claim", class }, attributes)
+  return pandoc.Inlines({ pandoc.Link(inlines, "#claim-" .. id, "", attr) })
+end
+
+return core

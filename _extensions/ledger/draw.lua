@@ -1,0 +1,216 @@
+-- What the ledger puts on the page by itself: the list of entries behind the cards,
+-- the colophon, the deviations, and the link from an exhibit to its notebook cell.
+
+local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
+  or os.getenv("CLAIMLEDGER_EXTENSION") .. "/core.lua")
+if claimledger_draw then return claimledger_draw end
+local draw = {}
+claimledger_draw = draw
+local given = core.given
+
+local function escape(text)
+  return (tostring(text):gsub("[&<>\"]",
+    { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }))
+end
+
+-- Ten significant digits, with a real minus sign.
+local function number(value)
+  if type(value) ~= "number" then return tostring(value) end
+  local text = math.type(value) == "integer" and tostring(value) or ("%.10g"):format(value)
+  return (text:gsub("^-", "−"):gsub("e%-", "e−"))
+end
+
+local function interval(pair, level)
+  local text = ("[%s, %s]"):format(number(pair[1]), number(pair[2]))
+  return level and ("%s (%g %%)"):format(text, level * 100) or text
+end
+
+local function corrected(entry)
+  local p = given(entry.p) and number(entry.p)
+  local adjusted = given(entry.p_adjusted) and number(entry.p_adjusted)
+  local family = given(entry.family) and " in family " .. tostring(entry.family) or ""
+  return p and adjusted and ("%s; corrected%s: %s"):format(p, family, adjusted) or p
+end
+
+local function equivalence(test)
+  local parts = { "bounds ±" .. number(test.bound) }
+  if given(test.ci) then table.insert(parts, "interval " .. interval(test.ci)) end
+  if given(test.p) then table.insert(parts, "p = " .. number(test.p)) end
+  if given(test.p_adjusted) then table.insert(parts, "corrected p = " .. number(test.p_adjusted)) end
+  return table.concat(parts, "; ")
+end
+
+local function statistic(entry)
+  local df = given(entry.df) and (" on %s degrees of freedom"):format(number(entry.df)) or ""
+  return number(entry.statistic) .. df
+end
+
+local function deviation(found)
+  if type(found) ~= "table" then return "deviation: " .. tostring(found) end
+  local parts = {}
+  for _, key in ipairs({ "registered", "run", "reason", "when", "impact" }) do
+    if given(found[key]) then table.insert(parts, key .. ": " .. tostring(found[key])) end
+  end
+  return "deviation. " .. table.concat(parts, "; ")
+end
+
+local function standing(entry)
+  if given(entry.deviation) then return deviation(entry.deviation) end
+  if entry.status == "registered" then return "registered, run as registered" end
+  return tostring(entry.status)
+end
+
+-- Where a notebook's cell can be read, relative to the paper's page.
+function draw.cell(notebook, label)
+  return ("build/notebooks/%s-preview.html#%s"):format(notebook, label or "")
+end
+
+local function place(entry)
+  local target = draw.cell(entry.notebook, given(entry.cell))
+  local name = entry.notebook .. (given(entry.cell) and ", cell " .. entry.cell or "")
+  return ('<a href="%s">%s</a>'):format(escape(target), escape(name))
+end
+
+-- One entry as `<details>`; the id stands inside, so that a link to it opens the row.
+local function row(entry)
+  local text = given(entry.text) or {}
+  local facts = pandoc.List()
+  local function fact(name, value, html)
+    if value and value ~= "" then
+      facts:insert(("<dt>%s</dt><dd>%s</dd>"):format(name, html and value or escape(value)))
+    end
+  end
+  local unit = given(entry.unit) and " " .. entry.unit or ""
+  fact("Verdict", given(entry.verdict))
+  fact("Estimate", given(entry.value) and number(entry.value) .. unit)
+  fact("Standard error", given(entry.se) and number(entry.se))
+  fact("Interval", given(entry.ci) and interval(entry.ci, given(entry.ci_level)))
+  fact("Statistic", given(entry.statistic) and statistic(entry))
+  fact("p", corrected(entry))
+  fact("Equivalence", given(entry.equivalence) and equivalence(entry.equivalence))
+  fact("N", given(entry.n) and number(entry.n))
+  fact("Model", given(entry.model))
+  fact("Variance", given(entry.vcov))
+  fact("Standing", given(entry.status) and standing(entry))
+  fact("Notebook", given(entry.notebook) and place(entry), true)
+  fact("Re-run", given(entry.notebook)
+    and ("<code>claimledger build --notebook %s</code>"):format(escape(entry.notebook)), true)
+  return ('<details><summary><code>%s</code> %s <b>%s</b></summary><dl id="claim-%s">%s</dl></details>')
+    :format(escape(entry.id), escape(given(entry.label) or ""), escape(text.est or ""),
+      escape(entry.id), table.concat(facts))
+end
+
+-- The data file in words: name, hash, simulated or collected.
+local function source(data, status)
+  local world = given(data.world) and (", world “%s”, seed %s"):format(data.world, number(data.seed))
+  return ("%s (%s%s), SHA-256 %s…"):format(data.file, status or "collected", world or "",
+    tostring(data.sha256):sub(1, 16))
+end
+
+-- The rows of all entries and the ledger itself, safe inside a script element.
+function draw.section()
+  local ledger = core.ledger()
+  local rows = pandoc.List()
+  for _, id in ipairs(core.keys(ledger.entries)) do rows:insert(row(ledger.entries[id])) end
+  local header = ledger.header
+  return table.concat({
+    '<section id="ledger-entries" class="ledger-entries" aria-labelledby="ledger-title">',
+    '<h2 id="ledger-title" class="unnumbered">The ledger</h2>',
+    "<p>Every number and verdict above comes from one of these entries.",
+    "Data: " .. escape(source(header.data, header.status)) .. "</p>",
+    table.concat(rows, "\n"),
+    '<script type="application/json" id="ledger">'
+      .. core.json:gsub("\n%s*", ""):gsub("<", "\\u003c") .. "</script>",
+    "</section>",
+  }, "\n")
+end
+
+local function short(hash) return pandoc.Code(tostring(hash):sub(1, 16) .. "…") end
+
+-- What this very document was made from, as a definition list.
+function draw.colophon()
+  local header = core.ledger().header
+  local items = pandoc.List()
+  local function item(term, ...)
+    local inlines = pandoc.Inlines({})
+    for _, part in ipairs({ ... }) do inlines:extend(pandoc.Inlines(part)) end
+    items:insert({ pandoc.Inlines(term), { pandoc.Plain(inlines) } })
+  end
+  local data, registered, code = header.data, given(header.registration), given(header.code)
+  local world = given(data.world) and (" (world “%s”, seed %s)"):format(data.world, number(data.seed))
+  item("Data", header.status .. (world or "") .. ", ", pandoc.Code(data.file), ", SHA-256 ", short(data.sha256))
+  if registered then
+    local frozen = given(registered.frozen) and "frozen on " .. registered.frozen .. ", " or ""
+    item("Registration", pandoc.Code(registered.file), ", " .. frozen .. "SHA-256 ", short(registered.sha256))
+  end
+  if code then item("Code", "version " .. code.version .. ", SHA-256 ", short(code.sha256)) end
+  local packages = pandoc.List({ given(header.python) and "Python " .. header.python })
+  for _, name in ipairs(core.keys(given(header.packages))) do
+    packages:insert(name .. " " .. header.packages[name])
+  end
+  item("Software", table.concat(packages, ", "))
+  if given(header.seed) then item("Seed of the analysis", number(header.seed)) end
+  item("Rendered by", core.renderer)
+  local epoch = tonumber(os.getenv("CLAIMLEDGER_DATE") or os.getenv("SOURCE_DATE_EPOCH"))
+  if epoch then item("Date", os.date("!%Y-%m-%d", epoch)) end
+  return pandoc.Blocks({ pandoc.DefinitionList(items) })
+end
+
+-- The declared differences between what was registered and what was run.
+function draw.deviations()
+  local list = given(core.ledger().deviations) or {}
+  if #list == 0 then return pandoc.Blocks({ pandoc.Para("No deviation from the registration was declared.") }) end
+  local rows = pandoc.List()
+  for _, found in ipairs(list) do
+    local why = pandoc.Inlines(found.reason or "")
+    for _, key in ipairs({ "when", "impact" }) do
+      if given(found[key]) then
+        why:extend({ pandoc.LineBreak(), pandoc.Emph(key == "when" and "When:" or "Impact:"), pandoc.Space() })
+        why:extend(pandoc.Inlines(found[key]))
+      end
+    end
+    rows:insert({ { pandoc.Plain({ pandoc.Code(found.id) }) }, { pandoc.Plain(found.registered or "") },
+      { pandoc.Plain(found.run or "") }, { pandoc.Plain(why) } })
+  end
+  local head = { "Entry", "Registered", "Run", "Why, and what it means" }
+  local simple = pandoc.SimpleTable({}, { "AlignLeft", "AlignLeft", "AlignLeft", "AlignLeft" },
+    { 0.12, 0.26, 0.26, 0.36 },
+    pandoc.List(head):map(function(name) return { pandoc.Plain(name) } end), rows)
+  return pandoc.Blocks({ pandoc.utils.from_simple_table(simple) })
+end
+
+-- The spans marked as exceptions, each with its reason, once.
+function draw.exceptions(marked)
+  local items, seen = pandoc.List(), {}
+  for _, span in ipairs(marked) do
+    local text, reason = pandoc.utils.stringify(span), span.attributes.reason or "no reason given"
+    if not seen[text .. "\0" .. reason] then
+      seen[text .. "\0" .. reason] = true
+      items:insert({ pandoc.Plain(pandoc.Inlines("“" .. text .. "”: " .. reason)) })
+    end
+  end
+  return pandoc.Blocks({ #items > 0 and pandoc.BulletList(items) or pandoc.Para("There are none.") })
+end
+
+-- The titles of the notebooks, from the settings of the manuscript.
+local titles = {}
+function draw.read_titles(meta)
+  for _, book in ipairs(meta.manuscript and meta.manuscript.notebooks or {}) do
+    local path = pandoc.utils.stringify(book.notebook or book)
+    local stem = pandoc.path.split_extension(pandoc.path.filename(path))
+    titles[stem] = book.title and pandoc.utils.stringify(book.title) or stem
+  end
+end
+
+-- The line under an exhibit's caption: "Notebook: title", a link to its cell.
+function draw.note(label)
+  local exhibit = given(core.ledger().exhibits) and core.ledger().exhibits[label]
+  if not (exhibit and core.html and core.article) then return pandoc.Inlines({}) end
+  local title = titles[exhibit.notebook] or exhibit.notebook
+  local link = pandoc.Link(pandoc.Inlines(title), draw.cell(exhibit.notebook, label))
+  local words = pandoc.Inlines("Notebook:")
+  words:extend({ pandoc.Space(), link })
+  return pandoc.Inlines({ pandoc.Space(), pandoc.Span(words, pandoc.Attr("", { "exhibit-source" })) })
+end
+
+return draw

@@ -1,0 +1,49 @@
+-- {{< num ID [field] >}} and {{< says ID verdict="phrase" ... >}}
+
+local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
+  or os.getenv("CLAIMLEDGER_EXTENSION") .. "/core.lua")
+local text_of = pandoc.utils.stringify
+
+local function markdown(text)
+  if text == "" then return pandoc.Inlines({}) end
+  return pandoc.utils.blocks_to_inlines(pandoc.read(text, "markdown").blocks)
+end
+
+-- A text of the ledger is ready as it stands, unless it holds a formula.
+local function ready(text)
+  return text:find("$", 1, true) and markdown(text) or pandoc.Inlines(text)
+end
+
+local function answer(id, inlines, class, attributes, context)
+  if context == "text" then return text_of(inlines) end
+  return core.claim(id, inlines, class, attributes)
+end
+
+local function identifier(args, name)
+  if args[1] then return text_of(args[1]) end
+  core.fail(name .. "%s*>}}", name .. " without an id", ("{{< %s ID ... >}}"):format(name))
+end
+
+local function num(args, kwargs, _, _, context)
+  local id = identifier(args, "num")
+  if args[3] or next(kwargs) then
+    local words = pandoc.List(args):map(function(arg) return core.literal(text_of(arg)) end)
+    core.fail("num%s+" .. table.concat(words, "%s+"), "more than an id and a field", "{{< num ID [field] >}}")
+  end
+  local field = args[2] and text_of(args[2]) or "est"
+  return answer(id, ready(core.text(id, field)), "num", { ["data-field"] = field }, context)
+end
+
+local function says(args, kwargs, _, _, context)
+  local id, phrases = identifier(args, "says"), {}
+  if args[2] then
+    core.fail("says%s+" .. core.literal(id), "a phrase without its verdict", 'verdict="phrase"')
+  end
+  for verdict, phrase in pairs(kwargs) do
+    phrases[verdict] = type(phrase) == "string" and phrase or text_of(phrase)
+  end
+  local phrase, verdict = core.phrase(id, phrases)
+  return answer(id, markdown(phrase), "says", { ["data-verdict"] = verdict }, context)
+end
+
+return { num = num, says = says }

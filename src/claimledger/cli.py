@@ -1,0 +1,187 @@
+"""The command line: each command imports what it needs when it runs, so that all start fast."""
+
+import signal
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import typer
+
+from claimledger.errors import LedgerError
+
+app = typer.Typer(
+    name="claimledger", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Papers whose numbers and verdicts are bound to a ledger of results.",
+)
+
+Data = Annotated[Path | None, typer.Option("--data", help="Another export than that of record.")]
+Mapping = Annotated[Path | None, typer.Option(help="How the export's columns map to the items.")]
+World = Annotated[str | None, typer.Option(help="Simulate this world, and use its answers.")]
+
+
+def main() -> None:
+    """Run the command line; a person's mistake ends with status 1 and without a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as for Ctrl-C
+    try:
+        app(prog_name="claimledger")
+    except LedgerError as error:
+        _show(error)
+        sys.exit(1)
+    except SystemExit as end:
+        if end.code == 130:
+            print("Stopped. What was finished is kept; run the same command to go on.",
+                  file=sys.stderr)
+        raise
+
+
+def _show(error: LedgerError) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    head, _, rest = str(error).partition("\n")
+    console.print(Text.assemble(("Error ", "bold red"), (head, "bold")))
+    if rest:
+        console.print(Text(rest))
+
+
+def _example(text: str) -> str:
+    return f"Example:  [bold]{text}[/bold]"
+
+
+@app.command(epilog=_example("claimledger build --notebook 05_h3_moderators"))
+def build(
+    notebook: Annotated[str | None, typer.Option(help="Only this one, not the ledger.")] = None,
+    data: Data = None,
+    mapping: Mapping = None,
+    world: World = None,
+    for_quarto: Annotated[bool, typer.Option(help="As the first step of `quarto render`.")] = False,
+) -> None:
+    """Run the notebooks whose inputs changed, and bring the ledger up to date."""
+    from claimledger.paper import build as paper
+
+    start = monotonic()
+    run = paper.open_run(data=data, mapping=mapping, world=world)
+    if for_quarto:
+        paper.check_profiles(run.root)
+    ran = paper.build(run, only=notebook, world=world)
+    if notebook:
+        print(f"notebook {notebook}: {_how(ran)} ({monotonic() - start:.1f} s)")
+    else:
+        print(f"ledger: {_shown(run.ledger)}, {_how(ran)} ({monotonic() - start:.1f} s)")
+
+
+@app.command(epilog=_example("claimledger render --world null --formats html,pdf"))
+def render(
+    formats: Annotated[str, typer.Option(help="Some of html,pdf,docx.")] = "html,pdf,docx",
+    data: Data = None,
+    mapping: Mapping = None,
+    world: World = None,
+) -> None:
+    """Bring the ledger up to date, and render the paper from it."""
+    from claimledger.paper import build as paper
+
+    start = monotonic()
+    wanted = [name.strip() for name in formats.split(",") if name.strip()]
+    run = paper.open_run(data=data, mapping=mapping, world=world)
+    renderer, ran = paper.render(run, wanted, world=world)
+    print(f"paper: {_how(ran)}, rendered by {renderer} ({monotonic() - start:.1f} s)")
+    for name, file in paper.OUTPUTS.items():
+        if name in wanted:
+            print(f"  {name.upper():<5} {_shown(run.output / file)}")
+
+
+@app.command(epilog=_example("claimledger lint"))
+def lint() -> None:
+    """List typed numbers and verdict words, and tokens that do not resolve, in the prose."""
+    from claimledger.paper import build as paper
+    from claimledger.paper.lint import report
+
+    problems = paper.lint(paper.open_run())
+    print(report(problems) or "no problems")
+    if any(not problem.warning for problem in problems):
+        raise typer.Exit(1)
+
+
+@app.command(epilog=_example("claimledger simulate --world null --seed 1 --out null.csv"))
+def simulate(
+    out: Annotated[Path, typer.Option(help="The file to write; a manifest is written beside.")],
+    world: Annotated[str, typer.Option(help="A world of data/simulation.yml.")] = "published",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same bytes.")] = 1,
+    n: Annotated[int | None, typer.Option(min=1, help="Respondents who stay after all "
+                                          "exclusions; as registered by default.")] = None,
+) -> None:
+    """Write answers that no person gave, as the survey platform would export them."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from claimledger.files import Run
+    from claimledger.survey.simulate import simulate_file
+
+    run = Run.open()
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(f"world {world}", total=n)
+        written = simulate_file(
+            run.registration, world, out, seed, n, lambda k: bars.advance(bar, k)
+        )
+    print("simulated: " + ", ".join(map(str, written)))
+
+
+@app.command(epilog=_example("claimledger check export.csv --mapping mapping.yml"))
+def check(
+    export: Annotated[Path, typer.Argument(help="A survey platform's export.")],
+    mapping: Mapping = None,
+) -> None:
+    """Compare an export with the registration: every problem at once, with a way to mend it."""
+    from claimledger.files import Run
+    from claimledger.registration.load import load
+    from claimledger.survey import check as survey
+
+    problems = survey.check(export, load(Run.open().registration), mapping)
+    for problem in problems:
+        if problem.severity == "warning":
+            print(f"warning: {problem}")
+    survey.require(export, problems)
+    print(f"{export}: as registered")
+
+
+def _how(ran: list[str]) -> str:
+    return f"made anew: {', '.join(ran)}" if ran else "up to date"
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+@app.command(epilog=_example("claimledger freeze"))
+def freeze() -> None:
+    """Freeze the registration: write its SHA-256 and today's date beside it."""
+    from datetime import date
+
+    from claimledger.files import Run
+    from claimledger.registration import lock
+    from claimledger.registration.load import load
+
+    run = Run.open()
+    load(run.registration)
+    print(f"frozen: {_shown(lock.freeze(run.registration, date.today()))}")
+
+
+@app.command(epilog=_example('claimledger amend --what "H4 added" --why "asked for by a reviewer"'))
+def amend(
+    what: Annotated[str, typer.Option(help="What was changed in the registration.")],
+    why: Annotated[str, typer.Option(help="The reason.")],
+) -> None:
+    """Declare a change of the frozen registration, with its reason and today's date."""
+    from datetime import date
+
+    from claimledger.files import Run
+    from claimledger.registration import lock
+    from claimledger.registration.load import load
+
+    run = Run.open()
+    load(run.registration)
+    print(f"amended: {_shown(lock.amend(run.registration, what, why, date.today()))}")

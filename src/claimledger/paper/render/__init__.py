@@ -1,0 +1,55 @@
+"""The embedded renderer: the paper as HTML, PDF and DOCX with pandoc and typst alone.
+
+For machines without Quarto. Same extension, same prose, same numbers.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from claimledger.errors import LedgerError
+from claimledger.files import Run, write_atomic
+from claimledger.paper.render.pages import FILES, Press
+
+
+def render(
+    run: Run, formats: Iterable[str] = tuple(FILES),
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, Path]:
+    """Render the paper of a run and, with HTML, a page for each notebook.
+
+    `progress` is called with the name of each file when it is ready.
+    Returns the path of each format's file. Nothing is written before everything is ready.
+
+    Raises:
+        LedgerError: an unknown format, id, verdict, label or citation key.
+    """
+    formats = tuple(formats)
+    for name in formats:
+        if name not in FILES:
+            raise LedgerError("render", found=name, expected=f"one of {', '.join(FILES)}")
+    with tempfile.TemporaryDirectory(prefix="render-") as folder:
+        press = Press(run, Path(folder), formats)
+        press.prepare()
+        ready = _side_by_side(press, progress)
+    written = {name: write_atomic(run.output / name, content) for name, content in ready.items()}
+    return {name: written[FILES[name]] for name in formats}
+
+
+def _side_by_side(press: Press, progress: Callable[[str], None]) -> dict[str, bytes]:
+    """All files by name; the first error stops what has not begun."""
+    with ThreadPoolExecutor() as pool:
+        jobs: dict[str, Future] = {}
+        for name in sorted(press.formats, key=["pdf", "docx", "html"].index):  # slowest first
+            jobs[FILES[name]] = pool.submit(getattr(press, name))
+        for book, title in press.books if "html" in press.formats else ():
+            target = f"build/notebooks/{book.path.stem}-preview.html"
+            jobs[target] = pool.submit(press.notebook_page, book, title)
+        for name, job in jobs.items():
+            job.add_done_callback(lambda done, name=name: done.exception() or progress(name))
+        try:
+            return {name: job.result() for name, job in jobs.items()}
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -1,0 +1,282 @@
+-- What Quarto does after parsing and plain pandoc does not: shortcodes, numbered and
+-- cross-referenced figures, tables and sections, callouts. Runs after the extension's filter.
+
+local extension = os.getenv("CLAIMLEDGER_EXTENSION")
+local core = dofile(extension .. "/core.lua")
+local draw = dofile(extension .. "/draw.lua")
+local handlers = dofile(extension .. "/shortcodes.lua")
+local html, typst = FORMAT:match("html") ~= nil, FORMAT == "typst"
+local page = not core.article
+
+local file = assert(io.open(os.getenv("CLAIMLEDGER_TOKENS"), "r"))
+local tokens = pandoc.json.decode(file:read("a"), false)
+file:close()
+
+local OPEN, CLOSE = utf8.char(0xE000), utf8.char(0xE001)
+local TOKEN = OPEN .. "(%d+)" .. CLOSE
+local text_of = pandoc.utils.stringify
+
+-- Shortcodes ---------------------------------------------------------------------------------
+
+local function answer(number, context)
+  local token = tokens[tonumber(number)]
+  if token.shown then return context == "text" and token.shown or pandoc.Inlines({ pandoc.Str(token.shown) }) end
+  local handler = handlers[token.name]
+  if not handler then
+    local alone = token.name == "embed" and "an embed on a line of its own"
+    core.fail("{{<%s*" .. core.literal(token.raw:match("^%S+")) .. "[%s>]",
+      "{{< " .. token.raw .. " >}}", alone or "one of num, says, embed")
+  end
+  return handler(token.args, token.kwargs, {}, token.args, context)
+end
+
+local function plain(text)
+  return (text:gsub(TOKEN, function(number) return answer(number, "text") end))
+end
+
+local function inline(str)
+  if not str.text:find(OPEN, 1, true) then return nil end
+  local out, at = pandoc.Inlines({}), 1
+  while true do
+    local first, last, number = str.text:find(TOKEN, at)
+    local before = str.text:sub(at, (first or 0) - 1)
+    if before ~= "" then out:insert(pandoc.Str(before)) end
+    if not first then return out end
+    out:extend(answer(number, "inline"))
+    at = last + 1
+  end
+end
+
+local function attributes(el)
+  for key, value in pairs(el.attributes) do el.attributes[key] = plain(value) end
+  return el
+end
+
+local function code(el)
+  el.text = plain(el.text)
+  return el
+end
+
+local shortcodes = {
+  Str = inline,
+  Code = code, CodeBlock = code, RawInline = code, RawBlock = code,
+  Div = attributes, Span = attributes, Header = attributes,
+  Link = function(link)
+    link.target = plain(link.target)
+    return attributes(link)
+  end,
+  Image = attributes,
+  Math = function(math)
+    local number = math.text:match(TOKEN)
+    if number then
+      local raw = tokens[tonumber(number)].raw
+      core.fail("%$.*" .. core.literal(raw), "{{< " .. raw .. " >}} inside mathematics",
+        "a shortcode in the text: Quarto cannot resolve it in a formula")
+    end
+  end,
+}
+
+-- Numbers ------------------------------------------------------------------------------------
+
+local names = { fig = "Figure", tbl = "Table", sec = "Section" }
+local counts, sections, numbered = { fig = 0, tbl = 0 }, { 0, 0, 0, 0, 0, 0 }, {}
+
+local function kind_of(label) return label:match("^(%a+)%-") end
+
+local function count_exhibit(el)
+  local kind = kind_of(el.identifier)
+  if counts[kind] and not numbered[el.identifier] then
+    counts[kind] = counts[kind] + 1
+    numbered[el.identifier] = tostring(counts[kind])
+  end
+end
+
+local function count_section(header)
+  if header.classes:includes("unnumbered") then
+    numbered[header.identifier] = ""
+    return nil
+  end
+  for level = header.level + 1, 6 do sections[level] = 0 end
+  sections[header.level] = sections[header.level] + 1
+  numbered[header.identifier] = table.concat(sections, ".", 1, header.level)
+end
+
+local count = {
+  traverse = "topdown",
+  Meta = draw.read_titles,
+  Header = count_section, Div = count_exhibit, Figure = count_exhibit, Table = count_exhibit,
+}
+
+-- Exhibits -----------------------------------------------------------------------------------
+
+local function caption_of(id, inlines)
+  local caption = pandoc.Inlines({})
+  if not page then
+    local label = names[kind_of(id)] .. "\u{a0}" .. numbered[id] .. ":"
+    caption:extend({ pandoc.Strong(pandoc.Inlines({ pandoc.Str(label) })), pandoc.Space() })
+  end
+  caption:extend(inlines)
+  caption:extend(draw.note(id))
+  return caption
+end
+
+local function raw(text) return pandoc.RawBlock(html and "html" or "typst", text) end
+
+local function html_exhibit(id, kind, caption, body)
+  local head = pandoc.Blocks({ raw("<figcaption>"), pandoc.Plain(caption), raw("</figcaption>") })
+  local out = pandoc.Blocks({ raw(('<figure id="%s" class="exhibit %s">'):format(id, kind)) })
+  if kind == "tbl" then out:extend(head) end
+  out:extend(body)
+  if kind == "fig" then out:extend(head) end
+  out:insert(raw("</figure>"))
+  return out
+end
+
+-- A float goes where the page has room; a long table stays in the text and breaks over pages.
+local function long(kind, body)
+  local rows = 0
+  body:walk({ Row = function() rows = rows + 1 end })
+  return kind == "tbl" and (rows > 24 or #text_of(body) > 2500)
+end
+
+local function typst_exhibit(id, kind, caption, body)
+  local open = ("#figure(kind: %s, placement: %s, supplement: none, numbering: none, caption: [")
+    :format(kind == "fig" and "image" or "table", long(kind, body) and "none" or "auto")
+  local out = pandoc.Blocks({ raw(open), pandoc.Plain(caption), raw("])[") })
+  out:extend(body)
+  out:insert(raw(("] <%s>"):format(id)))
+  return out
+end
+
+local function docx_exhibit(id, kind, caption, body)
+  local attr = pandoc.Attr(id)
+  if kind == "fig" then return { pandoc.Figure(body, { long = { pandoc.Plain(caption) } }, attr) } end
+  return body:walk({
+    Table = function(tab)
+      tab.caption, tab.attr = { long = { pandoc.Plain(caption) } }, attr
+      return tab
+    end,
+  })
+end
+
+local function show(id, caption, body)
+  local make = html and html_exhibit or typst and typst_exhibit or docx_exhibit
+  return make(id, kind_of(id), caption_of(id, caption), body)
+end
+
+-- The wording of alt texts: an attribute `alt` of the picture, else its description in brackets.
+local function described(image)
+  local alt = image.attributes.alt or image.attributes["fig-alt"]
+  if alt then image.caption, image.attributes.alt = pandoc.Inlines(alt), nil end
+  if image.src:match("^https?:") then
+    core.fail(core.literal(image.src), "a picture from the network", "a file of the project")
+  end
+  if not image.src:match("%.%w+$") then image.src = image.src .. (FORMAT == "docx" and ".png" or ".svg") end
+  if typst then
+    local quoted = text_of(image.caption):gsub('["\\]', "\\%0")
+    return pandoc.RawInline("typst", ('#image("%s", alt: "%s")'):format(image.src, quoted))
+  end
+  return image
+end
+
+-- A div with a figure's or table's label: its last paragraph is the caption, as in Quarto.
+local function div(el)
+  local kind = kind_of(el.identifier)
+  if not counts[kind] then return nil end
+  local body, caption = el.content, pandoc.Inlines({})
+  if #body > 1 and (body[#body].t == "Para" or body[#body].t == "Plain") then
+    caption = body:remove(#body).content
+  end
+  return show(el.identifier, caption, body)
+end
+
+local function figure(el)
+  local kind = kind_of(el.identifier)
+  if not counts[kind] or FORMAT == "docx" then return nil end
+  return show(el.identifier, pandoc.utils.blocks_to_inlines(el.caption.long), el.content)
+end
+
+-- Callouts -----------------------------------------------------------------------------------
+
+local function callout(el)
+  local sort = el.classes:find_if(function(class) return class:match("^callout%-") end)
+  if not sort then return nil end
+  local title = el.attributes.title and pandoc.Inlines(el.attributes.title)
+  if not title and el.content[1] and el.content[1].t == "Header" then
+    title = el.content:remove(1).content
+  end
+  title = title or pandoc.Inlines((sort:sub(9):gsub("^%l", string.upper)))
+  local head = pandoc.Div({ pandoc.Para({ pandoc.Strong(title) }) }, pandoc.Attr("", { "callout-title" }))
+  el.content:insert(1, FORMAT == "docx" and head.content[1] or head)
+  if typst then
+    el.content[1] = pandoc.Para({ pandoc.Strong(title) })
+    return { raw("#callout["), table.unpack(el.content .. pandoc.Blocks({ raw("]") })) }
+  elseif FORMAT == "docx" then
+    return pandoc.Div(el.content, pandoc.Attr("", {}, { ["custom-style"] = "Callout" }))
+  end
+  el.classes, el.attributes = { "callout", sort }, { role = "note" }
+  return el
+end
+
+-- References ---------------------------------------------------------------------------------
+
+local function reference(citation, label)
+  local number, kind = numbered[label], kind_of(label)
+  local place = "@" .. core.literal(citation.id)
+  if not number then
+    local known = {}
+    for id in pairs(numbered) do if kind_of(id) == kind then table.insert(known, "@" .. id) end end
+    table.sort(known)
+    core.fail(place, "no " .. names[kind]:lower() .. " '" .. label .. "'",
+      #known > 0 and "one of " .. table.concat(known, ", ") or "a label")
+  elseif number == "" then
+    core.fail(place, "@" .. label .. ": an unnumbered section", "a numbered one",
+      "write [its name](#" .. label .. ")")
+  end
+  local text = citation.mode == "SuppressAuthor" and number or names[kind] .. "\u{a0}" .. number
+  if #citation.prefix > 0 then text = text_of(citation.prefix) .. "\u{a0}" .. number end
+  return pandoc.Link(pandoc.Inlines({ pandoc.Str(text) }), "#" .. label, "", pandoc.Attr("", { "xref" }))
+end
+
+local function references(cite)
+  local out = pandoc.Inlines({})
+  for index, citation in ipairs(cite.citations) do
+    local label = citation.id:gsub("^%u", string.lower)
+    if not names[kind_of(label) or ""] then return nil end
+    if index > 1 then out:extend({ pandoc.Str(","), pandoc.Space() }) end
+    out:insert(page and pandoc.Str(label) or reference(citation, label))
+  end
+  return out
+end
+
+-- Headings, mathematics, tables --------------------------------------------------------------
+
+local function heading(header)
+  if not html then return nil end
+  header.level = header.level + 1
+  return header
+end
+
+-- PDF/UA wants words for a formula: its TeX source.
+local function formula(math)
+  if not typst then return nil end
+  local set = pandoc.write(pandoc.Pandoc({ pandoc.Plain({ math }) }), "typst"):gsub("%s+$", "")
+  local quoted = math.text:gsub('["\\]', "\\%0")
+  return pandoc.RawInline("typst", ('#math.equation(alt: "%s", block: %s, %s)'):format(
+    quoted, tostring(math.mathtype == "DisplayMath"), set:gsub("^%$%s*", "$"):gsub("%s*%$$", "$")))
+end
+
+local function scrolling(tab)
+  if not html then return nil end
+  return { raw('<div class="scroll" tabindex="0" role="region" aria-label="Table">'), tab, raw("</div>") }, false
+end
+
+return {
+  shortcodes,
+  { Div = callout },  -- before the count: a callout's heading is no section
+  count,
+  { Cite = references },
+  { Image = described, Math = formula },
+  { traverse = "topdown", Table = scrolling, Header = heading },
+  { traverse = "topdown", Div = div, Figure = figure },
+}

@@ -1,0 +1,169 @@
+"""Executed notebooks: the labelled cell as Markdown for the paper, the whole as a page."""
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from claimledger.errors import LedgerError
+
+FIGURES = {"image/svg+xml": ".svg", "image/png": ".png"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell: its options (`#| key: value`), its source without them, its outputs."""
+
+    kind: str
+    options: dict
+    source: str
+    outputs: list[dict]
+
+    @property
+    def label(self) -> str:
+        """The label, or an empty string."""
+        return str(self.options.get("label", ""))
+
+    def output(self, mime: str) -> list[str]:
+        """All outputs of one media type, as text."""
+        bundles = (out.get("data", {}) for out in self.outputs)
+        return [_joined(bundle[mime]) for bundle in bundles if mime in bundle]
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """An executed notebook."""
+
+    path: Path
+    cells: list[Cell]
+
+    @classmethod
+    def read(cls, path: Path, asked: str | None = None) -> "Notebook":
+        """Read it; `asked` is the place that named the notebook, for the error's sake."""
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise LedgerError(
+                asked or path, found=f"no executed notebook {path.name}",
+                expected=f"{path}", mend="claimledger build",
+            ) from error
+        except json.JSONDecodeError as error:
+            raise LedgerError(path, found=str(error), expected="a notebook") from error
+        return cls(path, [_cell(c, path) for c in raw["cells"]])
+
+    @property
+    def title(self) -> str:
+        """The first heading, else the name of the file."""
+        for cell in self.cells:
+            match = re.search(r"^#\s+(.+)$", cell.source, re.M) if cell.kind == "markdown" else None
+            if match:
+                return match[1].strip()
+        return self.path.stem
+
+    def cell(self, label: str, asked: str) -> Cell:
+        """The cell with a label."""
+        for cell in self.cells:
+            if cell.label == label:
+                return cell
+        labels = ", ".join(c.label for c in self.cells if c.label)
+        raise LedgerError(
+            asked, found=f"no cell '{label}' in {self.path.name}", expected=f"one of {labels}",
+            mend="mend the label, here or in the notebook",
+        )
+
+
+def _joined(text: str | list[str]) -> str:
+    return text if isinstance(text, str) else "".join(text)
+
+
+def _cell(raw: dict, path: Path) -> Cell:
+    lines = _joined(raw["source"]).split("\n")
+    head = []
+    while raw["cell_type"] == "code" and lines and lines[0].startswith("#|"):
+        head.append(lines.pop(0)[2:].removeprefix(" "))
+    try:
+        options = yaml.safe_load("\n".join(head)) or {}
+    except yaml.YAMLError as error:
+        raise LedgerError(path, found=" / ".join(head), expected="cell options as YAML") from error
+    return Cell(raw["cell_type"], options, "\n".join(lines), raw.get("outputs", []))
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def exhibit(book: Notebook, label: str, asked: str, alt: str = "") -> str:
+    """A labelled cell's output as Markdown: a figure or table with caption, else what it printed.
+
+    The picture is named without its ending: `assets/render.lua` adds the one its format needs.
+    """
+    cell = book.cell(label, asked)
+    caption = str(cell.options.get("fig-cap") or cell.options.get("tbl-cap") or "")
+    if label.startswith("fig-"):
+        alt = str(alt or cell.options.get("fig-alt") or "")
+        missing = [m for m in FIGURES if not cell.output(m)] + ([] if alt else ["an alt text"])
+        if missing:
+            raise LedgerError(
+                asked, found=f"{book.path.name}#{label} without {', '.join(missing)}",
+                expected="a figure as SVG and PNG, with its alt text",
+            )
+        inner = f"![](cells/{label}){{alt={_quoted(alt)}}}"
+    else:
+        inner = "\n\n".join(cell.output("text/markdown")).strip()
+        if not inner:
+            raise LedgerError(
+                asked, found=f"{book.path.name}#{label} without Markdown output",
+                expected="a table or a text displayed as Markdown",
+            )
+    if not label.startswith(("fig-", "tbl-")):
+        return f"::: {{#{label}}}\n{inner}\n:::"
+    return f"::: {{#{label}}}\n{inner}\n\n{caption}\n:::"
+
+
+def extract_figures(book: Notebook, folder: Path) -> None:
+    """Write the pictures of all labelled figure cells into a folder, under their labels."""
+    for cell in book.cells:
+        for mime, ending in FIGURES.items():
+            for data in cell.output(mime)[:1] if cell.label else []:
+                raw = base64.b64decode(data) if ending == ".png" else data.encode()
+                (folder / f"{cell.label}{ending}").write_bytes(raw)
+
+
+def as_page(book: Notebook, alts: dict[str, str]) -> str:
+    """The whole notebook as Markdown: prose, code without its option lines, outputs."""
+    parts = []
+    for cell in book.cells:
+        if cell.kind == "markdown":
+            parts.append(re.sub(r"\A\s*# .+\n?", "", cell.source))
+        elif cell.kind == "code" and cell.source.strip():
+            parts.append(_code_cell(book, cell, alts.get(cell.label, "")))
+    return "\n\n".join(parts)
+
+
+def _fence(text: str, classes: str) -> str:
+    """A code block: its fence longer than any run of backticks inside, its shortcodes shown."""
+    text = re.sub(r"(?<!\{)\{\{<(.*?)>\}\}(?!\})", r"{{{<\1>}}}", text, flags=re.S)
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence} {{{classes}}}\n{text.rstrip()}\n{fence}"
+
+
+def _code_cell(book: Notebook, cell: Cell, alt: str) -> str:
+    parts = [_fence(cell.source, ".python")]
+    for out in cell.outputs:
+        data = out.get("data", {})
+        if out["output_type"] == "stream":
+            parts.append(_fence(_joined(out["text"]), ".output"))
+        elif not ("image/svg+xml" in data or "text/markdown" in data) and "text/plain" in data:
+            parts.append(_fence(_joined(data["text/plain"]), ".output"))
+        elif "text/markdown" in data and not cell.label:
+            parts.append(_joined(data["text/markdown"]))
+    head = ":::: {.cell}\n"
+    if cell.label and (cell.output("text/markdown") or cell.output("image/svg+xml")):
+        parts.append(exhibit(book, cell.label, str(book.path), alt))
+    elif cell.label:
+        head = f":::: {{#{cell.label} .cell}}\n"
+    return head + "\n\n".join(parts) + "\n::::"

@@ -1,0 +1,175 @@
+"""The paper in each format, and a page for each notebook, as bytes."""
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from claimledger.errors import LedgerError
+from claimledger.files import Run, settings
+from claimledger.paper.render import tools
+from claimledger.paper.render.notebook import Notebook, as_page, extract_figures
+from claimledger.paper.render.source import Paper, Tokens, epoch, metadata, read_paper
+
+ASSETS = Path(__file__).parent / "assets"
+# No column of a pipe table is given a width: each format fits the columns to their content.
+COMMON = ["--standalone", "--columns=10000", "--wrap=none", "--strip-comments"]
+FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx"}
+
+
+@dataclass
+class Press:
+    """One render: a run, a folder to work in, and the formats that the page may point to."""
+
+    run: Run
+    folder: Path
+    formats: tuple[str, ...]
+
+    @cached_property
+    def config(self) -> dict:
+        """`_quarto.yml`."""
+        return settings(self.run.root)
+
+    @cached_property
+    def ledger(self) -> dict:
+        """The ledger of results."""
+        try:
+            return json.loads(self.run.ledger.read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise LedgerError(
+                self.run.ledger, found=str(error), expected="the ledger", mend="claimledger build"
+            ) from error
+
+    @cached_property
+    def paper(self) -> Paper:
+        """The article that `_quarto.yml` names."""
+        article = self.config.get("manuscript", {}).get("article", "paper.qmd")
+        return read_paper(self.run.root / article, self.config, self.run.notebooks, self.alts)
+
+    @property
+    def alts(self) -> dict[str, str]:
+        """The alt texts that the notebooks recorded, by label."""
+        exhibits = self.ledger.get("exhibits") or {}
+        return {label: known.get("alt") or "" for label, known in exhibits.items()}
+
+    @cached_property
+    def books(self) -> list[tuple[Notebook, str]]:
+        """The executed notebooks in the order of `_quarto.yml`, each with its title."""
+        named = self.config.get("manuscript", {}).get("notebooks") or []
+        named = [n if isinstance(n, dict) else {"notebook": n} for n in named]
+        books = [Notebook.read(self.run.notebooks / Path(n["notebook"]).name) for n in named]
+        return [(b, n.get("title", b.title)) for b, n in zip(books, named, strict=True)]
+
+    @property
+    def moment(self) -> int:
+        """The date of all outputs, in seconds."""
+        return epoch(self.paper.options, os.environ)
+
+    @property
+    def extension(self) -> Path:
+        """The Quarto extension, whose Lua scripts both renderers share."""
+        return self.run.root / "_extensions" / "ledger"
+
+    def prepare(self) -> None:
+        """Read everything once, before threads share it; write the pictures into the folder."""
+        (self.folder / "cells").mkdir()
+        for book, _ in self.books:
+            extract_figures(book, self.folder / "cells")
+        style = (ASSETS / "page.css").read_text() + (self.extension / "cards.css").read_text()
+        (self.folder / "head.html").write_text(f"<style>\n{style}</style>\n")
+        for name, parts in {"paper": [self.extension / "cards.js"], "notebook": []}.items():
+            script = "".join(p.read_text() for p in [ASSETS / "page.js", *parts])
+            (self.folder / f"{name}.foot.html").write_text(f"<script>\n{script}</script>\n")
+        _ = self.paper
+
+    def html(self) -> bytes:
+        """The paper as one self-contained page."""
+        others = [{"name": n.upper(), "href": FILES[n]} for n in self.formats if n != "html"]
+        books = [{"title": t, "href": f"build/notebooks/{b.path.stem}-preview.html"}
+                 for b, t in self.books]
+        return self._page("paper", self.paper.body, self.paper.tokens, self._meta("html") | {
+            "files": others, "books": books,
+        })
+
+    def notebook_page(self, book: Notebook, title: str) -> bytes:
+        """A notebook's code and outputs as a page of the same design."""
+        tokens = Tokens()
+        text = tokens.replace(as_page(book, self.alts))
+        meta = {"title": title, "notebook": True, "lang": self._lang}
+        return self._page(book.path.stem, text, tokens, meta | self._status)
+
+    def docx(self) -> bytes:
+        """The paper as a Word file."""
+        meta = self._meta("docx")
+        meta["author"] = [", ".join(filter(None, (p["name"], p["place"]))) for p in meta["by"]]
+        if meta.get("abstract") and meta.get("keywords"):
+            meta["abstract"] += "\n\n*Keywords:* " + ", ".join(meta["keywords"])
+        styles = (ASSETS / "word-styles.xml").read_text(encoding="utf-8")
+        extra = ["--to=docx", f"--reference-doc={tools.reference_docx(self.folder, styles)}"]
+        return self._pandoc("paper", "paper.docx", self.paper.body, self.paper.tokens, meta, extra)
+
+    def pdf(self) -> bytes:
+        """The paper as a tagged PDF."""
+        extra = ["--to=typst", f"--template={ASSETS / 'article.typ'}", "--extract-media=media"]
+        meta = self._meta("typst")
+        self._pandoc("paper", "paper.typ", self.paper.body, self.paper.tokens, meta, extra)
+        about = {
+            "authors": meta["author"], "keywords": meta.get("keywords") or [], "lang": self._lang,
+            "paper": self.paper.option("typst", "papersize", "a4"),
+            "simulated": self._status["simulated"],
+        }
+        return tools.compile_pdf(self.folder / "paper.typ", about, self.moment, self.paper.path)
+
+    @property
+    def _lang(self) -> str:
+        return str(self.paper.options.get("lang", "en"))
+
+    @property
+    def _status(self) -> dict:
+        return {"simulated": self.ledger["header"]["status"] == "simulated"}
+
+    def _meta(self, form: str) -> dict:
+        own = self.paper.formats.get(form, {})
+        base = {"link-citations": True, "reference-section-title": "References"}
+        meta = base | metadata(self.paper.options | own, self.moment) | self._status
+        meta.pop("toc", None)  # pandoc's template variable of that name is the table itself
+        return meta
+
+    def _page(self, name: str, text: str, tokens: Tokens, meta: dict) -> bytes:
+        kind = "notebook" if meta.get("notebook") else "paper"
+        extra = [
+            "--to=html5", "--embed-resources", "--mathml", f"--template={ASSETS / 'page.html'}",
+            "--include-in-header=head.html", f"--include-after-body={kind}.foot.html",
+        ]
+        if kind == "paper" and self.paper.option("html", "toc", True):
+            extra += ["--toc", f"--toc-depth={self.paper.option('html', 'toc-depth', 3)}"]
+        return self._pandoc(name, f"{name}.html", text, tokens, meta, extra)
+
+    def _pandoc(
+        self, name: str, output: str, text: str, tokens: Tokens, meta: dict, extra: list[str]
+    ) -> bytes:
+        """Run pandoc with the extension's filter, the renderer's own and citeproc."""
+        files = {"tokens": tokens.found, "meta": meta}
+        for kind, content in files.items():
+            path = self.folder / f"{output}.{kind}.json"
+            path.write_text(json.dumps(content, default=str), encoding="utf-8")
+        environment = {
+            "SOURCE_DATE_EPOCH": self.moment, "CLAIMLEDGER_ROOT": self.run.root,
+            "CLAIMLEDGER_LEDGER": self.run.ledger, "CLAIMLEDGER_NOTEBOOKS": self.run.notebooks,
+            "CLAIMLEDGER_TOKENS": self.folder / f"{output}.tokens.json",
+            "CLAIMLEDGER_INPUT": self.paper.path, "CLAIMLEDGER_EXTENSION": self.extension,
+            "CLAIMLEDGER_DATE": os.environ.get("SOURCE_DATE_EPOCH", ""),
+            "CLAIMLEDGER_RENDERED_BY": tools.versions(),
+            "CLAIMLEDGER_PAGE": "notebook" if meta.get("notebook") else "paper",
+        }
+        numbers = ["--number-sections"] if meta.get("number-sections") else []
+        arguments = [
+            *COMMON, f"--metadata-file={output}.meta.json", f"--output={output}", *numbers,
+            f"--resource-path={self.folder}{os.pathsep}{self.run.root}",
+            f"--lua-filter={self.extension / 'when.lua'}",
+            f"--lua-filter={self.extension / 'filter.lua'}",
+            f"--lua-filter={ASSETS / 'render.lua'}", "--citeproc", *extra,
+        ]
+        tools.pandoc(arguments, text, self.folder, environment, self.paper.path)
+        return (self.folder / output).read_bytes()

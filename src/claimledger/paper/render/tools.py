@@ -1,0 +1,112 @@
+"""Running pandoc and typst, and turning what they complain of into errors for people."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import zipfile
+from functools import cache
+from pathlib import Path
+
+import pypandoc
+import typst
+
+from claimledger.errors import LedgerError
+
+
+@cache
+def _pandoc() -> str:
+    """The pandoc that came with the Python package, not one that the machine happens to have."""
+    bundled = list((Path(pypandoc.__file__).parent / "files").glob("pandoc*"))
+    return str(bundled[0]) if bundled else pypandoc.get_pandoc_path()
+
+
+@cache
+def versions() -> str:
+    """The renderer in words, for the colophon."""
+    said = subprocess.run([_pandoc(), "--version"], capture_output=True, text=True, check=True)
+    pandoc_version = said.stdout.split("\n")[0]
+    return f"the embedded renderer ({pandoc_version}, typst {typst.__version__})"
+
+
+def pandoc(arguments: list[str], text: str, folder: Path, environment: dict, source: Path) -> None:
+    """Run pandoc on `text` in `folder`; every warning is an error.
+
+    Raises:
+        LedgerError: with the file and line in `source` where that can be told.
+    """
+    known = os.environ | {key: str(value) for key, value in environment.items()}
+    done = subprocess.run(
+        [_pandoc(), "--from=markdown", "--fail-if-warnings", *arguments], input=text, cwd=folder,
+        env=known, text=True, encoding="utf-8", capture_output=True, check=False,
+    )
+    if done.returncode:
+        raise _complaint(done.stderr, source)
+
+
+def _complaint(stderr: str, source: Path) -> LedgerError:
+    """The extension's own message, an unknown citation key, or pandoc's words as they are."""
+    own = re.search(
+        r"^(?P<where>.+)\n\s+found:\s+(?P<found>.+)(?:\n\s+expected:\s+(?P<expected>.+))?"
+        r"(?:\n\s+to mend:\s+(?P<mend>.+))?", stderr, re.M,
+    )
+    if own:
+        parts = {k: v or "" for k, v in own.groupdict().items()}
+        where = parts.pop("where").removeprefix("Error running Lua: ").strip()
+        return LedgerError(where, **parts)
+    unknown = re.findall(r"[Cc]itation (\S+) not found", stderr)
+    if unknown:
+        return LedgerError(
+            find_line(source, "@" + unknown[0]), found="unknown: @" + ", @".join(unknown),
+            expected="a key of the bibliography, or a label of the paper",
+        )
+    return LedgerError(source.name, found=stderr.strip(), expected="no warning from pandoc")
+
+
+def find_line(source: Path, text: str) -> str:
+    """`paper.qmd:12`, the first line that holds the text, else only the name."""
+    lines = source.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines, 1):
+        if re.search(re.escape(text) + r"(?![\w-])", line):
+            return f"{source.name}:{number}"
+    return source.name
+
+
+def compile_pdf(path: Path, about: dict, moment: int, source: Path) -> bytes:
+    """A typst file as tagged PDF (PDF/UA-1), with the fonts that typst brings."""
+    try:
+        return typst.compile(
+            str(path), root=str(path.parent), format="pdf", ignore_system_fonts=True,
+            timestamp=moment, pdf_standards=["ua-1"], sys_inputs={"about": json.dumps(about)},
+        )
+    except typst.TypstError as error:
+        raise LedgerError(source.name, found=f"typst: {error}", expected="a PDF") from error
+
+
+def reference_docx(folder: Path, styles: str, font: str = "Cambria") -> Path:
+    """Pandoc's own reference document with other styles and another font.
+
+    `styles` holds `<w:style>` elements; each takes the place of the one with its id.
+    """
+    made = subprocess.run(
+        [_pandoc(), "--print-default-data-file=reference.docx"], capture_output=True, check=True
+    )
+    path = folder / "reference.docx"
+    with zipfile.ZipFile(io.BytesIO(made.stdout)) as old, zipfile.ZipFile(path, "w") as new:
+        for part in old.infolist():
+            content = old.read(part)
+            if part.filename == "word/styles.xml":
+                content = _restyled(content.decode(), styles).encode()
+            if part.filename.startswith("word/theme/"):
+                content = re.sub(rb'(<a:latin typeface=")[^"]*', rb"\1" + font.encode(), content)
+            new.writestr(part, content)
+    return path
+
+
+def _restyled(sheet: str, styles: str) -> str:
+    for style in re.findall(r"<w:style .*?</w:style>", styles, re.S):
+        name = re.search(r'w:styleId="([^"]+)"', style)[1]
+        old = rf'<w:style\b[^>]*w:styleId="{name}".*?</w:style>'
+        sheet = re.sub(old, "", sheet, flags=re.S).replace("</w:styles>", style + "</w:styles>")
+    return sheet

@@ -1,0 +1,92 @@
+"""Simulate: frames, streams of blocks, many studies at once, or a file as a platform exports it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from claimledger.registration.models import Registration
+from claimledger.survey.export import export
+from claimledger.survey.latent import calibrate
+from claimledger.survey.population import NOT_ASKED, Block, Simulator
+from claimledger.survey.world import FILE, Simulation, World
+
+
+def simulate_file(
+    registration_file: Path, world: str, path: Path, seed: int, n: int | None = None,
+    tick: Callable[[int], None] | None = None,
+) -> list[Path]:
+    """Write a simulated export and its manifest (see `export`); returns both paths.
+
+    The simulation file is the one in the registration's project.
+    """
+    simulation_file = Path(registration_file).parent / FILE
+    return export(path, registration_file, simulation_file, world, seed, n, tick=tick)
+
+
+def to_frame(block: Block, registration: Registration, start: int = 0) -> pd.DataFrame:
+    """A block as a frame: factors as Categoricals of level ids, items as codes (NaN: no answer)."""
+    columns: dict[str, object] = {}
+    for name, factor in registration.design.factors.items():
+        columns[name] = pd.Categorical.from_codes(block.levels[name], list(factor.levels))
+    for name in registration.instrument.items:
+        if name in block.answers:
+            answer = block.answers[name]
+            columns[name] = np.where(answer > NOT_ASKED, answer, np.nan)
+    return pd.DataFrame(columns, index=pd.RangeIndex(start, start + len(block)))
+
+
+def stream(
+    registration: Registration, simulation: Simulation, world: str | World, seed: int,
+    n: int | None = None,
+) -> Iterator[pd.DataFrame]:
+    """Frames of at most BLOCK respondents, n in all; memory does not grow with n."""
+    simulator = Simulator(registration, simulation, world)
+    start = 0
+    for block in simulator.blocks(seed, simulator.size(n)):
+        yield to_frame(block, registration, start)
+        start += len(block)
+
+
+def simulate(
+    registration: Registration, simulation: Simulation, world: str | World, seed: int,
+    n: int | None = None,
+) -> pd.DataFrame:
+    """Answers of n respondents (the world's or the registered number by default).
+
+    Columns: the factors (Categoricals of level ids) and the items (codes as floats; NaN where an
+    item was not asked or not answered). The first k rows are the same for every n >= k.
+    """
+    return pd.concat(stream(registration, simulation, world, seed, n))
+
+
+def draw_outcomes(
+    registration: Registration, simulation: Simulation, world: str | World,
+    design_frame: pd.DataFrame, rng: np.random.Generator, simulations: int,
+) -> np.ndarray:
+    """Answers of fresh respondents under one fixed assignment, many times.
+
+    `design_frame` holds the factors' level ids, n rows. Returns int8 codes (simulations, items, n)
+    with items in the order of `simulation.outcomes`; 0 where an item is not asked. Background
+    effects are part of the respondents' variation; no answer is missing.
+    """
+    latent = calibrate(registration, simulation, simulation.world(world))
+    codes = np.array([
+        pd.Categorical(design_frame[name], levels).codes for name, levels in latent.factors.items()
+    ])
+    cells = latent.cell(codes)
+    thresholds = latent.thresholds[cells].transpose(2, 1, 0).astype(np.float32)
+    asked = latent.asked[cells].T
+    lowest = np.where(asked, latent.lowest[:, None], 0).astype(np.int8)
+    root = np.linalg.cholesky(latent.correlation).astype(np.float32)
+    result = np.empty((simulations, len(latent.items), len(design_frame)), dtype=np.int8)
+    normal = np.empty(result.shape[1:], dtype=np.float32)
+    latents = np.empty_like(normal)
+    for one in result:
+        rng.standard_normal(out=normal, dtype=np.float32)
+        np.matmul(root, normal, out=latents)
+        one[:] = lowest
+        for threshold in thresholds:
+            one += latents > threshold
+    return result

@@ -1,0 +1,57 @@
+"""Polishing without Quarto: each trap on the smallest page that has it."""
+
+import pytest
+from fixture.project import make_project
+
+from claimledger.errors import LedgerError
+from claimledger.paper.polish import polish
+
+HEAD = '<head><meta name="citation_title" content="{{&amp;lt; num H1 &amp;gt;}} points"></head>'
+BODY = '<h1 class="title">About <a class="claim">0.21</a> points &amp; more</h1>'
+
+
+@pytest.fixture
+def root(tmp_path):
+    return make_project(tmp_path / "project")
+
+
+def page(root, text):
+    path = root / "_manuscript" / "index.html"
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_head_gets_the_title_of_the_body(root):
+    path = page(root, HEAD + BODY)
+    assert polish(root, path.parent) == [path]
+    assert '<meta name="citation_title" content="About 0.21 points &amp; more">' in path.read_text()
+    assert polish(root, path.parent) == []  # nothing left to mend
+
+
+def test_a_wrapper_loses_its_unresolved_alt_and_a_picture_keeps_its_own(root):
+    picture = '<img alt="0.21 more" src="a.svg"></div>'
+    path = page(root, '<div id="a" alt="{{< num H1 >}} more">' + picture)
+    polish(root, path.parent)
+    assert path.read_text() == '<div id="a">' + picture
+
+
+@pytest.mark.parametrize("text", [
+    "<p>as <strong>?@fig-x</strong> shows</p>", "<p>?var:x</p>", "<p>{{&lt; num H1 &gt;}}</p>",
+    '<p>(<a href="#ref-nobody"><strong>nobody2020?</strong></a>)</p>',
+    '<script src="https://cdn.example.org/a.js"></script>', '<img src="//example.org/a.png">',
+    '<link rel="stylesheet" href="http://example.org/a.css">',
+    "<style>@font-face{src:url(https://example.org/a.woff)}</style>",
+])
+def test_what_is_unresolved_or_outside_is_an_error(root, text):
+    path = page(root, text)
+    with pytest.raises(LedgerError):
+        polish(root, path.parent)
+
+
+@pytest.mark.parametrize("text", [
+    "<pre><code>{{&lt; num H1 &gt;}}</code></pre>", "<p>Why <strong>so?</strong></p>",
+    '<a href="https://example.org">a link</a>', '<link rel="canonical" href="https://example.org">',
+])
+def test_what_is_only_spoken_of_or_only_linked_is_none(root, text):
+    assert polish(root, page(root, text).parent) == []

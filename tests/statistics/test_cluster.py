@@ -1,0 +1,166 @@
+"""Cluster-robust covariances against R (tests/reference/clusters.R), and their properties."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+import statsmodels.formula.api as smf
+from scipy import stats
+
+from claimledger.errors import LedgerError
+from claimledger.statistics.cluster import cluster_robust, cr2
+
+FORMULA = "y ~ z * item"
+
+
+@pytest.fixture(scope="module")
+def data(reference):
+    return reference("clusters.csv")
+
+
+@pytest.fixture(scope="module")
+def expected(reference):
+    return reference("clusters.json")
+
+
+def fitted(data, weighted=""):
+    if weighted:
+        return smf.wls(FORMULA, data, weights=data["w"]).fit()
+    return smf.ols(FORMULA, data).fit()
+
+
+@pytest.mark.parametrize("weighted", ["", "_weighted"])
+@pytest.mark.parametrize("correction", ["CR2", "stata", "survey"])
+def test_every_correction_equals_its_r_package(data, expected, correction, weighted):
+    found = cluster_robust(fitted(data, weighted), data["g"], correction).contrast(np.eye(4))
+    wanted = expected[correction.lower() + weighted]
+    np.testing.assert_allclose(found.estimate, wanted["coef"], rtol=1e-10)
+    np.testing.assert_allclose(found.se, wanted["se"], rtol=1e-10)
+    df = wanted["df"] if "df" in wanted else [wanted["degf"]] * 4
+    np.testing.assert_allclose(found.df, df, rtol=1e-10)
+    np.testing.assert_allclose(found.p, 2 * stats.t.sf(np.abs(found.t), found.df), rtol=1e-9)
+
+
+@pytest.mark.parametrize("weighted", ["", "_weighted"])
+def test_degrees_of_freedom_of_a_combination_equal_clubsandwich(data, expected, weighted):
+    weights = {"z": 1.0, "item": 2.0, "z:item": -1.0}
+    found = cr2(fitted(data, weighted), data["g"]).contrast(weights)
+    wanted = expected["contrast" + weighted]
+    np.testing.assert_allclose(found[:3], [wanted[k] for k in ("estimate", "se", "df")], rtol=1e-10)
+
+
+def test_a_cluster_with_a_column_of_its_own(data, expected):
+    fit = smf.ols("y ~ z + own", data.assign(own=(data["g"] == 9).astype(float))).fit()
+    found = cr2(fit, data["g"]).contrast(np.eye(3))
+    np.testing.assert_allclose(found.se, expected["singular_block"]["se"], rtol=1e-10)
+    np.testing.assert_allclose(found.df, expected["singular_block"]["df"], rtol=1e-10)
+
+
+def test_joint_test_equals_survey(data, expected):
+    f, df1, df2, p = cluster_robust(fitted(data), data["g"], "survey").wald(np.eye(4)[[1, 3]])
+    assert (df1, df2) == (2, 11)
+    assert f == pytest.approx(expected["survey_wald"], rel=1e-10)
+    assert p == pytest.approx(stats.f.sf(f, 2, 11))
+
+
+def test_clusters_of_one_row_are_hc2(rng):
+    X = np.column_stack([np.ones(40), rng.normal(size=(40, 2))])
+    fit = sm.OLS(rng.normal(size=40), X).fit()
+    np.testing.assert_allclose(cr2(fit, np.arange(40)).cov, fit.cov_HC2, rtol=1e-10)
+
+
+def test_items_within_respondents_are_a_paired_t_test(rng):
+    """Balanced within design: CR2 is the variance of the differences, with n - 1 df."""
+    n = 30
+    item = np.tile([0.0, 1.0], n)
+    person = np.repeat(np.arange(n), 2)
+    y = rng.normal(size=2 * n) + rng.normal(size=n)[person] + 0.3 * item
+    found = cr2(sm.OLS(y, sm.add_constant(item)).fit(), person).contrast([0, 1])
+    paired = stats.ttest_rel(y[1::2], y[::2])
+    assert found.t == pytest.approx(paired.statistic, rel=1e-10)
+    assert found.df == pytest.approx(n - 1, rel=1e-10)
+    assert found.p == pytest.approx(paired.pvalue, rel=1e-9)
+    low, high = paired.confidence_interval(0.95)
+    np.testing.assert_allclose(found.ci(), [low, high], rtol=1e-9)
+
+
+@pytest.mark.parametrize("correction", ["CR2", "stata", "survey"])
+def test_order_labels_shift_and_scale(data, correction):
+    found = cluster_robust(fitted(data), data["g"], correction).contrast("z:item")
+    other = data.sample(frac=1, random_state=4)
+    other = other.assign(y=100 - 7 * other["y"], g=other["g"].map(lambda g: f"person {99 - g}"))
+    moved = cluster_robust(fitted(other), other["g"], correction).contrast("z:item")
+    assert moved.estimate == pytest.approx(-7 * found.estimate, rel=1e-9)
+    assert moved.se == pytest.approx(7 * found.se, rel=1e-9)
+    assert moved.df == pytest.approx(found.df, rel=1e-9)
+
+
+def test_coverage_with_few_unequal_clusters():
+    """Interval of a cluster-level effect: 95 % within Monte Carlo error; plain CR0 would miss."""
+    rng = np.random.default_rng(5)
+    sizes = np.array([2, 2, 3, 3, 4, 5, 8, 12, 3, 6, 2, 10])
+    g = np.repeat(np.arange(12), sizes)
+    X = sm.add_constant((g % 3 == 0).astype(float))
+    covered, runs = 0, 400
+    for _ in range(runs):
+        y = rng.normal(size=12)[g] * 0.7 + rng.normal(size=len(g))
+        low, high = cr2(sm.OLS(y, X).fit(), g).contrast([0, 1]).ci()
+        covered += low <= 0 <= high
+    assert abs(covered / runs - 0.95) < 4 * np.sqrt(0.95 * 0.05 / runs)
+
+
+def broken(data, case):
+    fit = fitted(data)
+    if case == "one cluster":
+        return cr2(fit, np.zeros(len(data)))
+    if case == "missing cluster":
+        return cr2(fit, data["g"].astype(float).where(data["g"] != 3))
+    if case == "clusters of other rows":
+        return cr2(fit, data["g"].iloc[1:])
+    if case == "singular design":
+        return cr2(smf.ols("y ~ z + again", data.assign(again=2 * data["z"])).fit(), data["g"])
+    if case == "zero weight":
+        w = data["w"].where(data["g"] != 1, 0.0)
+        return cr2(smf.wls(FORMULA, data, weights=w).fit(), data["g"])
+    if case == "another model":
+        return cr2(smf.logit("z ~ item", data).fit(disp=0), data["g"])
+    if case == "unknown correction":
+        return cluster_robust(fit, data["g"], "CR3")
+    if case == "unknown coefficient":
+        return cr2(fit, data["g"]).contrast("democracy")
+    if case == "wrong length of weights":
+        return cr2(fit, data["g"]).contrast([0, 1])
+    if case == "constant outcome":
+        return cr2(fitted(data.assign(y=3.0)), data["g"]).contrast("z")
+    if case == "repeated contrast":
+        return cr2(fit, data["g"]).wald([[0, 1, 0, 0], [0, 2, 0, 0]])
+    raise AssertionError(case)
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["one cluster", "missing cluster", "clusters of other rows", "singular design", "zero weight",
+     "another model", "unknown correction", "unknown coefficient", "wrong length of weights",
+     "constant outcome", "repeated contrast"],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:The design matrix")
+def test_bad_input_is_an_error_for_people(data, case):
+    with pytest.raises(LedgerError) as caught:
+        broken(data, case)
+    assert caught.value.found and caught.value.expected and caught.value.mend
+
+
+def test_missing_value_never_reaches_the_covariance(data):
+    fit = sm.OLS(data["y"].to_numpy(), sm.add_constant(data["z"].to_numpy())).fit()
+    fit.model.exog[0, 1] = np.nan
+    with pytest.raises(LedgerError, match="missing or infinite"):
+        cr2(fit, data["g"])
+
+
+def test_survey_and_estimatr_corrections_differ_by_name(expected, data):
+    """The same data, two corrections: the name has to say which (realdata README, points 1, 2)."""
+    fit = fitted(data)
+    ses = pd.Series({c: cluster_robust(fit, data["g"], c).contrast("z").se
+                     for c in ("CR2", "stata", "survey")})  # fmt: skip
+    assert ses.nunique() == 3
+    assert {cluster_robust(fit, data["g"], c).correction for c in ses.index} == set(ses.index)

@@ -1,0 +1,83 @@
+"""The decision rule, against a plain restatement of it."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from claimledger.errors import LedgerError
+from claimledger.statistics.decision import decide, verdict_name
+from claimledger.statistics.multiplicity import holm
+
+
+def test_each_verdict_and_both_vocabularies():
+    estimate = [0.5, -0.5, 0.01, 0.11]
+    as_hypotheses = decide(estimate, 0.06, 500, 0.2, 1)
+    assert as_hypotheses.names == ["supported", "refuted", "negligible", "undecided"]
+    assert decide(estimate, 0.06, 500, 0.2, -1).names[:2] == ["refuted", "supported"]
+    compared = decide(estimate, 0.06, 500, 0.2, 0).names
+    assert compared == ["higher", "lower", "negligible", "undecided"]
+
+
+def test_the_rule_in_scalar_words(rng):
+    seen = set()
+    for _ in range(300):
+        m = rng.integers(1, 5)
+        estimate, se = rng.normal(0, 0.15, m), rng.uniform(0.02, 0.08, m)
+        df, bound = rng.integers(5, 800, m), rng.uniform(0.1, 0.25, m)
+        direction = rng.choice([-1, 1], m)
+        found = decide(estimate, se, df, bound, direction)
+        p = 2 * stats.t.sf(np.abs(estimate) / se, df)
+        tost_p = np.maximum(
+            stats.t.sf((estimate + bound) / se, df), stats.t.cdf((estimate - bound) / se, df)
+        )
+        np.testing.assert_allclose(found.p_adjusted, holm(p), rtol=1e-9)
+        np.testing.assert_allclose(found.tost_p_adjusted, holm(tost_p), rtol=1e-9)
+        for i in range(m):
+            if holm(p)[i] < 0.05:
+                expected = "supported" if estimate[i] * direction[i] > 0 else "refuted"
+            else:
+                expected = "negligible" if holm(tost_p)[i] < 0.05 else "undecided"
+            assert found.names[i] == expected
+            seen.add(expected)
+    assert len(seen) == 4
+
+
+def test_many_experiments_at_once(rng):
+    estimate = rng.normal(0, 0.2, (50, 3))
+    together = decide(estimate, 0.07, [100, 200, np.inf], 0.2, [1, -1, 0])
+    for i, row in enumerate(estimate):
+        alone = decide(row, 0.07, [100, 200, np.inf], 0.2, [1, -1, 0])
+        np.testing.assert_array_equal(together.verdict[i], alone.verdict)
+
+
+def test_without_a_registered_bound_nothing_is_negligible():
+    assert decide([0.0], 0.01, 100, None, 1).names == ["undecided"]
+    mixed = decide([0.0, 0.0], 0.01, 100, [0.2, None], 1)
+    assert mixed.names == ["negligible", "undecided"]
+    assert mixed.tost_p[1] == 1
+
+
+def test_correction_matters():
+    estimate, se = [0.125, 0.03, 0.02], 0.06
+    assert decide(estimate, se, 900, 0.5, 1, correction="none").names[0] == "supported"
+    assert decide(estimate, se, 900, 0.5, 1, correction="holm").names[0] == "negligible"
+
+
+def test_significant_and_within_the_bound_is_supported():
+    """The order of the rule: the equivalence result then stands beside the verdict."""
+    found = decide([0.1], 0.02, 900, 0.2, 1)
+    assert found.names == ["supported"] and found.tost_p_adjusted[0] < 0.05
+
+
+def test_names_of_codes():
+    assert verdict_name(1, 0) == "lower" and verdict_name(np.int64(1), -1) == "refuted"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"estimate": [np.nan]}, {"se": 0.0}, {"se": -1.0}, {"df": 0}, {"bound": 0.0}, {"alpha": 1.0},
+     {"direction": 2}, {"correction": "fdr"}],
+)  # fmt: skip
+def test_bad_input(change):
+    with pytest.raises(LedgerError):
+        decide(**{"estimate": [0.1], "se": 0.1, "df": 9, "bound": 0.2, "direction": 1} | change)

@@ -1,0 +1,88 @@
+"""TOST and the JZS Bayes factor against R and their definitions."""
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from claimledger.errors import LedgerError
+from claimledger.statistics.equivalence import equivalence_curve, jzs_bayes_factor, tost
+
+
+def test_tost_is_two_one_sample_t_tests(rng):
+    y = rng.normal(0.1, 1, 60)
+    found = tost(y.mean(), y.std(ddof=1) / np.sqrt(60), 59, 0.4)
+    above = stats.ttest_1samp(y, -0.4, alternative="greater").pvalue
+    below = stats.ttest_1samp(y, 0.4, alternative="less").pvalue
+    np.testing.assert_allclose([found.lower_p, found.upper_p], [above, below], rtol=1e-10)
+    assert found.p == max(found.lower_p, found.upper_p)
+    ci = stats.ttest_1samp(y, 0).confidence_interval(0.90)
+    np.testing.assert_allclose(found.ci, ci, rtol=1e-10)
+
+
+def test_p_and_interval_agree_everywhere(rng):
+    estimate, se = rng.normal(0, 0.3, 500), rng.uniform(0.02, 0.3, 500)
+    found = tost(estimate, se, 40, 0.25, alpha=0.05)
+    inside = (found.ci[0] > -0.25) & (found.ci[1] < 0.25)
+    np.testing.assert_array_equal(found.p < 0.05, inside)
+    assert 0 < inside.sum() < 500
+
+
+def test_sign_and_unit_do_not_matter():
+    one, other = tost(0.1, 0.07, 30, 0.2), tost(-12, 8.4, 30, 24)
+    assert one.p == pytest.approx(other.p, rel=1e-12)
+
+
+def test_size_at_the_bound_is_alpha():
+    """At an effect equal to the bound, equivalence is claimed in 5 % of samples."""
+    rng = np.random.default_rng(2)
+    y = rng.normal(0.2, 1, (20_000, 400))
+    claimed = np.mean(tost(y.mean(axis=1), y.std(axis=1, ddof=1) / 20, 399, 0.2).p < 0.05)
+    assert abs(claimed - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 20_000)
+
+
+def test_curve_and_the_smallest_bound_that_the_data_exclude():
+    p, smallest = equivalence_curve(0.05, 0.06, 700, np.linspace(0.05, 0.4, 8))
+    assert np.all(np.diff(p) < 0)
+    assert tost(0.05, 0.06, 700, smallest).p == pytest.approx(0.05, rel=1e-9)
+
+
+def test_bayes_factor_equals_r(reference):
+    for case in reference("bayes.json")["cases"]:
+        n1, n2 = case["n1"], case["n2"]
+        n, df = (n1 * n2 / (n1 + n2), n1 + n2 - 2) if n2 else (n1, n1 - 1)
+        assert jzs_bayes_factor(case["t"], df, n) == pytest.approx(case["medium"], rel=1e-8)
+        assert jzs_bayes_factor(case["t"], df, n, 1.0) == pytest.approx(case["wide"], rel=1e-8)
+
+
+def test_bayes_factor_is_a_mixture_of_noncentral_t_densities():
+    """The other form of the same integral: a Cauchy prior on the standardised effect."""
+    t, df, n, scale = 2.3, 58, 30.0, np.sqrt(0.5)
+
+    def integrand(delta):
+        return stats.nct.pdf(t, df, delta * np.sqrt(n)) * stats.cauchy.pdf(delta, scale=scale)
+
+    value = integrate.quad(integrand, -4, 4, epsabs=0, limit=200)[0] / stats.t.pdf(t, df)
+    assert jzs_bayes_factor(t, df, n) == pytest.approx(value, rel=1e-6)
+
+
+def test_bayes_factor_works_on_arrays():
+    t = np.array([0.0, -2.0, 2.0, 60.0])
+    found = jzs_bayes_factor(t, 300, 75)
+    assert found[1] == found[2] and np.all(np.diff(found[1:]) >= 0) and found[0] < 1
+    np.testing.assert_allclose(found[2], jzs_bayes_factor(2.0, 300, 75), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(np.nan, 1, 10, 1), (0, 0, 10, 1), (0, np.nan, 10, 1), (0, 1, 0, 1), (0, 1, 10, 0),
+     (0, 1, 10, np.nan), (0, 1, 10, 1, 0.7)],
+)  # fmt: skip
+def test_bad_input(arguments):
+    with pytest.raises(LedgerError):
+        tost(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [(1, np.inf, 10), (1, 10, 0), (np.nan, 10, 5), (1, 9, 5, 0)])
+def test_bad_input_of_the_bayes_factor(arguments):
+    with pytest.raises(LedgerError):
+        jzs_bayes_factor(*arguments)

@@ -1,0 +1,164 @@
+"""HC2 kernels against statsmodels and estimatr, and the design of Lin (2013)."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+
+from claimledger.errors import LedgerError
+from claimledger.statistics.linear import Cells, hc2, hc2_cells, lin_design
+
+
+@pytest.fixture
+def experiment(factorial, rng):
+    X = factorial(400)
+    return X, rng.integers(1, 6, (400, 3)).astype(float) + 0.3 * X[:, [1]]
+
+
+def by_statsmodels(X, Y, contrasts):
+    fits = [sm.OLS(y, X).fit(cov_type="HC2", use_t=True).t_test(contrasts) for y in Y.T]
+    return np.array([f.effect for f in fits]).T, np.array([f.sd for f in fits]).T
+
+
+def test_rows_and_cells_equal_statsmodels(experiment):
+    X, Y = experiment
+    contrasts = np.array([[0, 1, 0, 0, 0, 0, 0, 0], [0, -1, 1, 0, 0, 0, 0, 0.5]])
+    coef, se = by_statsmodels(X, Y, contrasts)
+    found = hc2(X, Y, contrasts)
+    np.testing.assert_allclose(found.coef, coef, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.se, se, rtol=1e-10)
+    cells = Cells.of(X)
+    found = hc2_cells(cells.rows, cells.count, *cells.moments(Y.T), contrasts)
+    np.testing.assert_allclose(found.coef.T, coef, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.se.T, se, rtol=1e-10)
+
+
+def test_a_covariate_makes_as_many_cells_as_rows_and_the_same_numbers(experiment, rng):
+    X, Y = experiment
+    X = np.column_stack([X, rng.normal(size=len(X))])
+    cells = Cells.of(X)
+    assert len(cells.rows) == len(X)
+    found = hc2_cells(cells.rows, cells.count, *cells.moments(Y.T))
+    np.testing.assert_allclose(found.se.T, hc2(X, Y).se, rtol=1e-9)
+
+
+def test_one_outcome_and_estimatr(reference):
+    data, expected = reference("clusters.csv"), reference("clusters.json")["hc2"]
+    X = np.column_stack([np.ones(len(data)), data["z"], data["item"], data["z"] * data["item"]])
+    found = hc2(X, data["y"])
+    assert found.coef.shape == found.se.shape == (4,)
+    np.testing.assert_allclose(found.coef, expected["coef"], rtol=1e-10)
+    np.testing.assert_allclose(found.se, expected["se"], rtol=1e-10)
+
+
+def test_several_experiments_with_cell_counts_of_their_own(factorial, rng):
+    designs = [factorial(200, seed) for seed in (1, 2, 3)]
+    rows = np.unique(np.vstack(designs), axis=0)
+    Y = rng.normal(size=(3, 200))
+    count, mean, within = np.zeros((3, 3, len(rows)))
+    for e, X in enumerate(designs):
+        for c, row in enumerate(rows):
+            y = Y[e][(row == X).all(axis=1)]
+            count[e, c] = len(y)
+            mean[e, c], within[e, c] = (y.mean(), y.var() * len(y)) if len(y) else (0.0, 0.0)
+    assert (count == 0).any(), "an empty cell is part of what is tested"
+    together = hc2_cells(rows, count, mean, within)
+    for e, X in enumerate(designs):
+        alone = hc2(X, Y[e])
+        np.testing.assert_allclose(together.coef[e], alone.coef, atol=1e-12)
+        np.testing.assert_allclose(together.se[e], alone.se, rtol=1e-10)
+
+
+def test_row_order_shift_and_scale(experiment, rng):
+    X, Y = experiment
+    found, order = hc2(X, Y), rng.permutation(len(X))
+    moved = hc2(X[order], 1000 - 2 * Y[order])
+    np.testing.assert_allclose(moved.coef[1:], -2 * found.coef[1:], atol=1e-10)
+    np.testing.assert_allclose(moved.se, 2 * found.se, rtol=1e-10)
+
+
+def test_a_common_level_costs_cells_no_digits(experiment):
+    X, Y = experiment
+    cells = Cells.of(X)
+    plain = hc2_cells(cells.rows, cells.count, *cells.moments(Y.T))
+    raised = hc2_cells(cells.rows, cells.count, *cells.moments(Y.T + 1e6))
+    np.testing.assert_allclose(raised.se, plain.se, rtol=1e-9)
+
+
+def test_leverage_one_stops_only_the_contrast_that_uses_it(rng):
+    alone = np.zeros(20)
+    alone[7] = 1
+    X = np.column_stack([np.ones(20), np.arange(20) % 2, alone])
+    y = rng.normal(size=20)
+    others = np.arange(20) != 7
+    found = hc2(X, y, [[0, 1, 0]])
+    without = hc2(X[others, :2], y[others], [[0, 1]])
+    np.testing.assert_allclose(found.se, without.se, rtol=1e-10)
+    cells = Cells.of(X)
+    moments = cells.moments(y)
+    by_cells = hc2_cells(cells.rows, cells.count, *moments, [[0, 1, 0]])
+    np.testing.assert_allclose(by_cells.se, without.se, rtol=1e-10)
+    with pytest.raises(LedgerError, match="leverage one"):
+        hc2(X, y, [[0, 0, 1]])
+    with pytest.raises(LedgerError, match="leverage one"):
+        hc2_cells(cells.rows, cells.count, *moments, [[0, 0, 1]])
+
+
+def test_a_constant_outcome_has_a_standard_error_of_exactly_zero(experiment):
+    X, Y = experiment
+    Y[:, 0] = 3.3
+    cells = Cells.of(X)
+    assert np.all(hc2(X, Y).se[:, 0] == 0) and np.all(hc2(X, Y).se[:, 1:] > 0)
+    by_cells = hc2_cells(cells.rows, cells.count, *cells.moments(Y.T)).se
+    assert np.all(by_cells[0] == 0) and np.all(by_cells[1:] > 0)
+
+
+@pytest.mark.parametrize("case", ["singular", "missing", "short", "more columns than rows"])
+def test_bad_input(experiment, case):
+    X, Y = experiment
+    X, Y = X.copy(), Y.copy()
+    if case == "singular":
+        X[:, 1] = 2 * X[:, 2]
+    elif case == "missing":
+        Y[3, 1] = np.nan
+    elif case == "short":
+        Y = Y[:-1]
+    else:
+        X, Y = X[:5], Y[:5]
+    with pytest.raises(LedgerError):
+        hc2(X, Y)
+
+
+def test_cells_that_do_not_tell_coefficients_apart():
+    with pytest.raises(LedgerError, match="full column rank"):
+        hc2_cells([[1, 0], [1, 1]], [10, 0], [1.0, 0.0], [5.0, 0.0])
+
+
+@pytest.mark.parametrize("case", ["lin", "lin_weighted", "lin_arms"])
+def test_lin_adjustment_equals_estimatr(reference, case):
+    data, expected = reference("clusters.csv"), reference("clusters.json")[case]
+    weights = data["w"] if case == "lin_weighted" else None
+    treatment = data["z"]
+    if case == "lin_arms":
+        treatment = pd.Series(pd.Categorical(["bca"[i % 3] for i in range(len(data))]))
+    covariates = data[["item", "w"]] if case == "lin" else data[["item"]]
+    design = lin_design(treatment, covariates, weights)
+    fit = sm.WLS(data["y"], design, weights=1.0 if weights is None else weights).fit()
+    fit = fit.get_robustcov_results("HC2", use_t=True)
+    order = np.argsort(np.round(expected["coef"], 9))
+    np.testing.assert_allclose(np.sort(fit.params), np.array(expected["coef"])[order], rtol=1e-9)
+    mine = fit.bse[np.argsort(np.round(fit.params, 9))]
+    np.testing.assert_allclose(mine, np.array(expected["se"])[order], rtol=1e-9)
+
+
+def test_lin_design_takes_categories_and_refuses_missing_values(rng):
+    frame = pd.DataFrame({"party": list("DIR") * 10, "age": rng.integers(18, 90, 30)})
+    design = lin_design(pd.Series(np.arange(30) % 2, name="democracy"), frame)
+    assert list(design.columns[:2]) == ["Intercept", "democracy"]
+    assert {"party_I_c", "democracy:party_R_c", "democracy:age_c"} <= set(design.columns)
+    centred = [name for name in design if name.endswith("_c") and ":" not in name]
+    np.testing.assert_allclose(design[centred].mean(), 0, atol=1e-12)
+    with pytest.raises(LedgerError, match="missing"):
+        lin_design(
+            pd.Series(np.arange(30) % 2), frame.assign(age=frame["age"].where(lambda a: a > 30))
+        )

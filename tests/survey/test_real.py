@@ -1,0 +1,98 @@
+"""A real export, where it is on the machine: the authors of its study kept the same 400."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from claimledger.errors import LedgerError
+from claimledger.registration.load import load
+from claimledger.survey import open_survey
+from claimledger.survey.check import check
+from claimledger.survey.exclude import exclude
+from claimledger.survey.read import coded, read_export
+
+REGISTRATION = """
+schema: 1
+study: {title: T, short: s, authors: [{name: N}], citation: c, question: q, population: p,
+        size: 400, public: [], assumed: []}
+design: {factors: {}, vignette: {opening: "", order: [], closing: ""}}
+instrument:
+  scales:
+    agreed: {kind: nominal, labels: {1: "Yes", 2: "No"}}
+    word: {kind: nominal, labels: {1: Right, 2: Commander, 3: Find, 4: Assemble, 5: Understand}}
+    ideology:
+      kind: ordinal
+      labels: {1: Extremely liberal, 2: Liberal, 3: Slightly liberal,
+               4: "Moderate; middle of the road", 5: Slightly conservative, 6: Conservative,
+               7: Extremely conservative, 8: "Haven’t thought about this"}
+  blocks: {all: All}
+  items:
+    consent: {label: c, role: consent, scale: agreed, block: all, wording: w}
+    word: {label: w, role: attention, scale: word, block: all, passes: [4], wording: w}
+    ideology: {label: i, role: background, scale: ideology, block: all, wording: w}
+  derived: {}
+  covariates: []
+exclusions:
+  - {id: consent, label: No consent, column: consent, differs_from: [1]}
+  - {id: attention, label: Failed the check, column: word, differs_from: [4]}
+  - {id: unfinished, label: Did not finish, column: Finished, differs_from: ["True", 1]}
+samples: {all: {}}
+weighting: {margins: none.csv, variables: [], trim: 5, note: ""}
+families: {}
+hypotheses: []
+comparisons: []
+robustness: {}
+"""
+
+
+@pytest.fixture(scope="module")
+def real(root) -> Path:
+    folder = Path(os.environ.get("CLAIMLEDGER_REALDATA", root.parent / "shared" / "realdata"))
+    if not (folder / "projoint").is_dir():
+        pytest.skip("the real export is not here (set CLAIMLEDGER_REALDATA)")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def opened(real, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("real")
+    (folder / "registration.yml").write_text(REGISTRATION, encoding="utf-8")
+    (folder / "mapping.yml").write_text(
+        "columns: {Q1.2: consent, Q3.1: word, Q2.9: ideology}\n", encoding="utf-8")
+    registration = load(folder / "registration.yml")
+    path = real / "projoint" / "mummolo_nall_replication.csv"
+    return path, registration, folder / "mapping.yml"
+
+
+def test_the_same_400_in_the_same_order(real, opened):
+    path, registration, mapping = opened
+    survey = open_survey(path, registration, path.parent, mapping)
+    assert survey.status == "collected" and survey.world is None
+    assert survey.flow["left"].tolist() == [518, 498, 425, 400]
+    cleaned = pd.read_csv(real / "projoint" / "mummolo_nall_replication_cleaned.csv", dtype=str)
+    labels = registration.instrument.scales["ideology"].labels
+    assert survey.frame["ideology"].map(labels).tolist() == cleaned["ideology"].tolist()
+    frame, _ = coded(read_export(path, registration, mapping), registration)
+    kept, _ = exclude(frame, registration)
+    assert kept["ResponseId"].tolist() == cleaned["ResponseId"].tolist()
+
+
+def test_header_rows_and_columns_that_are_not_registered(opened):
+    path, registration, mapping = opened
+    problems = check(path, registration, mapping)
+    assert {p.severity for p in problems} == {"warning"}
+    assert "K-1-1" in {p.column for p in problems}
+
+
+@pytest.mark.parametrize(("name", "rows"), [
+    ("legacy_two_header_rows", 2), ("insights_single_quoted_import_ids", 3),
+])
+def test_older_formats_are_told_apart(real, opened, name, rows):
+    _, registration, _ = opened
+    problems = check(real / "survey-exports" / f"{name}.csv", registration)
+    header = [p.found for p in problems if p.column == "header"]
+    assert header == ([f"{rows} header row(s)"] if rows != 3 else [])
+    with pytest.raises(LedgerError, match="consent"):
+        open_survey(real / "survey-exports" / f"{name}.csv", registration, real)

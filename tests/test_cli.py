@@ -1,0 +1,111 @@
+"""The command line: examples, readable errors, exit codes, a quick start."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from claimledger.cli import app
+from claimledger.registration.load import load
+
+COMMANDS = ["build", "render", "lint", "simulate", "check", "freeze", "amend"]
+HEAVY = ["pandas", "numpy", "matplotlib", "papermill", "nbclient", "pydantic", "rich.progress"]
+
+
+def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("CLAIMLEDGER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "claimledger", *arguments], cwd=cwd, env={**kept, **environment},
+        capture_output=True, text=True, timeout=120,
+    )
+
+
+def test_help_names_every_command():
+    shown = CliRunner().invoke(app, ["--help"]).output
+    assert all(f" {command} " in shown for command in COMMANDS)
+    assert {info.callback.__name__ for info in app.registered_commands} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself_with_an_example(command):
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert f"Example:  claimledger {command}" in result.output
+
+
+def test_outside_a_project_the_error_is_a_block_and_no_traceback(tmp_path):
+    result = run("build", cwd=tmp_path)
+    assert result.returncode == 1 and result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert lines[0] == f"Error {tmp_path}"
+    assert [line.split(":")[0].strip() for line in lines[1:]] == ["found", "expected", "to mend"]
+
+
+def test_an_error_with_brackets_is_printed_as_it_is(root):
+    result = run("check", "[bold]no[/bold].csv", cwd=root)
+    assert result.returncode == 1
+    assert "[bold]no[/bold].csv" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["biuld"], ["simulate", "--out", "x.csv", "--n", "0"],
+                                       ["simulate", "--out", "x.csv", "--seed", "one"], ["check"]])
+def test_a_wrong_call_ends_with_2_and_says_what_is_wrong(root, arguments):
+    result = run(*arguments, cwd=root)
+    assert result.returncode == 2
+    assert "Error" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["build", "--notebook", "99_none"], "no such notebook"),
+    (["render", "--formats", "pfd"], "html,pdf,docx"),
+    (["render", "--world", "../up"], "no name of a world"),
+    (["build", "--data", "no-such-file.csv"], "no such file"),
+    (["simulate", "--world", "nul", "--out", "x.csv"], "no such world"),
+])
+def test_a_mistake_ends_with_1_and_says_how_to_go_on(root, arguments, said):
+    result = run(*arguments, cwd=root)
+    assert result.returncode == 1
+    assert said in result.stderr and "Traceback" not in result.stderr
+    assert not (root / "x.csv").exists()
+
+
+def test_simulated_answers_pass_the_check_and_come_again_with_the_same_seed(root, tmp_path):
+    files = []
+    for name in ("one", "two"):
+        files.append(tmp_path / f"{name}.csv")
+        call = ["simulate", "--world", "null", "--seed", "3", "--n", "300", "--out", str(files[-1])]
+        result = run(*call, cwd=root)
+        assert result.returncode == 0 and "simulated" in result.stdout
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].with_suffix(".manifest.json").is_file()
+    result = run("check", str(files[0]), cwd=root)
+    assert (result.returncode, result.stderr) == (0, "")
+    factor = next(iter(load(root / "registration.yml").design.factors))
+    files[1].write_text(files[1].read_text().replace(factor, "another_name"))
+    result = run("check", str(files[1]), cwd=root)
+    assert result.returncode == 1 and f"{factor}: no such column" in result.stderr
+
+
+def test_a_registration_is_frozen_once_and_changed_only_with_a_reason(root, tmp_path):
+    for name in ("_quarto.yml", "registration.yml"):
+        shutil.copy(root / name, tmp_path)
+    assert run("freeze", cwd=tmp_path).stdout == "frozen: registration.lock\n"
+    again = run("freeze", cwd=tmp_path)
+    assert again.returncode == 1 and "claimledger amend" in again.stderr
+    change = ["amend", "--what", "a comment", "--why", "clearer"]
+    assert run(*change, cwd=tmp_path).returncode == 1  # nothing was changed
+    with (tmp_path / "registration.yml").open("a") as file:
+        file.write("# a comment\n")
+    assert run(*change, cwd=tmp_path).stdout == "amended: registration.lock\n"
+    assert "a comment" in (tmp_path / "registration.lock").read_text()
+
+
+def test_the_way_of_a_build_with_nothing_to_do_imports_nothing_heavy():
+    code = ("import sys\nfrom claimledger import cli\nfrom claimledger.paper import build\n"
+            f"print([name for name in {HEAVY} if name in sys.modules])")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
