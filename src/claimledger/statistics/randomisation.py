@@ -28,9 +28,10 @@ def covariate_matrix(frame: pd.DataFrame, registration: Registration) -> pd.Data
         if scale is not None and scale.kind in ("ordinal", "numeric"):
             columns[registration.label(name)] = frame[name].astype(float)
             continue
-        values = frame[name].map(scale.labels) if scale is not None else frame[name].astype(str)
-        for category in list(dict.fromkeys(values.sort_values()))[1:]:
-            columns[str(category)] = values.eq(category).astype(float)
+        for category in frame[name].cat.categories[1:]:
+            columns[str(category)] = frame[name].eq(category).astype(float)
+        if frame[name].isna().any():
+            columns[registration.label(name)] = frame[name].isna().map({True: np.nan, False: 0.0})
     X = pd.DataFrame(columns, index=frame.index)
     if X.isna().any().any():
         raise LedgerError(
