@@ -77,10 +77,14 @@ def results(path: Path) -> dict[str, Result]:
 
 
 def paired(values: np.ndarray, weights: list[float]) -> Result:
-    """Each respondent's own weighted difference, tested against zero."""
-    own = values @ np.array(weights)
+    """Each respondent's own weighted difference, tested against zero; SD of all ratings compared.
+
+    Who did not rate all of them is left out, so numbers are near the ledger's and not equal.
+    """
+    own, rated = values @ np.array(weights), values[~np.isnan(values)]
     own = own[~np.isnan(own)]
-    return Result(own.mean(), own.std(ddof=1) / np.sqrt(len(own)), len(own) - 1, own.std(ddof=1), 1)
+    se = own.std(ddof=1) / np.sqrt(len(own))
+    return Result(own.mean(), se, len(own) - 1, rated.std(ddof=1), 1)
 
 
 def against_control(rows: pd.DataFrame, items: list[str]) -> Result:

@@ -106,13 +106,13 @@ def test_rates_of_the_verdicts():
 
 def test_the_rule_is_the_one_of_the_real_analysis(rng):
     """Families apart, each judged by `decide`; bounds from the drawn spread."""
-    first, second = analyses(2), analyses(3)[2]
+    first, second = analyses(2, sesoi_sd=0.3), analyses(3, sesoi_sd=0.3)[2]
     both = [first[0], Analysis(**vars_of(second) | {"family": "G", "direction": -1}), first[1]]
-    Y = 3 * Normal(0.3, -0.1, 0.1)(rng, 30)
+    Y = 3 * Normal(0.2, 0.0, 0.1)(rng, 60)
     estimates, ses, sds = Batch(both).estimate(Y)
     codes = verdicts(estimates, ses, [a.df for a in both], sds, both)
-    family = decide(estimates[:, [0, 2]], ses[:, [0, 2]], N - 2, 0.5 * sds[:, [0, 2]], 1)
-    alone = decide(estimates[:, [1]], ses[:, [1]], N - 2, 0.5 * sds[:, [1]], -1)
+    family = decide(estimates[:, [0, 2]], ses[:, [0, 2]], N - 2, 0.3 * sds[:, [0, 2]], 1)
+    alone = decide(estimates[:, [1]], ses[:, [1]], N - 2, 0.3 * sds[:, [1]], -1)
     np.testing.assert_array_equal(codes[:, [0, 2]], family.verdict)
     np.testing.assert_array_equal(codes[:, [1]], alone.verdict)
     assert set(np.unique(codes)) == set(range(len(HYPOTHESIS))), "every verdict came up"
