@@ -100,12 +100,15 @@ local function row(entry)
       escape(entry.id), table.concat(facts))
 end
 
--- The data file in words: name, hash, simulated or collected.
-local function source(data, status)
-  local world = given(data.world) and (", world “%s”, seed %s"):format(data.world, number(data.seed))
-  return ("%s (%s%s), SHA-256 %s…"):format(data.file, status or "collected", world or "",
-    tostring(data.sha256):sub(1, 16))
+-- The data's origin in words: collected, or simulated in which world from which seed.
+local function origin(header)
+  local parts = { header.status }
+  if given(header.data.world) then table.insert(parts, ("world “%s”"):format(header.data.world)) end
+  if given(header.data.seed) then table.insert(parts, "seed " .. number(header.data.seed)) end
+  return table.concat(parts, ", ")
 end
+
+local function digits(hash) return tostring(hash):sub(1, 16) .. "…" end
 
 -- The rows of all entries and the ledger itself, safe inside a script element.
 function draw.section()
@@ -117,7 +120,8 @@ function draw.section()
     '<section id="ledger-entries" class="ledger-entries" aria-labelledby="ledger-title">',
     '<h2 id="ledger-title" class="unnumbered">The ledger</h2>',
     "<p>Every number and verdict above comes from one of these entries.",
-    "Data: " .. escape(source(header.data, header.status)) .. "</p>",
+    ("Data: <code>%s</code> (%s), SHA-256 <code>%s</code></p>"):format(
+      escape(header.data.file), escape(origin(header)), digits(header.data.sha256)),
     table.concat(rows, "\n"),
     '<script type="application/json" id="ledger">'
       .. core.json:gsub("\n%s*", ""):gsub("<", "\\u003c") .. "</script>",
@@ -125,7 +129,7 @@ function draw.section()
   }, "\n")
 end
 
-local function short(hash) return pandoc.Code(tostring(hash):sub(1, 16) .. "…") end
+local function short(hash) return pandoc.Code(digits(hash)) end
 
 -- What this very document was made from, as a definition list.
 function draw.colophon()
@@ -137,8 +141,7 @@ function draw.colophon()
     items:insert({ pandoc.Inlines(term), { pandoc.Plain(inlines) } })
   end
   local data, registered, code = header.data, given(header.registration), given(header.code)
-  local world = given(data.world) and (" (world “%s”, seed %s)"):format(data.world, number(data.seed))
-  item("Data", header.status .. (world or "") .. ", ", pandoc.Code(data.file), ", SHA-256 ", short(data.sha256))
+  item("Data", pandoc.Code(data.file), " (" .. origin(header) .. "), SHA-256 ", short(data.sha256))
   if registered then
     local frozen = given(registered.frozen) and "frozen on " .. registered.frozen .. ", " or ""
     item("Registration", pandoc.Code(registered.file), ", " .. frozen .. "SHA-256 ", short(registered.sha256))

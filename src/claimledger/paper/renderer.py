@@ -73,8 +73,9 @@ def render(
     else:
         from claimledger.paper.render import render as embedded
 
+        pages = len(settings(run.root)["manuscript"]["notebooks"]) if "html" in formats else 0
         done = count(1)
-        embedded(run, formats, lambda name: report(next(done), len(formats)))
+        embedded(run, formats, lambda name: report(next(done), len(formats) + pages))
     return [path for path in run.output.rglob("*") if path.is_file()]
 
 

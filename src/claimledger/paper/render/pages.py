@@ -15,6 +15,7 @@ from claimledger.paper.render.source import Paper, Tokens, epoch, metadata, read
 ASSETS = Path(__file__).parent / "assets"
 # No column of a pipe table is given a width: each format fits the columns to their content.
 COMMON = ["--standalone", "--columns=10000", "--wrap=none", "--strip-comments"]
+CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
 FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx"}
 
 
@@ -97,7 +98,8 @@ class Press:
         tokens = Tokens()
         text = tokens.replace(as_page(book, self.alts))
         meta = {"title": title, "notebook": True, "lang": self._lang}
-        return self._page(book.path.stem, text, tokens, meta | self._status)
+        shared = {k: v for k, v in self._meta("html").items() if k in CITING}
+        return self._page(book.path.stem, text, tokens, shared | meta | self._status, book.path)
 
     def docx(self) -> bytes:
         """The paper as a Word file."""
@@ -107,13 +109,13 @@ class Press:
             meta["abstract"] += "\n\n*Keywords:* " + ", ".join(meta["keywords"])
         styles = (ASSETS / "word-styles.xml").read_text(encoding="utf-8")
         extra = ["--to=docx", f"--reference-doc={tools.reference_docx(self.folder, styles)}"]
-        return self._pandoc("paper", "paper.docx", self.paper.body, self.paper.tokens, meta, extra)
+        return self._pandoc("paper.docx", self.paper.body, self.paper.tokens, meta, extra)
 
     def pdf(self) -> bytes:
         """The paper as a tagged PDF."""
         extra = ["--to=typst", f"--template={ASSETS / 'article.typ'}", "--extract-media=media"]
         meta = self._meta("typst")
-        self._pandoc("paper", "paper.typ", self.paper.body, self.paper.tokens, meta, extra)
+        self._pandoc("paper.typ", self.paper.body, self.paper.tokens, meta, extra)
         about = {
             "authors": meta["author"], "keywords": meta.get("keywords") or [], "lang": self._lang,
             "paper": self.paper.option("typst", "papersize", "a4"),
@@ -136,7 +138,9 @@ class Press:
         meta.pop("toc", None)  # pandoc's template variable of that name is the table itself
         return meta
 
-    def _page(self, name: str, text: str, tokens: Tokens, meta: dict) -> bytes:
+    def _page(
+        self, name: str, text: str, tokens: Tokens, meta: dict, source: Path | None = None
+    ) -> bytes:
         kind = "notebook" if meta.get("notebook") else "paper"
         extra = [
             "--to=html5", "--embed-resources", "--mathml", f"--template={ASSETS / 'page.html'}",
@@ -144,10 +148,11 @@ class Press:
         ]
         if kind == "paper" and self.paper.option("html", "toc", True):
             extra += ["--toc", f"--toc-depth={self.paper.option('html', 'toc-depth', 3)}"]
-        return self._pandoc(name, f"{name}.html", text, tokens, meta, extra)
+        return self._pandoc(f"{name}.html", text, tokens, meta, extra, source)
 
     def _pandoc(
-        self, name: str, output: str, text: str, tokens: Tokens, meta: dict, extra: list[str]
+        self, output: str, text: str, tokens: Tokens, meta: dict, extra: list[str],
+        source: Path | None = None,
     ) -> bytes:
         """Run pandoc with the extension's filter, the renderer's own and citeproc."""
         files = {"tokens": tokens.found, "meta": meta}
@@ -171,5 +176,5 @@ class Press:
             f"--lua-filter={self.extension / 'filter.lua'}",
             f"--lua-filter={ASSETS / 'render.lua'}", "--citeproc", *extra,
         ]
-        tools.pandoc(arguments, text, self.folder, environment, self.paper.path)
+        tools.pandoc(arguments, text, self.folder, environment, source or self.paper.path)
         return (self.folder / output).read_bytes()

@@ -1,0 +1,107 @@
+"""The whole way in a fresh clone: notebooks, ledger, and a paper that prints the ledger."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from claimledger.paper.prose import read_sources
+from claimledger.paper.readback import check_page, check_text, read_html, squeeze
+from claimledger.paper.tokens import tokens
+
+pytestmark = pytest.mark.build
+NUMBERS = ("value", "se", "p", "p_adjusted", "df", "n")
+
+
+def command(clone: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """The clone's own engine, with this interpreter and the embedded renderer."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("CLAIMLEDGER_")}
+    own = {"PYTHONPATH": str(clone / "src"), "CLAIMLEDGER_RENDERER": "embedded", "CI": "true"}
+    return subprocess.run(
+        [sys.executable, "-m", "claimledger", *arguments], cwd=clone, env=kept | own,
+        capture_output=True, text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def clone(root, tmp_path_factory):
+    """A rendered clone of what is committed; `ledger.committed` keeps the ledger of record."""
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("not a git checkout: nothing to clone")
+    place = tmp_path_factory.mktemp("clone") / "paper"
+    subprocess.run(["git", "clone", "--quiet", str(root), str(place)], check=True)
+    shutil.copy(place / "results/ledger.json", place / "ledger.committed")
+    done = command(place, "render")
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.fixture(scope="module")
+def ledger(clone):
+    return json.loads((clone / "results/ledger.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def sources(clone):
+    return read_sources([clone / "paper.qmd"])
+
+
+def pdf_text(clone: Path) -> str:
+    return "\n".join(page.extract_text() for page in PdfReader(clone / "_manuscript/paper.pdf").pages)
+
+
+def docx_text(clone: Path) -> str:
+    import docx
+
+    body = docx.Document(clone / "_manuscript/paper.docx").element.body
+    return "\n".join("".join(one.itertext()) for one in body.iter() if one.tag.endswith("}p"))
+
+
+def test_the_committed_ledger_is_what_the_notebooks_give(clone, ledger):
+    committed = json.loads((clone / "ledger.committed").read_text("utf-8"))
+    assert committed["entries"].keys() == ledger["entries"].keys()
+    for id, entry in ledger["entries"].items():
+        recorded = committed["entries"][id]
+        assert entry.get("verdict") == recorded.get("verdict"), id
+        for name in NUMBERS:
+            if isinstance(entry.get(name), int | float):
+                assert recorded[name] == pytest.approx(entry[name], rel=1e-6, abs=1e-9), (id, name)
+
+
+def test_html_prints_the_ledger(clone, ledger, sources):
+    page = read_html((clone / "_manuscript/index.html").read_text("utf-8"))
+    assert len(page.claims) > 50
+    assert check_page(page, ledger, sources) == []
+
+
+@pytest.mark.parametrize("text_of", [pdf_text, docx_text])
+def test_pdf_and_docx_print_the_ledger(clone, ledger, sources, text_of):
+    text = text_of(clone)
+    assert check_text(text, ledger, sources) == []
+    printed = squeeze(text)
+    always = [
+        token for token in tokens(sources[0])
+        if token.kind == "num" and ledger["entries"][token.args[0]]["status"] == "design"
+    ]
+    for token in always:
+        value = ledger["entries"][token.args[0]]["text"][(*token.args, "est")[1]]
+        assert squeeze(value) in printed, token.args
+
+
+def test_a_second_build_does_nothing(clone):
+    done = command(clone, "render")
+    assert re.match(r"paper: up to date", done.stdout), done.stdout
+
+
+def test_each_notebook_has_its_page_without_a_trace_of_the_machine(clone):
+    pages = sorted((clone / "_manuscript/build/notebooks").glob("*-preview.html"))
+    assert [page.name.removesuffix("-preview.html") for page in pages] == sorted(
+        path.stem for path in (clone / "notebooks").glob("*.ipynb"))
+    for path in [*pages, *(clone / "build").rglob("*.ipynb"), clone / "results/ledger.json"]:
+        assert str(clone) not in path.read_text("utf-8"), path.name
