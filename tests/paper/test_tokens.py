@@ -145,6 +145,11 @@ def test_verdicts_that_no_block_of_the_section_covers_are_warned_of():
     ]
 
 
+def test_a_heading_in_a_div_begins_no_section():
+    titled = '::: {.note .when H1="supported"}\n## Title\n\nx\n:::\n\n'
+    assert warned(titled + block(H1="refuted negligible undecided")) == []
+
+
 def test_a_span_may_stand_alone():
     assert warned('It fell[, as expected]{.when H1="supported"}.') == []
 

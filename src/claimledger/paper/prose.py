@@ -30,7 +30,10 @@ _LEXEME = re.compile(
     |(?P<math>\$(?!\s)(?:(?!\n[ \t]*\n)[^$\\]|\\.)*?(?<!\s)\$(?!\d))""",
     re.VERBOSE | re.MULTILINE | re.DOTALL,
 )
-_HEADING = re.compile(r"^(#{1,6})[ \t]+(?:[^\n]*\{[^}\n]*#([\w.:-]+)[^}\n]*\})?", re.MULTILINE)
+_HEADING = re.compile(
+    r"^(?P<marks>#{1,6})[ \t]+(?:[^\n]*\{[^}\n]*#(?P<id>[\w.:-]+)[^}\n]*\})?"
+    r"|^[ \t>]*:{3,}[ \t]*(?P<div>[^\n]*)$", re.MULTILINE
+)
 _OPTION = re.compile(
     r"^#\|[ \t]*([\w-]+-(?:sub)?(?:cap|alt)):(.*(?:\n#\|[ ]{2,}.*)*)", re.MULTILINE
 )
@@ -87,8 +90,14 @@ class Source:
 
     @cached_property
     def headings(self) -> list[tuple[int, int, str]]:
-        """Offset, level and id (empty without one) of each heading."""
-        return [(m.start(), len(m[1]), m[2] or "") for m in _HEADING.finditer(self.masked)]
+        """Offset, level and id (empty without one) of each heading, but of those inside a Div."""
+        found, depth = [], 0
+        for line in _HEADING.finditer(self.masked):
+            if line["div"] is not None:
+                depth = max(0, depth + (1 if line["div"] else -1))
+            elif not depth:
+                found.append((line.start(), len(line["marks"]), line["id"] or ""))
+        return found
 
     def section(self, offset: int) -> int:
         """Number of the heading below which a character stands; zero above the first."""
