@@ -42,7 +42,7 @@ paper: $(STAMP)
 
 test: $(STAMP)
 	@echo "tests, on all cores"
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 	@$(call took,make test)
 
 # pip fetches uv, uv the rest. uv does not read pip's settings: a package index that is set for
