@@ -47,17 +47,18 @@ test: $(STAMP)
 
 # pip fetches uv, uv the rest. uv does not read pip's settings: a package index that is set for
 # pip is handed on, so that a mirror set up for this machine is used throughout.
-$(STAMP): requirements.lock pyproject.toml
-	@mkdir -p build; exec 9> build/.environment.lock; \
+$(STAMP):
+	@set -eu; mkdir -p build; exec 9> build/.environment.lock; \
 	if command -v flock > /dev/null; then flock -n 9 || { echo "waiting for another make"; flock 9; }; fi; \
 	if [ -f $@ ] && [ -x $(BIN)/python ]; then exit 0; fi; \
 	python=""; \
-	for one in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
+	for one in $(or $(PYTHON),python3.11 python3.12 python3.13 python3); do \
 		if "$$one" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null; \
 		then python="$$one"; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-		echo "Error: no Python 3.11, 3.12 or 3.13 found (python3 is: $$(python3 --version 2>&1 || true))." >&2; \
+		found="$$($(or $(PYTHON),python3) --version 2> /dev/null || true)"; \
+		echo "Error: no Python 3.11, 3.12 or 3.13 found, but $${found:-none at all}." >&2; \
 		echo "  to mend:  install one, or name it: make paper PYTHON=/path/to/python3.11" >&2; exit 1; \
 	fi; \
 	echo "environment: $$("$$python" --version) in $(VENV), packages from requirements.lock"; \
@@ -92,8 +93,7 @@ quarto: $(STAMP)
 		echo "Quarto is installed; make paper uses it from now on"; \
 	else \
 		$(UV) pip uninstall --quiet --python $(BIN)/python quarto-cli > /dev/null 2>&1 || true; \
-		tail -n 3 build/quarto.log >&2; \
-		echo "Quarto could not be installed here; the environment is as it was." >&2; \
+		echo "Quarto could not be installed (see build/quarto.log); the environment is as it was." >&2; \
 		echo "The paper does not need it: make paper uses the embedded renderer." >&2; exit 1; \
 	fi
 

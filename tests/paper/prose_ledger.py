@@ -14,6 +14,7 @@ def small_ledger(**verdicts: str) -> dict:
         "H1": entry("hypothesis", "supported", est="−0.21", abs="0.21", p="= .012", n="1,202"),
         "H2": entry("hypothesis", "negligible", est="0.01", ci="[−0.05, 0.07]"),
         "a.b": entry("comparison", "higher", est="0.40"),
+        "H.pattern": entry("pattern", "some", est="1"),
         "data.status": entry("status", "simulated", est="simulated"),
         "design.arms": entry(est="5", word="five"),
     }

@@ -51,7 +51,7 @@ def test_verdict_words(word):
     "It is {{< num H1 >}} and {{< num H1 abs >}} percent.",
     "As [@key2013, p. 12; @other2024] and @third2020, see @tbl-5 and [Appendix A](#sec-2 'x 5').",
     "See [A](x5.html), <https://x.org/5>, https://x.org/more-5 and note.[^2]\n\n[^2]: A note.",
-    "`5 more` <!-- 5 more --> $x_1 + \\frac{1}{2}$ <span data-x=5>a</span> a&#160;b",
+    "`b = 5 more` <!-- 5 more --> $x_1 + \\frac{1}{2}$ <span data-x=5>a</span> a&#160;b",
     "```\n5 more\n```",
     "## Part {#sec-5 .more data-n=5}",
     "1. First\n2. Second\n\n[ref]: x5.html",
@@ -113,6 +113,10 @@ def test_the_name_of_an_excluded_verdict():
     assert linted(WHEN.format('H1="supported"', "H1 is supported.")) == []
 
 
+def test_names_that_are_ordinary_words_are_not_taken_for_verdicts():
+    assert linted(WHEN.format('H.pattern="some all"', "But none of it is new.")) == []
+
+
 def test_words_of_another_section_or_after_the_block_are_on_their_own():
     text = WHEN.format('H1="supported"', "x") + "\n\nIt is lower."
     assert linted(text) == verdict_word("lower")
@@ -130,9 +134,17 @@ def test_phrases_are_vouched_for_by_the_verdicts_that_share_them():
     every = dict.fromkeys(("supported", "refuted", "negligible", "undecided"), "significant")
     assert linted(says(**every)) == ["typed verdict word “significant”, in a phrase of says"]
     assert linted(says(supported="by 5", refuted="x")) == ["typed numeral “5”, in a phrase of says"]
+    assert linted(says(supported="rather than less", refuted="at least x")) == []
+    assert linted(says(**dict.fromkeys(every, "at least as often"))) == []
     assert linted(says(supported="not refuted", refuted="x")) == [
         "“refuted” where H1 is supported, in a phrase of says"
     ]
+
+
+def test_a_marked_block_excuses_nothing():
+    assert linted("::: {.typed reason='all of it'}\n5 more\n:::") == (
+        numeral("5") + verdict_word("more")
+    )
 
 
 def test_a_mark_that_nothing_needs_is_a_warning():
@@ -166,10 +178,19 @@ def test_only_the_named_sections_with_their_subsections():
     assert words() == []
 
 
+def test_phrases_formulas_and_notebooks_outside_of_the_sections_are_left_alone():
+    text = "# I {#sec-i}\n\n" + says(supported="by 5") + " $p < .05$ [x]{.typed reason='y'}\n\n"
+    paper = Source("paper.qmd", text + "# Results {#sec-r}\n\nNothing.\n")
+    cell = Source("x.ipynb", "# Results {#sec-r}\n\n5 more\n", "cell")
+    assert lint_sources([paper, cell], LEDGER, ["sec-r"]) == []
+
+
 def test_a_section_that_does_not_exist_would_be_passed_over_in_silence():
     (problem,) = lint_sources([Source("p", PAPER)], LEDGER, ["sec-result"])
     assert problem.found == "ledger.lint: no section `sec-result`"
     assert problem.mend.startswith("nearest: sec-r")
+    (problem,) = lint_sources([Source("p", PAPER)], LEDGER, ["xyz"])
+    assert problem.mend == "nearest: abstract, date, sec-d"
 
 
 def mend(text: str) -> str:
@@ -190,6 +211,8 @@ def test_the_entry_whose_text_is_the_typed_number_is_suggested():
 def test_the_entry_of_the_same_paragraph_is_suggested_for_a_verdict_word():
     assert "{{< says a.b verdict" in mend("Support is higher ({{< num a.b >}}).")
     assert "{{< says ID verdict" in mend("Support is higher.\n\nElse {{< num a.b >}}.")
+    without = "{{< num design.arms >}} {{< num data.status >}} {{< num unknown >}}"
+    assert "{{< says ID verdict" in mend(f"Support is higher {without}.")
 
 
 def test_captions_of_notebooks_are_linted_and_placed_in_the_file(tmp_path):

@@ -108,8 +108,7 @@ def lint_sources(sources: list[Source], ledger: dict, sections: list[str]) -> li
         spans = [own[name] for name in sections if name in own]
         if source.kind == "caption":
             spans = [(0, len(source.text))]
-        if spans:
-            problems += _lint(source, spans, ledger, answers)
+        problems += _lint(source, spans, ledger, answers)
     return sorted(set(problems), key=lambda p: (p.file, p.line, p.column))
 
 

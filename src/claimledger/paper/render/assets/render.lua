@@ -5,6 +5,7 @@ local extension = os.getenv("CLAIMLEDGER_EXTENSION")
 local core = dofile(extension .. "/core.lua")
 local draw = dofile(extension .. "/draw.lua")
 local handlers = dofile(extension .. "/shortcodes.lua")
+local tables = dofile(pandoc.path.join({ pandoc.path.directory(PANDOC_SCRIPT_FILE), "tables.lua" }))
 local html, typst = FORMAT:match("html") ~= nil, FORMAT == "typst"
 local page = not core.article
 
@@ -132,19 +133,22 @@ local function html_exhibit(id, kind, caption, body)
   return out
 end
 
--- A float goes where the page has room; a long table stays in the text and breaks over pages.
-local function long(kind, body)
-  local rows = 0
-  body:walk({ Row = function() rows = rows + 1 end })
-  return kind == "tbl" and (rows > 24 or #text_of(body) > 2500)
-end
+-- A float goes where the page has room. In an appendix, which is all exhibits, each stays where it
+-- is; a tall table does so everywhere and breaks over pages.
+local appendix = false
 
 local function typst_exhibit(id, kind, caption, body)
+  local tall = false
+  body:walk({ Table = function(tab) tall = tall or tables.fit(tab) end })
   local open = ("#figure(kind: %s, placement: %s, supplement: none, numbering: none, caption: [")
-    :format(kind == "fig" and "image" or "table", long(kind, body) and "none" or "auto")
+    :format(kind == "fig" and "image" or "table", (tall or appendix) and "none" or "auto")
   local out = pandoc.Blocks({ raw(open), pandoc.Plain(caption), raw("])[") })
   out:extend(body)
   out:insert(raw(("] <%s>"):format(id)))
+  if appendix and not tall then
+    out:insert(1, raw("#block(breakable: false, above: 1.6em, below: 1.6em)["))
+    out:insert(raw("]"))
+  end
   return out
 end
 
@@ -266,6 +270,11 @@ local function formula(math)
     quoted, tostring(math.mathtype == "DisplayMath"), set:gsub("^%$%s*", "$"):gsub("%s*%$$", "$")))
 end
 
+local function fitted(tab)
+  tables.fit(tab)
+  return tab
+end
+
 local function scrolling(tab)
   if not html then return nil end
   return { raw('<div class="scroll" tabindex="0" role="region" aria-label="Table">'), tab, raw("</div>") }, false
@@ -276,7 +285,12 @@ return {
   { Div = callout },  -- before the count: a callout's heading is no section
   count,
   { Cite = references },
-  { Image = described, Math = formula },
+  { Image = described, Math = formula, Table = fitted },
   { traverse = "topdown", Table = scrolling, Header = heading },
-  { traverse = "topdown", Div = div, Figure = figure },
+  {
+    traverse = "topdown", Div = div, Figure = figure,
+    Header = function(header)
+      appendix = header.classes:includes("appendix-section") or appendix and header.level > 1
+    end,
+  },
 }
