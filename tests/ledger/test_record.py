@@ -129,7 +129,8 @@ def test_a_value_that_is_not_finite_never_enters(registration, frame):
 
 def test_ranks_follow_the_corrected_pairs(registration, frame):
     shift = {k: 3.0 * i for i, k in enumerate(KINDS)}
-    apart = frame.assign(corrective=frame["corrective"] + frame["misalignment"].map(shift).astype(float))
+    moved = frame["corrective"] + frame["misalignment"].map(shift).astype(float)
+    apart = frame.assign(corrective=moved)
     for data, verdict in ((apart, "clear"), (frame, "tied")):
         record = record_for(registration, data)
         record.comparison("corrective.between", fit(data, "corrective ~ 0 + misalignment"))

@@ -1,0 +1,1 @@
+"""The record of results: entries, verdicts, comparison with the registration."""

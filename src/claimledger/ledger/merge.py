@@ -41,7 +41,8 @@ def merge(run: Run) -> Path:
         for id in fragment["entries"]:
             if id in entries:
                 raise LedgerError(
-                    f"{stem}: {id}", found=f"also recorded by {origin[id]}", expected="one notebook",
+                    f"{stem}: {id}", found=f"also recorded by {origin[id]}",
+                    expected="one notebook",
                     mend="give one of them another id",
                 )
             origin[id] = stem

@@ -8,8 +8,8 @@ import pandas as pd
 from scipy.stats import t as student
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.entry import VERDICTS, Entry, Equivalence
 from claimledger.ledger.conformity import differences
+from claimledger.ledger.entry import VERDICTS, Entry, Equivalence
 from claimledger.ledger.text import texts
 from claimledger.registration.lock import Lock
 from claimledger.registration.models import Analysis, Registration
@@ -145,7 +145,8 @@ class Record:
         return table
 
     def _registered(
-        self, analysis: Analysis, fitted: Fitted, id: str, label: str, contrast: dict, direction: int
+        self, analysis: Analysis, fitted: Fitted, id: str, label: str, contrast: dict,
+        direction: int,
     ) -> Estimand:
         declared = {(d.analysis, d.aspect, d.run): d for d in self.lock.deviations}
         reasons = []

@@ -1,0 +1,1 @@
+"""The saying: tokens, lint, build, renderer."""

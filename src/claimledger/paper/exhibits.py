@@ -79,7 +79,9 @@ def _numeric(column: pd.Series) -> bool:
     return bool(column.str.match(r"^[<>\[\u2212\-.\d][\d,.\u2212\-\s%\]]*$|^$").all())
 
 
-def dots(axis, shown: list, *, bound: float, inner: bool = False, last_filled: bool = False) -> None:
+def dots(
+    axis, shown: list, *, bound: float, inner: bool = False, last_filled: bool = False
+) -> None:
     """Estimates of ledger entries as dots with intervals, from top to bottom.
 
     `shown` holds (label, entry); the band is the region within `bound` of zero; `inner` adds the

@@ -1,0 +1,1 @@
+"""The promise: models, lock, codebook."""

@@ -36,7 +36,8 @@ def load(path: Path) -> Registration:
     except FileNotFoundError as error:
         raise LedgerError(path, found="no such file", expected="a registration") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LedgerError(path, found=" ".join(str(error).split()), expected="valid YAML") from error
+        found = " ".join(str(error).split())
+        raise LedgerError(path, found=found, expected="valid YAML") from error
     if not isinstance(content, dict):
         raise LedgerError(path, found=type(content).__name__, expected="keys and values")
     try:

@@ -67,7 +67,9 @@ def read_lock(registration: Path) -> Lock:
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
-        raise LedgerError(f"{path}: {key}", found=problem["input"], expected=problem["msg"]) from None
+        raise LedgerError(
+            f"{path}: {key}", found=problem["input"], expected=problem["msg"]
+        ) from None
     except yaml.YAMLError as error:
         raise LedgerError(path, found=" ".join(str(error).split()), expected="YAML") from error
 
@@ -108,9 +110,8 @@ def amend(registration: Path, what: str, why: str, today: datetime.date) -> Path
     if not (what.strip() and why.strip()):
         raise LedgerError("amend", found="an empty text", expected="what was changed, and why")
     amendment = Amendment(date=today, what=what, why=why, sha256=found)
-    return _write(
-        lock_path(registration), lock.model_copy(update={"amendments": [*lock.amendments, amendment]})
-    )
+    amended = lock.model_copy(update={"amendments": [*lock.amendments, amendment]})
+    return _write(lock_path(registration), amended)
 
 
 def _write(path: Path, lock: Lock) -> Path:

@@ -1,6 +1,7 @@
 """What a fitted statsmodels model says of itself: formula, variance estimator, contrasts."""
 
 from dataclasses import dataclass
+from textwrap import shorten
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,8 @@ class Fitted:
         """Refuse a fit whose p values would be normal: see `use_t` of statsmodels."""
         if self.clusters is None and not self.fit.use_t:
             raise LedgerError(
-                f"fit of {self.formula}", found="p values from the normal distribution",
+                f"fit of {shorten(self.formula, 100)}",
+                found="p values from the normal distribution",
                 expected="the t distribution", mend="fit(cov_type=..., use_t=True)",
             )
 
@@ -53,7 +55,7 @@ class Fitted:
         for term in contrast:
             if term not in names:
                 raise LedgerError(
-                    f"fit of {self.formula}", found=f"no coefficient {term!r}",
+                    f"fit of {shorten(self.formula, 100)}", found=f"no coefficient {term!r}",
                     expected="one of " + ", ".join(names), mend="correct the contrast or the model",
                 )
         return np.array([contrast.get(name, 0.0) for name in names])
@@ -68,7 +70,7 @@ class Fitted:
         variance = float(weights @ np.asarray(self.fit.cov_params()) @ weights)
         if not np.isfinite(variance) or variance <= 0:
             raise LedgerError(
-                f"fit of {self.formula}", found=f"a variance of {variance}",
+                f"fit of {shorten(self.formula, 100)}", found=f"a variance of {variance}",
                 expected="above zero", mend="look for a constant outcome or an empty cell",
             )
         return estimate, float(np.sqrt(variance)), float(self.fit.df_resid)
@@ -88,6 +90,6 @@ def check_vcov(fitted: Fitted) -> None:
     """Refuse a variance estimator that no conclusion here should rest on."""
     if fitted.vcov not in _ROBUST | {"CR2"}:
         raise LedgerError(
-            f"fit of {fitted.formula}", found=f"variance estimator {fitted.vcov}",
+            f"fit of {shorten(fitted.formula, 100)}", found=f"variance estimator {fitted.vcov}",
             expected="HC2, HC3 or CR2", mend='fit(cov_type="HC2", use_t=True)',
         )

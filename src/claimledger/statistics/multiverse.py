@@ -25,6 +25,8 @@ OPTIONS = {
     "vcov": ("registered", "HC3"),
 }
 
+INESTIMABLE = "not estimable"
+
 
 def specifications(registration: Registration, frame: str) -> list[dict[str, str]]:
     """All combinations that apply to analyses of a frame, the registered one first.
@@ -42,7 +44,7 @@ def specifications(registration: Registration, frame: str) -> list[dict[str, str
         options = list(dimension.options)
         fixed = frame == "stacked" and name in ("covariates", "vcov")
         chosen[name] = options[:1] if fixed else options
-    return [dict(zip(chosen, combination, strict=True)) for combination in product(*chosen.values())]
+    return [dict(zip(chosen, options, strict=True)) for options in product(*chosen.values())]
 
 
 def fit_specification(
@@ -98,12 +100,15 @@ def _in_favour(rows: pd.DataFrame, registration: Registration) -> pd.DataFrame:
 
 
 def _lin(X: pd.DataFrame, C: pd.DataFrame, weights) -> pd.DataFrame:
-    """The design with centred covariates, fully interacted with the treatments (Lin 2013)."""
+    """The design with centred covariates, fully interacted with the treatments (Lin 2013).
+
+    Without the products where they would leave fewer than two rows to a coefficient.
+    """
     C = C - np.average(C, axis=0, weights=weights)
     arms = X.loc[:, X.nunique() > 1]
-    products = {
-        f"{arm}:{name}": arms[arm] * C[name] for arm in arms for name in C
-    }
+    products = {}
+    if len(X) >= 2 * (X.shape[1] + C.shape[1] * (1 + arms.shape[1])):
+        products = {f"{arm}:{name}": arms[arm] * C[name] for arm in arms for name in C}
     return pd.concat([X, C, pd.DataFrame(products, index=X.index)], axis=1)
 
 
@@ -111,14 +116,24 @@ def multiverse(study) -> pd.DataFrame:
     """One row for each hypothesis and specification.
 
     Columns: hypothesis, the options, registered (bool), estimate, standardised (in SD of the
-    outcome), low and high (its 95% interval, in SD), p (corrected), verdict.
+    outcome), low and high (its 95% interval, in SD), p (corrected), verdict. Where the data do not
+    allow an alternative (more covariates than respondents in an arm), its verdict is
+    `INESTIMABLE`, its numbers are missing and `reason` says why; the registered analysis must run.
     """
     tables = []
     for family in dict.fromkeys(h.family for h in study.registration.hypotheses):
         members = [h for h in study.registration.hypotheses if h.family == family]
         for i, spec in enumerate(specifications(study.registration, members[0].frame)):
-            tables.append(_decided(study, members, spec, study.registration.families[family])
-                          .assign(registered=i == 0, **spec))
+            try:
+                decided = _decided(study, members, spec, study.registration.families[family])
+            except LedgerError as error:
+                if i == 0:
+                    raise
+                decided = pd.DataFrame({
+                    "hypothesis": [h.id for h in members], "verdict": INESTIMABLE,
+                    "reason": error.found,
+                })
+            tables.append(decided.assign(registered=i == 0, **spec))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -133,5 +148,7 @@ def _decided(study, members: list[Hypothesis], spec: dict[str, str], family) -> 
     return pd.DataFrame({
         "hypothesis": [h.id for h in members], "estimate": estimate, "standardised": estimate / sd,
         "low": (estimate - half) / sd, "high": (estimate + half) / sd, "p": decision.p_adjusted,
-        "verdict": [verdict_name(int(c), d) for c, d in zip(decision.verdict, direction, strict=True)],
+        "verdict": [
+            verdict_name(int(c), d) for c, d in zip(decision.verdict, direction, strict=True)
+        ],
     })
