@@ -6,7 +6,7 @@ QUARTO_VERSION := 1.9.38
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help paper test quarto lock clean
+.PHONY: help paper test verify quarto lock clean
 .DELETE_ON_ERROR:
 
 # Nothing of the caller's own Python setup may leak into the project's environment.
@@ -30,6 +30,8 @@ help: ## this list
 	@echo "make paper    the environment, the results and the paper as HTML, PDF and DOCX"
 	@echo "              DATA=export.csv [MAPPING=mapping.yml]  with the answers in another export"
 	@echo "              WORLD=null                             with answers simulated in that world"
+	@echo "make verify   do the paper's claims hold here? runs the notebooks anew and compares each"
+	@echo "              PAPER=other.html, or a ledger.json, or a folder; WITH='pandas==3.0.3 numpy'"
 	@echo "make test     all tests"
 	@echo "make quarto   tries to install Quarto $(QUARTO_VERSION); the paper does not need it"
 	@echo "make lock     requirements.lock anew from pyproject.toml"
@@ -39,6 +41,10 @@ paper: $(STAMP)
 	@$(BIN)/claimledger render $(if $(DATA),--data '$(DATA)') $(if $(MAPPING),--mapping '$(MAPPING)') \
 		$(if $(WORLD),--world '$(WORLD)')
 	@$(call took,make paper)
+
+verify: $(STAMP)
+	@$(BIN)/claimledger verify $(if $(PAPER),'$(PAPER)') $(foreach one,$(WITH),--with '$(one)')
+	@$(call took,make verify)
 
 test: $(STAMP)
 	@echo "tests, on all cores"

@@ -1,14 +1,11 @@
 """The whole way in a fresh clone: notebooks, ledger, and a paper that prints the ledger."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from engine import command
 from pypdf import PdfReader
 
 from claimledger.paper.prose import read_sources
@@ -25,29 +22,6 @@ from claimledger.paper.readback import (
 # One group: the clone is built once, on one worker, before the short tests.
 pytestmark = [pytest.mark.build, pytest.mark.xdist_group("clone")]
 NUMBERS = ("value", "se", "p", "p_adjusted", "df", "n")
-
-
-def command(clone: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """The clone's own engine, with this interpreter and the embedded renderer."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("CLAIMLEDGER_")}
-    own = {"PYTHONPATH": str(clone / "src"), "CLAIMLEDGER_RENDERER": "embedded", "CI": "true"}
-    return subprocess.run(
-        [sys.executable, "-m", "claimledger", *arguments], cwd=clone, env=kept | own,
-        capture_output=True, text=True,
-    )
-
-
-@pytest.fixture(scope="module")
-def clone(root, tmp_path_factory):
-    """A rendered clone of what is committed; `ledger.committed` keeps the ledger of record."""
-    if not (root / ".git").exists() or shutil.which("git") is None:
-        pytest.skip("not a git checkout: nothing to clone")
-    place = tmp_path_factory.mktemp("clone") / "paper"
-    subprocess.run(["git", "clone", "--quiet", str(root), str(place)], check=True)
-    shutil.copy(place / "results/ledger.json", place / "ledger.committed")
-    done = command(place, "render")
-    assert done.returncode == 0, done.stderr
-    return place
 
 
 @pytest.fixture(scope="module")

@@ -147,6 +147,47 @@ def check(
     print(f"{export}: as registered")
 
 
+@app.command(epilog=_example("claimledger verify paper.html --with pandas==3.0.3"))
+def verify(
+    target: Annotated[Path | None, typer.Argument(
+        help="A paper in HTML, a ledger.json, or a folder with one; this project if none.")] = None,
+    instead: Annotated[list[str] | None, typer.Option(
+        "--with", help="Another version of a package, as in a scratch environment.")] = None,
+    data: Data = None,
+    mapping: Mapping = None,
+    tolerance: Annotated[float, typer.Option(
+        min=0, help="Of each published number; verdicts and texts must be equal.")] = 1e-6,
+    out: Annotated[Path | None, typer.Option(
+        help="Folder for report.html, .txt and .json; build/verify by default.")] = None,
+) -> None:
+    """Run the notebooks anew in a scratch folder, and compare every published claim with them.
+
+    Nothing in the published file is executed, and nothing of record is written.
+    Ends with status 0 only if every claim survives.
+    """
+    from claimledger.exchange import report as reports
+    from claimledger.exchange.published import read_published
+    from claimledger.paper import build as paper
+
+    run = paper.open_run(data=data, mapping=mapping)
+    target, out = (target or run.root).resolve(), (out or run.root / "build" / "verify").resolve()
+    published = read_published(target)
+    if instead:
+        from claimledger.exchange.environment import run_there
+
+        same = {"--data": data, "--mapping": mapping, "--tolerance": tolerance, "--out": out}
+        options = [str(word) for pair in same.items() if pair[1] is not None for word in pair]
+        raise typer.Exit(run_there(run.root, instead, ["verify", str(target), *options]))
+    from claimledger.exchange.verify import verify as compare
+
+    found = compare(published, run, tolerance)
+    print(reports.text(found), end="")
+    for path in reports.write(found, out):
+        print(f"  {_shown(path)}")
+    if not found.survives:
+        raise typer.Exit(1)
+
+
 def _how(ran: list[str]) -> str:
     return f"made anew: {', '.join(ran)}" if ran else "up to date"
 

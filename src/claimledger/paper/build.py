@@ -78,10 +78,14 @@ def stems(run: Run) -> list[str]:
 
 
 def build(
-    run: Run, *, only: str | None = None, world: str | None = None, progress: Progress | None = None
+    run: Run, *, only: str | None = None, world: str | None = None,
+    progress: Progress | None = None, proceed: bool = False,
 ) -> list[str]:
-    """Bring the ledger up to date; return the names of the steps that ran."""
-    return _make(run, world, lambda: _ledger_steps(run, only), progress or Progress())
+    """Bring the ledger up to date; return the names of the steps that ran.
+
+    With `proceed` a notebook that fails does not keep the others from running.
+    """
+    return _make(run, world, lambda: _ledger_steps(run, only), progress or Progress(), proceed)
 
 
 def render(
@@ -105,7 +109,8 @@ def render(
 
 
 def _make(
-    run: Run, world: str | None, steps: Callable[[], list[Step]], progress: Progress
+    run: Run, world: str | None, steps: Callable[[], list[Step]], progress: Progress,
+    proceed: bool = False,
 ) -> list[str]:
     """First promise and data, then what follows from them."""
     if os.environ.get(BUILT_BY) == run.name:
@@ -115,7 +120,7 @@ def _make(
             record = run.base / "steps.json"
             first = [_promise_step(run)] + ([_data_step(run, world)] if world else [])
             ran = run_steps(first, record, run.root, progress)
-            return ran + run_steps(steps(), record, run.root, progress)
+            return ran + run_steps(steps(), record, run.root, progress, proceed=proceed)
         except BaseException:
             execute.stop_kernels()
             raise

@@ -66,12 +66,13 @@ def alone(folder: Path, progress: Progress) -> Iterator[None]:
 
 
 def run_steps(
-    steps: list[Step], database: Path, root: Path, progress: Progress, workers: int | None = None
+    steps: list[Step], database: Path, root: Path, progress: Progress, workers: int | None = None,
+    proceed: bool = False,
 ) -> list[str]:
     """Run every stale step, as many side by side as there are cores; return their names.
 
-    Raises the first error of a step, after the steps that ran beside it have ended; what they
-    made stays and is not made again.
+    Raises the first error of a step, after the steps that ran beside it have ended, or with
+    `proceed` all that do not depend on it; what they made stays and is not made again.
     """
     _require_inputs(steps, root)
     failures: list[BaseException] = []
@@ -80,7 +81,8 @@ def run_steps(
     tasks = [_task(step, root, progress, failures) for step in steps]
     control = TaskControl(tasks)
     control.process(None)
-    runner = MThreadRunner(memory, reporter, num_process=workers or max(2, os.cpu_count() or 2))
+    runner = MThreadRunner(
+        memory, reporter, continue_=proceed, num_process=workers or max(2, os.cpu_count() or 2))
     with progress:
         runner.run_all(control.task_dispatcher())
     if failures:

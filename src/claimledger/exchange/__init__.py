@@ -1,0 +1,1 @@
+"""The checking: verify what was published, and pack it for an archive."""
