@@ -31,12 +31,12 @@ def ledger(clone):
 
 @pytest.fixture(scope="module")
 def sources(clone):
-    return read_sources([clone / "paper.qmd"])
+    return read_sources([clone / "paper.qmd", *sorted((clone / "notebooks").glob("*.ipynb"))])
 
 
 def pdf_text(clone: Path) -> str:
     pages = PdfReader(clone / "_manuscript/paper.pdf").pages
-    return "\n".join(page.extract_text() for page in pages)
+    return "\f".join(page.extract_text() for page in pages)
 
 
 def docx_text(clone: Path) -> str:
