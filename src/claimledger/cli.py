@@ -99,8 +99,11 @@ def lint() -> None:
     from claimledger.paper import build as paper
     from claimledger.paper.lint import report
 
-    problems = paper.lint(paper.open_run())
+    run = paper.open_run()
+    problems = paper.lint(run)
     print(report(problems) or "no problems")
+    for notebook, ids in paper.unused(run).items():
+        print(f"in no sentence, {len(ids)} results of {notebook}: {', '.join(ids)}")
     if any(not problem.warning for problem in problems):
         raise typer.Exit(1)
 

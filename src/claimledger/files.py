@@ -65,13 +65,13 @@ def find_root(start: Path | None = None) -> Path:
 
 
 def settings(root: Path) -> dict:
-    """`_quarto.yml` as a dictionary; its key `ledger` names registration, data and seed."""
+    """`_quarto.yml` as a dictionary; under `ledger` stand the paths, the seed, what is linted."""
     path = Path(root) / CONFIG
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise LedgerError(path, found=str(error), expected="valid YAML") from error
-    for key in ("registration", "data", "seed"):
+    for key in ("registration", "data", "seed", "lint"):
         if key not in (config or {}).get("ledger", {}):
             raise LedgerError(
                 f"{CONFIG}: ledger.{key}", found="nothing", expected="a value",

@@ -21,7 +21,7 @@ def run(root, tmp_path):
     for name in ("registration.yml", "registration.lock"):
         shutil.copy(root / name, tmp_path)
     (tmp_path / "_quarto.yml").write_text(
-        "ledger: {registration: registration.yml, data: data/x.csv, seed: 3}\n"
+        "ledger: {registration: registration.yml, data: data/x.csv, seed: 3, lint: []}\n"
         "manuscript:\n  notebooks:\n"
         "    - notebook: build/notebooks/a.ipynb\n    - notebook: build/notebooks/b.ipynb\n"
     )

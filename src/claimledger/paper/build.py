@@ -222,8 +222,26 @@ def _shared_inputs(run: Run) -> list[Path]:
 def lint(run: Run) -> list:
     """Problems of the prose: typed numbers and verdict words, and tokens that do not resolve."""
     from claimledger.paper.lint import lint_sources
-    from claimledger.paper.prose import read_sources
     from claimledger.paper.tokens import check_tokens
+
+    ledger, sources = _prose(run)
+    sections = settings(run.root)["ledger"]["lint"]
+    return [*check_tokens(sources, ledger), *lint_sources(sources, ledger, sections)]
+
+
+def unused(run: Run) -> dict[str, list[str]]:
+    """Ids of the ledger that no sentence and no caption asks for, by notebook."""
+    from claimledger.paper.tokens import tokens, unused
+
+    ledger, sources = _prose(run)
+    found: dict[str, list[str]] = {}
+    for id in unused(ledger, [token for source in sources for token in tokens(source)]):
+        found.setdefault(ledger["entries"][id]["notebook"], []).append(id)
+    return found
+
+
+def _prose(run: Run) -> tuple[dict, list]:
+    from claimledger.paper.prose import read_sources
 
     if not run.ledger.is_file():
         raise LedgerError(
@@ -232,9 +250,7 @@ def lint(run: Run) -> list:
         )
     ledger = json.loads(run.ledger.read_text(encoding="utf-8"))
     sources = read_sources([article(run), *(execute.source_of(run, stem) for stem in stems(run))])
-    sources = [replace(one, file=os.path.relpath(one.file, run.root)) for one in sources]
-    sections = settings(run.root)["ledger"].get("lint", [])
-    return [*check_tokens(sources, ledger), *lint_sources(sources, ledger, sections)]
+    return ledger, [replace(one, file=os.path.relpath(one.file, run.root)) for one in sources]
 
 
 def article(run: Run) -> Path:
