@@ -22,7 +22,7 @@ else
   core.renderer = os.getenv("CLAIMLEDGER_RENDERED_BY") or "pandoc " .. tostring(PANDOC_VERSION)
 end
 
-local function read(path)
+function core.read(path)
   local file = io.open(path, "r")
   if not file then return nil end
   local text = file:read("a")
@@ -30,7 +30,7 @@ local function read(path)
   return text
 end
 
-function core.exists(name) return read(core.root .. "/" .. name) ~= nil end
+function core.exists(name) return core.read(core.root .. "/" .. name) ~= nil end
 
 -- The files in which a token may stand: the paper and the executed notebooks.
 local function sources()
@@ -50,7 +50,7 @@ local function positions(pattern)
   local found = pandoc.List()
   for _, path in ipairs(sources()) do
     local lines, number = {}, 0
-    for line in ((read(path) or "") .. "\n"):gmatch("(.-)\n") do
+    for line in ((core.read(path) or "") .. "\n"):gmatch("(.-)\n") do
       number = number + 1
       -- A notebook is JSON: quotation marks stand escaped in it.
       if line:gsub('\\"', '"'):find(pattern) then table.insert(lines, tostring(number)) end
@@ -127,7 +127,7 @@ local store
 function core.ledger()
   if not store then
     core.path = os.getenv("CLAIMLEDGER_LEDGER") or core.root .. "/results/ledger.json"
-    core.json = read(core.path)
+    core.json = core.read(core.path)
     if not core.json then
       stop(core.path .. "\n  found:    no file\n  expected: the ledger of results\n"
         .. "  to mend:  claimledger build")

@@ -5,7 +5,7 @@ local function script(name)
   return quarto and quarto.utils.resolve_path(name)
     or os.getenv("CLAIMLEDGER_EXTENSION") .. "/" .. name
 end
-local core, draw = dofile(script("core.lua")), dofile(script("draw.lua"))
+local core, draw, panel = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("panel.lua"))
 local marked = pandoc.List()
 
 local collect = {
@@ -30,6 +30,7 @@ local fill = {
       div.content = fills[div.identifier]()
       return div
     end
+    if div.classes:includes("power-panel") then return panel.fill(div) end
     if div.identifier == "simulation-notice" and core.ledger().header.status ~= "simulated" then
       return {}
     end
@@ -70,7 +71,7 @@ local close = {
     if quarto then
       quarto.doc.add_html_dependency({
         name = "ledger-cards", version = "0.1.0",
-        stylesheets = { "cards.css" }, scripts = { "cards.js" },
+        stylesheets = { "cards.css", "exhibits.css" }, scripts = { "cards.js", "exhibits.js" },
       })
       doc.blocks:insert(section)
     else

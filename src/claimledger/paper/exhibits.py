@@ -12,6 +12,7 @@ import seaborn as sns
 from IPython.display import Markdown, display
 
 from claimledger.files import write_atomic
+from claimledger.paper.vector import slim
 
 # Okabe and Ito's colours, told apart with any colour vision; markers tell them apart in grey.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
@@ -44,7 +45,9 @@ def save_figure(folder: Path, label: str, figure, *, simulated: bool) -> None:
         stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=stamp[kind])
-        write_atomic(folder / f"{label}.{kind}", buffer.getvalue())
+        content = buffer.getvalue()
+        drawn = slim(content.decode()) if kind == "svg" else content
+        write_atomic(folder / f"{label}.{kind}", drawn)
     plt.close(figure)
 
 

@@ -16,6 +16,7 @@ ASSETS = Path(__file__).parent / "assets"
 # No column of a pipe table is given a width: each format fits the columns to their content.
 COMMON = ["--standalone", "--columns=10000", "--wrap=none", "--strip-comments"]
 CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
+SHARED = ("cards", "exhibits")  # of the extension: for the pages of both renderers
 FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx"}
 
 
@@ -77,11 +78,12 @@ class Press:
         (self.folder / "cells").mkdir()
         for book, _ in self.books:
             extract_figures(book, self.folder / "cells")
-        style = (ASSETS / "page.css").read_text() + (self.extension / "cards.css").read_text()
-        (self.folder / "head.html").write_text(f"<style>\n{style}</style>\n")
-        for name, parts in {"paper": [self.extension / "cards.js"], "notebook": []}.items():
-            script = "".join(p.read_text() for p in [ASSETS / "page.js", *parts])
-            (self.folder / f"{name}.foot.html").write_text(f"<script>\n{script}</script>\n")
+        sheets = [ASSETS / "page.css", *(self.extension / f"{n}.css" for n in SHARED)]
+        style = "".join(path.read_text(encoding="utf-8") for path in sheets)
+        (self.folder / "head.html").write_text(f"<style>\n{style}</style>\n", encoding="utf-8")
+        scripts = [ASSETS / "page.js", *(self.extension / f"{name}.js" for name in SHARED)]
+        script = "".join(path.read_text(encoding="utf-8") for path in scripts)
+        (self.folder / "foot.html").write_text(f"<script>\n{script}</script>\n", encoding="utf-8")
         _ = self.paper
 
     def html(self) -> bytes:
@@ -144,10 +146,11 @@ class Press:
         kind = "notebook" if meta.get("notebook") else "paper"
         extra = [
             "--to=html5", "--embed-resources", "--mathml", f"--template={ASSETS / 'page.html'}",
-            "--include-in-header=head.html", f"--include-after-body={kind}.foot.html",
+            "--include-in-header=head.html", "--include-after-body=foot.html",
         ]
         if kind == "paper" and self.paper.option("html", "toc", True):
-            extra += ["--toc", f"--toc-depth={self.paper.option('html', 'toc-depth', 3)}"]
+            depth = int(self.paper.option("html", "toc-depth", 3)) + 1  # the title is the first
+            extra += ["--toc", f"--toc-depth={depth}"]
         return self._pandoc(f"{name}.html", text, tokens, meta, extra, source)
 
     def _pandoc(
@@ -162,6 +165,7 @@ class Press:
         environment = {
             "SOURCE_DATE_EPOCH": self.moment, "CLAIMLEDGER_ROOT": self.run.root,
             "CLAIMLEDGER_LEDGER": self.run.ledger, "CLAIMLEDGER_NOTEBOOKS": self.run.notebooks,
+            "CLAIMLEDGER_FIGURES": self.run.figures,
             "CLAIMLEDGER_TOKENS": self.folder / f"{output}.tokens.json",
             "CLAIMLEDGER_INPUT": self.paper.path, "CLAIMLEDGER_EXTENSION": self.extension,
             "CLAIMLEDGER_DATE": os.environ.get("SOURCE_DATE_EPOCH", ""),

@@ -168,6 +168,13 @@ local function show(id, caption, body)
   return make(id, kind_of(id), caption_of(id, caption), body)
 end
 
+-- A drawing as a part of the page: as text it takes a fifth less than in base64.
+local function inside(src)
+  local svg = core.read(src)
+  if not svg then return src end
+  return "data:image/svg+xml," .. svg:gsub('[%c%%#<>&"\']', function(c) return ("%%%02X"):format(c:byte()) end)
+end
+
 -- The wording of alt texts: an attribute `alt` of the picture, else its description in brackets.
 local function described(image)
   local alt = image.attributes.alt or image.attributes["fig-alt"]
@@ -180,6 +187,7 @@ local function described(image)
     local quoted = text_of(image.caption):gsub('["\\]', "\\%0")
     return pandoc.RawInline("typst", ('#image("%s", alt: "%s")'):format(image.src, quoted))
   end
+  if html and image.src:match("%.svg$") then image.src = inside(image.src) end
   return image
 end
 
@@ -277,7 +285,7 @@ end
 
 local function scrolling(tab)
   if not html then return nil end
-  return { raw('<div class="scroll" tabindex="0" role="region" aria-label="Table">'), tab, raw("</div>") }, false
+  return { raw('<div class="scroll" tabindex="0" role="group" aria-label="Table">'), tab, raw("</div>") }, false
 end
 
 return {

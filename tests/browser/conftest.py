@@ -1,0 +1,83 @@
+"""Pages in Debian's Chromium, by Playwright."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from claimledger.files import Run
+from claimledger.paper.render import render
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "paper"))
+from fixture.project import make_project
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PANEL = '\n\n::: {.power-panel grid="fig-power"}\nHow often the rules would find an effect.\n:::\n'
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests of a worker."""
+    if not CHROMIUM:
+        pytest.skip("no chromium on this machine: the pages are not tried in a browser")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page; what it asked for and what it complained of stand in `asked` and `errors`."""
+    contexts = []
+
+    def open_page(path: Path, width: int = 1300, scheme: str = "light", **options):
+        options = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme,
+                   "reduced_motion": "reduce"} | options
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.asked, page.errors = [], []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("console", lambda said: page.errors.append(said.text)
+                if said.type in ("error", "warning") else None)
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def grid() -> dict:
+    """A grid of two sizes and three effects, of numbers that can be told apart; simulated: none."""
+    def shares(*rows):
+        return [list(row) for row in rows]
+
+    verdicts = {
+        "power": shares((0.05, 0.2, 0.6), (0.05, 0.5, 0.97)),
+        "supported": shares((0.02, 0.18, 0.59), (0.02, 0.48, 0.97)),
+        "refuted": shares((0.03, 0.02, 0.01), (0.03, 0.02, 0)),
+        "negligible": shares((0.15, 0.1, 0), (0.85, 0.3, 0.001)),
+        "undecided": shares((0.8, 0.7, 0.4), (0.1, 0.2, 0.029)),
+    }
+    one = {"family": "H1", "sesoi": 0.2, "direction": "positive", **verdicts,
+           "mcse": {name: shares((0.011,) * 3, (0.009,) * 3) for name in verdicts}}
+    return {"n": [500, 1502], "d": [0.0, 0.2, 0.4], "registered_n": 1502, "simulations": 2000,
+            "alpha": 0.05, "what": "Numbers made up for a test.", "hypotheses": {"H1": one}}
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """The small paper of the renderer's tests, with the panel of the design's power."""
+    root = make_project(tmp_path_factory.mktemp("browser") / "project")
+    (root / "figures" / "fig-power.json").write_text(json.dumps(grid()), encoding="utf-8")
+    with (root / "paper.qmd").open("a", encoding="utf-8") as paper:
+        paper.write(PANEL)
+    return render(Run.open(root), ["html"])["html"]
