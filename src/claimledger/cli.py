@@ -191,6 +191,50 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command(epilog=_example("claimledger diagnose --sizes 500,1502 --effects 0,0.1,0.2"))
+def diagnose(
+    sizes: Annotated[str | None, typer.Option(help="Sample sizes, with commas between.")] = None,
+    effects: Annotated[str | None, typer.Option(help="Effects in SD, as registered.")] = None,
+    simulations: Annotated[int, typer.Option(min=2, help="Experiments of each size.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same answer.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler's address.")] = None,
+    out: Annotated[Path, typer.Option(help="All results, as JSON.")] = Path("build/diagnosis.json"),
+) -> None:
+    """Run the registered analysis on simulated experiments over sample sizes and effects."""
+    from contextlib import nullcontext
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from claimledger.files import Run, write_atomic
+    from claimledger.ledger.entry import dump
+    from claimledger.registration.load import load
+    from claimledger.statistics import power
+    from claimledger.statistics.tally import dask_cluster
+    from claimledger.survey.world import FILE, load_simulation
+
+    run = Run.open()
+    registration = load(run.registration)
+    simulation = load_simulation(run.root / FILE, registration)
+    grid = {
+        "sizes": power.numbers(sizes) if sizes else None,
+        "effects": power.numbers(effects) if effects else None,
+    }
+    console = Console(stderr=True)
+    place = dask_cluster(scheduler) if scheduler else nullcontext()
+    with place, Progress(console=console, transient=True) as bars:
+        bar = bars.add_task("experiments", total=None)
+        found = power.power_grid(
+            registration, simulation, **grid, simulations=simulations, seed=seed,
+            workers=-1 if scheduler else workers,
+            progress=lambda done, total: bars.update(bar, completed=done, total=total),
+        )
+    for table in power.tables(found):
+        print(table)
+    print(f"diagnosis: {_shown(write_atomic(Path.cwd() / out, dump(found.as_json(registration))))}")
+
+
 def _how(ran: list[str]) -> str:
     return f"made anew: {', '.join(ran)}" if ran else "up to date"
 

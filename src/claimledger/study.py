@@ -15,7 +15,7 @@ from claimledger.registration.load import load
 from claimledger.registration.lock import check_lock
 from claimledger.registration.models import Analysis, Registration
 from claimledger.survey import Survey, open_survey
-from claimledger.survey.recode import stack
+from claimledger.survey.recode import sample_rows, stack
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Study:
 
     def sample(self, name: str) -> pd.DataFrame:
         """The rows of a registered sample."""
-        return self._rows(self.frame, name)
+        return sample_rows(self.registration, self.frame, name)
 
     def stacked(self, items: list[str], sample: str) -> pd.DataFrame:
         """One row for each respondent and item, in columns `item` and `response`.
@@ -62,15 +62,6 @@ class Study:
         Only respondents who answered all the items: they are compared with themselves.
         """
         return stack(self.sample(sample).dropna(subset=items), items)
-
-    def _rows(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
-        keep = np.ones(len(frame), dtype=bool)
-        for factor, levels in self.registration.samples[name].items():
-            keep &= frame[factor].isin(levels).to_numpy()
-        rows = frame[keep].copy()
-        for factor in self.registration.samples[name]:
-            rows[factor] = rows[factor].cat.remove_unused_categories()
-        return rows
 
     def _response(self, analysis: Analysis) -> np.ndarray:
         wanted = analysis.stack or [analysis.outcome]

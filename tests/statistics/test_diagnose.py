@@ -1,13 +1,14 @@
 """Design diagnosis: known truths come back, and nothing depends on how it was run."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from claimledger.errors import LedgerError
 from claimledger.statistics.batch import Analysis, Batch
 from claimledger.statistics.decision import HYPOTHESIS, decide
-from claimledger.statistics.diagnose import design_errors, diagnose, verdicts
+from claimledger.statistics.diagnose import decide_families, design_errors, diagnose
 
 N = 300
 ARM = np.arange(N) % 2 == 1
@@ -110,7 +111,7 @@ def test_the_rule_is_the_one_of_the_real_analysis(rng):
     both = [first[0], Analysis(**vars_of(second) | {"family": "G", "direction": -1}), first[1]]
     Y = 3 * Normal(0.2, 0.0, 0.1)(rng, 60)
     estimates, ses, sds = Batch(both).estimate(Y)
-    codes = verdicts(estimates, ses, [a.df for a in both], sds, both)
+    codes = decide_families(estimates, ses, [a.df for a in both], sds, both).verdict
     family = decide(estimates[:, [0, 2]], ses[:, [0, 2]], N - 2, 0.3 * sds[:, [0, 2]], 1)
     alone = decide(estimates[:, [1]], ses[:, [1]], N - 2, 0.3 * sds[:, [1]], -1)
     np.testing.assert_array_equal(codes[:, [0, 2]], family.verdict)
@@ -127,11 +128,11 @@ def test_workers_change_nothing_and_progress_is_told():
     one = diagnose(analyses(2), Normal(0.2, 0), 60, 7, 20,
                    progress=lambda done, total: told.append((done, total)))  # fmt: skip
     two = diagnose(analyses(2), Normal(0.2, 0), 60, 7, 20, workers=2)
-    np.testing.assert_array_equal(one.estimates, two.estimates)
-    np.testing.assert_array_equal(one.codes, two.codes)
+    pd.testing.assert_frame_equal(one.analyses, two.analyses, check_exact=True)
+    pd.testing.assert_frame_equal(one.verdicts, two.verdicts, check_exact=True)
     assert told == [(20, 60), (40, 60), (60, 60)]
     other = diagnose(analyses(2), Normal(0.2, 0), 60, 8, 20)
-    assert not np.array_equal(one.estimates, other.estimates)
+    assert not one.analyses.equals(other.analyses)
 
 
 def test_ordinal_answers_keep_size_and_coverage():

@@ -7,17 +7,18 @@ judges the real data. The vocabulary is that of DeclareDesign (Blair, Cooper, Co
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy import special, stats
 
 from claimledger.errors import LedgerError
 from claimledger.statistics.batch import Analysis, Batch
 from claimledger.statistics.decision import Decision, decide, verdict_name
 from claimledger.statistics.equivalence import check_alpha, check_estimates, t_upper
+from claimledger.statistics.tally import Tally, proportion, run, summarise, tally
 
 _WHERE = "statistics.diagnose"
 
@@ -26,23 +27,18 @@ _WHERE = "statistics.diagnose"
 class Diagnosis:
     """Result of a diagnosis; a column `<name>_mcse` is the Monte Carlo standard error of <name>.
 
-    analyses : one row an analysis: family, n, df, mean of the estimates and of their standard
-        errors, sd of the estimates; power (significant after correction), equivalence (shown after
-        correction); and where the truth was given truth, bias, rmse, coverage (of the unadjusted
-        interval), type_s and type_m among the significant (missing where none was significant or
-        the truth is zero).
+    analyses : one row an analysis: family, n, df, and the quantities of `tally.summarise`.
     verdicts : id, verdict, rate: one row an analysis and verdict.
     families : family-wise error rate: the share of experiments in which a true null of the family
         was rejected. Only families with a true null; empty where no truth was given.
-    estimates, ses, codes : (simulations, analyses), from which the rest is computed.
+    supported_any : by family, (rate, mcse) of experiments in which at least one of its hypotheses
+        came out supported; the key `any` is for all families together.
     """
 
     analyses: pd.DataFrame
     verdicts: pd.DataFrame
     families: pd.DataFrame
-    estimates: np.ndarray
-    ses: np.ndarray
-    codes: np.ndarray
+    supported_any: dict[str, tuple[float, float]]
 
 
 def diagnose(
@@ -57,43 +53,28 @@ def diagnose(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Diagnosis:
-    """Simulate experiments, analyse and judge each, and summarise.
+    """Simulate experiments, analyse and judge each, and summarise; see `tally.run`.
 
     Parameters
     ----------
     draw : draw(rng, simulations) -> outcomes (simulations, outcomes, n), as `Batch.estimate` takes.
-    chunk : experiments drawn at a time; it bounds the memory. Each chunk has its own seed, spawned
-        from `seed`: the result depends on `chunk` but not on `workers`.
     truth : true value of each analysis, by id, in the units of its outcome.
-    workers : processes of joblib (an enclosing `joblib.parallel_config` names the backend).
-    progress : called with the number of experiments done and their total.
     """
     batch = Batch(analyses)
-    if simulations < 2 or chunk < 1 or (truth is not None and set(truth) != set(batch.ids)):
+    if truth is not None and set(truth) != set(batch.ids):
         raise LedgerError(
             f"{_WHERE}.diagnose",
-            found=f"{simulations} simulations in chunks of {chunk}, truth {truth and list(truth)}",
-            expected="two simulations or more, and the truth of every analysis or of none",
+            found=f"the truth of {', '.join(truth)}",
+            expected="the truth of every analysis or of none",
             mend=f"give a truth for each of {', '.join(batch.ids)}",
         )
-    sizes = [min(chunk, simulations - start) for start in range(0, simulations, chunk)]
-    jobs = zip(np.random.SeedSequence(seed).spawn(len(sizes)), sizes, strict=True)
-    if workers == 1:
-        done = (_one_chunk(batch, draw, *job) for job in jobs)
-    else:
-        done = Parallel(n_jobs=workers, return_as="generator")(
-            delayed(_one_chunk)(batch, draw, *job) for job in jobs
-        )
-    parts: list[tuple] = []
-    for part in done:
-        parts.append(part)
-        if progress is not None:
-            progress(sum(len(p[0]) for p in parts), simulations)
-    estimates, ses, sds = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return _summarise(batch.analyses, estimates, ses, sds, truth, alpha)
+    true = None if truth is None else np.array([truth[a.id] for a in batch.analyses], dtype=float)
+    job = partial(_one_chunk, batch, draw, true, alpha)
+    sums = run(job, simulations, seed, chunk=chunk, workers=workers, progress=progress)
+    return _summarise(batch.analyses, sums, true)
 
 
-def _one_chunk(batch: Batch, draw, seed: np.random.SeedSequence, size: int) -> tuple:
+def _one_chunk(batch: Batch, draw, true, alpha, seed: np.random.SeedSequence, size: int) -> Tally:
     Y = np.asarray(draw(np.random.default_rng(seed), size))
     if len(Y) != size:
         raise LedgerError(
@@ -102,25 +83,38 @@ def _one_chunk(batch: Batch, draw, seed: np.random.SeedSequence, size: int) -> t
             expected=f"{size}, as asked",
             mend="return outcomes of shape (simulations, outcomes, n)",
         )
-    return batch.estimate(Y)
+    estimates, ses, sds = batch.estimate(Y)
+    dfs = np.array([a.df for a in batch.analyses], dtype=float)
+    decision = decide_families(estimates, ses, dfs, sds, batch.analyses, alpha)
+    sums = tally(estimates, ses, dfs, decision, true, alpha)
+    null = np.zeros(len(batch.analyses), dtype=bool) if true is None else true == 0
+    rejected = (decision.p_adjusted < alpha) & null
+    supported = decision.verdict == 0
+    groups = _groups(batch.analyses)
+    sums["false"] = np.array([rejected[:, at].any(axis=1).sum() for at in groups.values()])
+    any_of = [*groups.values(), list(range(len(null)))]
+    sums["supported"] = np.array([supported[:, at].any(axis=1).sum() for at in any_of])
+    return sums
 
 
-def verdicts(estimates, ses, dfs, sds, analyses: Sequence[Analysis], alpha=0.05) -> np.ndarray:
-    """Codes of the verdicts (..., analyses), each family judged by the rule of `decision`."""
-    return _decide(estimates, ses, dfs, sds, analyses, alpha).verdict
-
-
-def _decide(estimates, ses, dfs, sds, analyses: Sequence[Analysis], alpha: float) -> Decision:
-    """Decide family by family, put back in the order of the analyses."""
-    estimates, ses, dfs, sds = np.broadcast_arrays(*map(np.asarray, (estimates, ses, dfs, sds)))
+def _groups(analyses: Sequence[Analysis]) -> dict[str, list[int]]:
+    """Positions of the members of each family."""
     families: dict[str, list[int]] = {}
     for position, a in enumerate(analyses):
         families.setdefault(a.family, []).append(position)
+    return families
+
+
+def decide_families(
+    estimates, ses, dfs, sds, analyses: Sequence[Analysis], alpha: float = 0.05
+) -> Decision:
+    """Decide each family by the rule of `decision`; arrays (..., analyses), in their order."""
+    estimates, ses, dfs, sds = np.broadcast_arrays(*map(np.asarray, (estimates, ses, dfs, sds)))
     out = Decision(
         *(np.empty(estimates.shape) for _ in range(4)),
         *(np.empty(estimates.shape, dtype=int) for _ in range(2)),
     )
-    for family, at in families.items():
+    for family, at in _groups(analyses).items():
         corrections = {analyses[i].correction for i in at}
         if len(corrections) > 1:
             raise LedgerError(
@@ -145,87 +139,40 @@ def _decide(estimates, ses, dfs, sds, analyses: Sequence[Analysis], alpha: float
     return out
 
 
-def _proportion(hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Share of experiments (first axis) and its Monte Carlo standard error."""
-    rate = hits.mean(axis=0)
-    return rate, np.sqrt(rate * (1 - rate) / len(hits))
-
-
-def _average(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over experiments (first axis) and its Monte Carlo standard error."""
-    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))
-
-
-def _summarise(analyses, estimates, ses, sds, truth, alpha) -> Diagnosis:
-    dfs = np.array([a.df for a in analyses], dtype=float)
-    decision = _decide(estimates, ses, dfs, sds, analyses, alpha)
-    significant = decision.p_adjusted < alpha
-    columns = {
-        "power": _proportion(significant),
-        "equivalence": _proportion(decision.tost_p_adjusted < alpha),
-        "mean_estimate": _average(estimates),
-        "mean_se": _average(ses),
-    }
-    if truth is not None:
-        true = np.array([truth[a.id] for a in analyses], dtype=float)
-        error = estimates - true
-        squared, squared_mcse = _average(error**2)
-        rmse = np.sqrt(squared)
-        columns["bias"] = _average(error)
-        columns["rmse"] = rmse, squared_mcse / (2 * rmse)
-        half = special.stdtrit(dfs, 1 - alpha / 2) * ses
-        columns["coverage"] = _proportion(np.abs(error) <= half)
-        columns |= _sign_and_magnitude(estimates, significant, true)
+def _summarise(analyses, sums: Tally, true) -> Diagnosis:
     table = pd.DataFrame(
         {
             "family": [a.family for a in analyses],
             "n": [len(a.design) for a in analyses],
-            "df": dfs,
-            "sd_estimate": estimates.std(axis=0, ddof=1),
+            "df": [float(a.df) for a in analyses],
         },
         index=pd.Index([a.id for a in analyses], name="id"),
     )
-    if truth is not None:
+    if true is not None:
         table["truth"] = true
-    for name, (value, mcse) in columns.items():
-        table[name], table[f"{name}_mcse"] = value, mcse
-    families = _families(analyses, significant, None if truth is None else true)
+    n, rows = int(sums["simulations"]), []
+    for name, pair in summarise(sums, true).items():
+        if name.startswith("verdict_"):
+            code = int(name.removeprefix("verdict_"))
+            rows += [
+                (a.id, verdict_name(code, a.direction), float(rate), float(mcse))
+                for a, rate, mcse in zip(analyses, *pair, strict=True)
+            ]
+        else:
+            table[name], table[f"{name}_mcse"] = pair
+    groups = _groups(analyses)
+    errors = []
+    for (family, at), hits in zip(groups.items(), sums["false"], strict=True):
+        nulls = 0 if true is None else int(np.sum(true[at] == 0))
+        if nulls:
+            errors.append((family, len(at), nulls, *map(float, proportion(hits, n))))
+    shares = [tuple(map(float, proportion(hits, n))) for hits in sums["supported"]]
     return Diagnosis(
-        table, _rates(analyses, decision.verdict), families, estimates, ses, decision.verdict
+        table,
+        pd.DataFrame(rows, columns=["id", "verdict", "rate", "rate_mcse"]),
+        pd.DataFrame(errors, columns=["family", "tests", "true_nulls", "fwer", "fwer_mcse"]),
+        dict(zip([*groups, "any"], shares, strict=True)),
     )
-
-
-def _sign_and_magnitude(estimates, significant, true) -> dict[str, tuple]:
-    """Type S and type M errors among the significant (Gelman and Carlin 2014), with MCSE."""
-    results = {"type_s": [], "type_m": []}
-    for estimate, chosen, value in zip(estimates.T, significant.T, true, strict=True):
-        kept = estimate[chosen] / value if value != 0 else np.empty(0)
-        enough = len(kept) > 1
-        results["type_s"].append(_proportion(kept < 0) if enough else (np.nan, np.nan))
-        results["type_m"].append(_average(np.abs(kept)) if enough else (np.nan, np.nan))
-    return {name: tuple(np.array(pairs).T) for name, pairs in results.items()}
-
-
-def _rates(analyses, codes) -> pd.DataFrame:
-    """Rate of each verdict, one row an analysis and verdict."""
-    rows = []
-    for a, column in zip(analyses, codes.T, strict=True):
-        for code in range(4):
-            rate, mcse = _proportion(column == code)
-            rows.append((a.id, verdict_name(code, a.direction), float(rate), float(mcse)))
-    return pd.DataFrame(rows, columns=["id", "verdict", "rate", "rate_mcse"])
-
-
-def _families(analyses, significant, true) -> pd.DataFrame:
-    """Family-wise error rate of each family that holds a true null."""
-    rows = []
-    for family in dict.fromkeys(a.family for a in analyses):
-        at = [i for i, a in enumerate(analyses) if a.family == family]
-        null = [i for i in at if true is not None and true[i] == 0]
-        if null:
-            rate, mcse = _proportion(significant[:, null].any(axis=1))
-            rows.append((family, len(at), len(null), float(rate), float(mcse)))
-    return pd.DataFrame(rows, columns=["family", "tests", "true_nulls", "fwer", "fwer_mcse"])
 
 
 class DesignErrors(NamedTuple):

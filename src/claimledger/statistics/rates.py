@@ -6,12 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import statsmodels.formula.api as smf
+from patsy import PatsyError
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Hypothesis, Registration
 from claimledger.statistics.batch import Analysis
 from claimledger.statistics.decision import HYPOTHESIS
 from claimledger.statistics.diagnose import diagnose
+from claimledger.survey.recode import sample_rows
 from claimledger.survey.simulate import draw_outcomes
 from claimledger.survey.world import Simulation, load_simulation
 
@@ -29,21 +31,12 @@ class Rates(NamedTuple):
 def verdict_rates(study, world: str, simulations: int, workers: int = 1) -> Rates:
     """Run the registered analysis on `simulations` surveys with this sample's assignment."""
     simulation = load_simulation(study.run.root / "data" / "simulation.yml", study.registration)
-    analyses = registered_analyses(study, simulation)
+    analyses = registered_analyses(study.registration, simulation, study.frame)
     draw = _Draw(study.registration, simulation, world, study.frame)
     result = diagnose(analyses, draw, simulations, study.run.seed, workers=workers)
     verdicts = result.verdicts.pivot(index="id", columns="verdict", values="rate")
     verdicts = verdicts.reindex(index=[a.id for a in analyses], columns=list(HYPOTHESIS)).fillna(0)
-    supported = result.codes == HYPOTHESIS.index("supported")
-    families = np.array([a.family for a in analyses])
-    groups = {family: supported[:, families == family] for family in dict.fromkeys(families)}
-    groups["any"] = supported
-    return Rates(verdicts, {name: _share(hits.any(axis=1)) for name, hits in groups.items()})
-
-
-def _share(hits: np.ndarray) -> tuple[float, float]:
-    rate = float(hits.mean())
-    return rate, float(np.sqrt(rate * (1 - rate) / len(hits)))
+    return Rates(verdicts, result.supported_any)
 
 
 class _Draw:
@@ -51,16 +44,21 @@ class _Draw:
 
     def __init__(self, registration: Registration, simulation: Simulation, world: str, frame):
         self.parts = (registration, simulation, world, frame[list(registration.design.factors)])
-        self.items = list(simulation.outcomes)
-        self.means = [
-            [self.items.index(item) for item in registration.instrument.derived[name].mean]
-            for name in index_names(registration)
-        ]
+        self.means = index_weights(registration, simulation).astype(np.float32)
 
     def __call__(self, rng: np.random.Generator, simulations: int) -> np.ndarray:
         answers = draw_outcomes(*self.parts, rng, simulations).astype(np.float32)
-        means = [answers[:, where].mean(axis=1, keepdims=True) for where in self.means]
-        return np.concatenate([answers, *means], axis=1)
+        return np.concatenate([answers, self.means @ answers], axis=1)
+
+
+def index_weights(registration: Registration, simulation: Simulation) -> np.ndarray:
+    """Weights (indices, items) that make each registered index the mean of its items."""
+    items = list(simulation.outcomes)
+    weights = np.zeros((len(index_names(registration)), len(items)))
+    for row, name in zip(weights, index_names(registration), strict=True):
+        members = registration.instrument.derived[name].mean
+        row[[items.index(item) for item in members]] = 1 / len(members)
+    return weights
 
 
 def index_names(registration: Registration) -> list[str]:
@@ -68,26 +66,37 @@ def index_names(registration: Registration) -> list[str]:
     return [name for name, d in registration.instrument.derived.items() if d.mean]
 
 
-def registered_analyses(study, simulation: Simulation) -> list[Analysis]:
-    """Every hypothesis as an `Analysis` on the stack of items followed by the indices."""
-    stack = [*simulation.outcomes, *index_names(study.registration)]
-    return [_analysis(study, h, stack) for h in study.registration.hypotheses]
+def registered_analyses(
+    registration: Registration, simulation: Simulation, frame: pd.DataFrame
+) -> list[Analysis]:
+    """Every hypothesis as an `Analysis` on the stack of items followed by the indices.
+
+    frame : the assigned factors, a row a respondent (or a row a cell of the design).
+    """
+    stack = [*simulation.outcomes, *index_names(registration)]
+    return [_analysis(registration, frame, h, stack) for h in registration.hypotheses]
 
 
-def _analysis(study, h: Hypothesis, stack: list[str]) -> Analysis:
-    frame = study.frame
-    inside = frame.index.isin(study.sample(h.sample).index)
+def _analysis(registration: Registration, frame, h: Hypothesis, stack: list[str]) -> Analysis:
+    rows = sample_rows(registration, frame, h.sample)
+    inside = frame.index.isin(rows.index)
     common = dict(
         id=h.id, family=h.family, rows=inside, direction=1 if h.direction == "positive" else -1,
-        sesoi_sd=h.sesoi, correction=study.registration.families[h.family].correction,
+        sesoi_sd=h.sesoi, correction=registration.families[h.family].correction,
     )
     if h.frame == "stacked":
         weights = np.zeros(len(stack))
         for term, weight in h.contrast.items():
             weights[stack.index(re.fullmatch(r"item\[(\w+)\]", term).group(1))] = weight
         return Analysis(X=None, contrast=np.ones(1), outcome=weights, **common)
-    rows = study.sample(h.sample)
-    model = smf.ols(h.model, data=rows.assign(**{h.outcome: 0.0}))
+    try:
+        model = smf.ols(h.model, data=rows.assign(**{h.outcome: 0.0}))
+    except PatsyError as error:
+        raise LedgerError(
+            f"{h.id}: {h.model}", found=str(error).splitlines()[0],
+            expected="a model of the assigned factors, " + ", ".join(registration.design.factors),
+            mend="a model with other variables cannot be simulated from the design alone",
+        ) from None
     missing = set(h.contrast) - set(model.exog_names)
     if missing:
         raise LedgerError(h.id, found=", ".join(missing), expected=", ".join(model.exog_names))

@@ -83,6 +83,17 @@ def labelled(
     return pd.DataFrame(result, index=frame.index)
 
 
+def sample_rows(registration: Registration, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows of a registered sample; its factors lose the levels that the sample leaves out."""
+    keep = np.ones(len(frame), dtype=bool)
+    for factor, levels in registration.samples[name].items():
+        keep &= frame[factor].isin(levels).to_numpy()
+    rows = frame[keep].copy()
+    for factor in registration.samples[name]:
+        rows[factor] = rows[factor].cat.remove_unused_categories()
+    return rows
+
+
 def stack(frame: pd.DataFrame, items: list[str]) -> pd.DataFrame:
     """Long form: a row for each respondent and answered item, respondent by respondent.
 

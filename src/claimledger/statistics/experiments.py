@@ -1,0 +1,237 @@
+"""Experiments simulated from the registration: drawn, analysed as registered, and judged.
+
+Assignment and answers are drawn anew for every experiment, without any effect, and reduced to the
+counts, means and sums of squares of the design's cells. Effects are added to these as constants. A
+constant that the design can express moves the estimate by exactly its size and leaves every
+residual as it is, so one set of experiments serves a whole grid of effects without loss. What is
+left out: answers near the ends of their scale leave less room for an effect, and an effect may
+differ between people.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from claimledger.errors import LedgerError
+from claimledger.registration.models import Registration
+from claimledger.statistics.batch import Analysis
+from claimledger.statistics.decision import Decision, decide
+from claimledger.statistics.linear import hc2_cells
+from claimledger.statistics.rates import index_weights, registered_analyses
+from claimledger.statistics.tally import Tally, tally
+from claimledger.survey.latent import calibrate, matrix
+from claimledger.survey.world import Simulation, World
+
+
+@dataclass(frozen=True)
+class Family:
+    """Members of one family, as analyses over the c cells of the design.
+
+    own : position of each member's outcome in the drawn stack; pooled : positions of the outcomes
+    whose spread is its unit; sd : (m,) that spread without effects; shift : [h][k] what a unit
+    effect of h adds to the pooled outcomes of k, (pooled, cells of k).
+    """
+
+    name: str
+    alpha: float
+    members: tuple[Analysis, ...]
+    own: tuple[int, ...]
+    pooled: tuple[list[int], ...]
+    sd: np.ndarray
+    shift: list[list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What it takes to draw and analyse an experiment of any size; can be sent to a worker.
+
+    probabilities (c,) of the cells; root (items, items) of the latent correlation; thresholds
+    (items, categories - 1); lowest (items,) code; mix (outcomes, items) makes the stack of
+    outcomes: items, indices, contrasts of items.
+    """
+
+    probabilities: np.ndarray
+    root: np.ndarray
+    thresholds: np.ndarray
+    lowest: np.ndarray
+    mix: np.ndarray
+    families: tuple[Family, ...]
+
+    @classmethod
+    def of(cls, registration: Registration, simulation: Simulation) -> "Plan":
+        """From the registration, and the assumed answers of a world without effects."""
+        latent = calibrate(registration, simulation, World(label="no effect", default=0))
+        cells = pd.DataFrame(list(product(*latent.factors.values())), columns=list(latent.factors))
+        for name, levels in latent.factors.items():
+            cells[name] = pd.Categorical(cells[name], levels)
+        analyses = registered_analyses(registration, simulation, cells)
+        mix = np.vstack([np.eye(len(latent.items)), index_weights(registration, simulation)])
+        own = []
+        for a in analyses:
+            if np.ndim(a.outcome):
+                own.append(len(mix))
+                mix = np.vstack([mix, a.outcome[: len(latent.items)]])
+            else:
+                own.append(int(a.outcome))
+            _check_asked(a, mix[own[-1]] != 0, latent.asked)
+        spread = [simulation.outcomes[item].sd for item in latent.items]
+        covariance = matrix(latent.items, simulation.correlations) * np.outer(spread, spread)
+        variance = np.einsum("oi,ij,oj->o", mix, covariance, mix)
+        families = []
+        for name in dict.fromkeys(a.family for a in analyses):
+            at = [i for i, a in enumerate(analyses) if a.family == name]
+            members = tuple(analyses[i] for i in at)
+            pooled = tuple(analyses[i].items for i in at)
+            sd = np.sqrt([variance[p].mean() for p in pooled])
+            alpha = registration.families[name].alpha
+            families.append(Family(
+                name, alpha, members, tuple(own[i] for i in at), pooled, sd, _shifts(members)
+            ))
+        first = np.argmax(latent.asked, axis=0)  # without effects all cells that are asked agree
+        thresholds = latent.thresholds[first, np.arange(len(first))]
+        return cls(
+            latent.probabilities, np.linalg.cholesky(latent.correlation).astype(np.float32),
+            thresholds.astype(np.float32), latent.lowest, mix, tuple(families),
+        )
+
+    def draw(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One experiment without effects: count (c,), mean and sum of squares about it (o, c)."""
+        count = rng.multinomial(n, self.probabilities)
+        latent = self.root @ rng.standard_normal((len(self.root), n), dtype=np.float32)
+        answers = np.zeros(latent.shape, dtype=np.int8)
+        for threshold in self.thresholds.T:
+            answers += latent > threshold[:, None]
+        # Respondents are alike, so they may stand in the order of their cells; the column of
+        # zeros at the end lets a last cell be empty.
+        outcomes = np.zeros((len(self.mix), n + 1))
+        np.matmul(self.mix, answers, out=outcomes[:, :n])
+        starts = np.r_[0, np.cumsum(count)[:-1]]
+        total = np.where(count, np.add.reduceat(outcomes, starts, axis=1), 0.0)
+        squares = np.where(count, np.add.reduceat(outcomes**2, starts, axis=1), 0.0)
+        mean = total / np.maximum(count, 1)
+        level = (self.mix @ self.lowest)[:, None]
+        return count, mean + np.where(count, level, 0.0), np.maximum(squares - total * mean, 0.0)
+
+
+def _check_asked(a: Analysis, used: np.ndarray, asked: np.ndarray) -> None:
+    if not asked[np.ix_(a.rows, used)].all():
+        raise LedgerError(
+            f"hypothesis {a.id}", found="an item that part of its sample is not asked",
+            expected="items that everyone in the sample is asked",
+            mend="register the sample in which the item is asked",
+        )
+
+
+def _shifts(members: Sequence[Analysis]) -> list[list[np.ndarray]]:
+    """What a unit effect of each member h adds to the pooled outcomes of each member k.
+
+    The smallest change (least squares) that moves the estimand of h by one and those of the other
+    members, where they rest on the same answers, by nothing.
+    """
+    shift = [[np.zeros((len(k.items), int(k.rows.sum()))) for k in members] for _ in members]
+    groups: dict[tuple, list[int]] = {}
+    for i, a in enumerate(members):
+        key = (a.rows.tobytes(), "items" if np.ndim(a.outcome) else a.outcome, a.design.tobytes())
+        groups.setdefault(key, []).append(i)
+    outcomes = [key[1] for key in groups]
+    for at in groups.values():
+        within = np.ndim(members[at[0]].outcome) > 0
+        weights = np.array([members[i].outcome if within else members[i].contrast for i in at])
+        if np.linalg.matrix_rank(weights) < len(at) or len(set(outcomes)) < len(outcomes):
+            raise LedgerError(
+                f"family {members[0].family}",
+                found=", ".join(a.id for a in members) + ", of which one cannot change alone",
+                expected="one model for each outcome, and no hypothesis that follows from others",
+                mend="such a family cannot be diagnosed one effect at a time",
+            )
+        change = np.linalg.pinv(weights)
+        for j, h in enumerate(at):
+            for k in at:
+                a = members[k]
+                moved = change[a.items, j][:, None] if within else a.design @ change[:, j]
+                shift[h][k] = np.broadcast_to(moved, shift[h][k].shape)
+    return shift
+
+
+def truth(plan: Plan, effects) -> np.ndarray:
+    """True values (hypotheses, effects) in the units of the outcomes."""
+    directions = [a.direction for family in plan.families for a in family.members]
+    sd = np.concatenate([family.sd for family in plan.families])
+    return (np.array(directions) * sd)[:, None] * np.array(effects)
+
+
+def experiments(plan: Plan, n: int, effects, seed: np.random.SeedSequence, size: int) -> Tally:
+    """Draw, analyse and judge `size` experiments of n respondents under every effect."""
+    rng = np.random.default_rng(seed)
+    drawn = [np.stack(part) for part in zip(*(plan.draw(rng, n) for _ in range(size)), strict=True)]
+    parts = [_judge(family, effects, *drawn) for family in plan.families]
+    estimate, se, df, false, *fields = (
+        np.concatenate(part, axis=1) for part in zip(*parts, strict=True)
+    )
+    alpha = np.repeat([f.alpha for f in plan.families], [len(f.members) for f in plan.families])
+    sums = tally(estimate, se, df, Decision(*fields), truth(plan, effects), alpha[:, None])
+    return sums | {"false": false.sum(axis=0)}
+
+
+def _judge(family: Family, effects, count, mean, within) -> tuple[np.ndarray, ...]:
+    """Each member's results when it alone has an effect: arrays (simulations, members, effects).
+
+    estimate, se, df, whether a true null of the family was rejected, and the fields of `Decision`.
+    """
+    m = len(family.members)
+    base, error, df = (np.empty((len(count), m)) for _ in range(3))
+    sds = np.empty((len(count), m, len(effects), m))
+    direction = np.array([a.direction for a in family.members])
+    t = (direction * family.sd)[:, None] * np.array(effects)                # (members, effects)
+    for k, a in enumerate(family.members):
+        own, cells = family.own[k], count[:, a.rows]
+        found = hc2_cells(
+            a.design, cells, mean[:, own, a.rows], within[:, own, a.rows], a.contrast
+        )
+        base[:, k], error[:, k] = found.coef[:, 0], found.se[:, 0]
+        df[:, k] = cells.sum(axis=1) - a.design.shape[1]
+        sds[..., k] = _spreads(
+            cells, mean[:, family.pooled[k]][..., a.rows], within[:, family.pooled[k]][..., a.rows],
+            [family.shift[h][k] for h in range(m)], t,
+        )
+    alone = np.eye(m)[:, None, :]
+    estimates = base[:, None, None, :] + alone * t[:, :, None]
+    sesoi = np.array([a.sesoi_sd for a in family.members])
+    decision = decide(
+        estimates, error[:, None, None, :], df[:, None, None, :], sesoi * sds, direction,
+        family.alpha, family.members[0].correction,
+    )
+    null = (alone == 0) | (t == 0)[:, :, None]
+    false = ((decision.p_adjusted < family.alpha) & null).any(axis=-1)
+
+    def own_of(values) -> np.ndarray:
+        values = np.broadcast_to(values, estimates.shape)
+        return np.diagonal(values, axis1=1, axis2=3).swapaxes(1, 2)
+
+    rest = (own_of(value) for value in vars(decision).values())
+    return (
+        own_of(estimates), own_of(error[:, None, None, :]), own_of(df[:, None, None, :]), false,
+        *rest,
+    )
+
+
+def _spreads(count, mean, within, shifts, t) -> np.ndarray:
+    """SD (ddof 1) of the pooled outcomes (simulations, members, effects) under each effect.
+
+    count (s, c); mean, within (s, pooled, c); shifts: by member (pooled, c); t (members, effects).
+    """
+    total = (count.sum(axis=1) * mean.shape[1]).astype(float)
+    centre = np.einsum("sc,spc->s", count, mean) / total
+    deviation = mean - centre[:, None, None]
+    squares = within.sum(axis=(1, 2)) + np.einsum("sc,spc->s", count, deviation**2)
+    out = np.empty((len(count), *t.shape))
+    for h, shift in enumerate(shifts):
+        cross = np.einsum("sc,spc,pc->s", count, deviation, shift)
+        own = np.einsum("sc,pc->s", count, shift**2)
+        own = own - np.einsum("sc,pc->s", count, shift) ** 2 / total
+        moved = squares[:, None] + 2 * cross[:, None] * t[h] + own[:, None] * t[h] ** 2
+        out[:, h] = np.sqrt(moved / (total[:, None] - 1))
+    return out
