@@ -75,7 +75,7 @@ def build(
 
 @app.command(epilog=_example("claimledger render --world null --formats html,pdf"))
 def render(
-    formats: Annotated[str, typer.Option(help="Some of html,pdf,docx.")] = "html,pdf,docx",
+    formats: Annotated[str, typer.Option(help="Some of these.")] = "html,pdf,docx,jats",
     data: Data = None,
     mapping: Mapping = None,
     world: World = None,

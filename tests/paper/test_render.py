@@ -1,5 +1,6 @@
-"""The embedded renderer on a small paper: tokens everywhere, references, three formats."""
+"""The embedded renderer on a small paper: tokens everywhere, references, four formats."""
 
+import html
 import json
 import re
 import zipfile
@@ -35,20 +36,35 @@ def page(files):
 
 @pytest.fixture(scope="module")
 def texts(files, page):
-    """The words of the three formats, one space between two words."""
-    word = docx.Document(str(files["docx"]))
-    cells = [c.text for t in word.tables for r in t.rows for c in r.cells]
+    """The words of the formats, one space between two words."""
+    word = [_words(p) for p in docx.Document(str(files["docx"])).element.body.iter()
+            if p.tag.endswith("}p")]
     notes = zipfile.ZipFile(files["docx"]).read("word/footnotes.xml").decode()
     pdf = " ".join(p.extract_text() for p in PdfReader(files["pdf"]).pages)
     found = {
         "html": page.main.get_text(),
-        "docx": " ".join([p.text for p in word.paragraphs] + cells) + re.sub("<[^>]+>", "", notes),
+        "docx": " ".join(word) + re.sub("<[^>]+>", "", notes),
+        "jats": _jats_text(files["jats"]),
         "pdf": pdf.replace("-\n", "-"),
     }
     return {name: " ".join(text.split()) for name, text in found.items()}
 
 
-@pytest.mark.parametrize("form", ["html", "docx", "pdf"])
+def _words(paragraph):
+    """A Word paragraph's text with that of its fields; a tab between number and heading."""
+    kinds = {"}t": lambda one: one.text or "", "}tab": lambda _: "\t", "}br": lambda _: "\n"}
+    return "".join(kinds[end](one) for one in paragraph.iter() for end in kinds
+                   if one.tag.endswith(end) and not one.getparent().tag.endswith("}tabs"))
+
+
+def _jats_text(path):
+    """The words of the XML; a label and its caption as the other formats join them."""
+    xml = path.read_text(encoding="utf-8")
+    xml = re.sub(r"<label>((?:Figure|Table) \d+)</label>\s*<caption>\s*<p>", r"\1: ", xml)
+    return html.unescape(re.sub(r"<(tex-math|alt-text)>.*?</\1>|<[^>]+>", "", xml, flags=re.S))
+
+
+@pytest.mark.parametrize("form", ["html", "docx", "pdf", "jats"])
 @pytest.mark.parametrize("words", [
     "Small allies, large effects",  # title
     "the renderer with, N = 1,202",  # subtitle
@@ -75,7 +91,7 @@ def test_each_format_says_the_same(texts, form, words):
     assert words in texts[form].replace("ﬀ", "ff").replace("ﬁ", "fi")
 
 
-@pytest.mark.parametrize("form", ["html", "docx", "pdf"])
+@pytest.mark.parametrize("form", ["html", "docx", "pdf", "jats"])
 def test_what_the_verdicts_drop_and_what_only_the_source_says_is_in_no_format(texts, form):
     for gone in ("must not show", "The data are collected", "{{<", 'design"}', "\ue000", "?@"):
         assert gone not in texts[form]
@@ -166,7 +182,7 @@ def test_the_pdf_is_tagged_and_bears_title_authors_and_bookmarks(files):
 
 def test_word_has_styles_captions_and_described_pictures(files):
     word = docx.Document(str(files["docx"]))
-    styled = {p.text.replace("\xa0", " "): p.style.name for p in word.paragraphs}
+    styled = {_words(p._p).replace("\xa0", " "): p.style.name for p in word.paragraphs}
     assert styled[f"Figure 1: {SUPPORT}"] == "Image Caption"
     assert styled[f"Table 1: {MEANS}"] == "Table Caption"
     assert styled["1\tIntroduction"] == "Heading 1"

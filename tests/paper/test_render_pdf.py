@@ -42,7 +42,7 @@ def check_accessible(pdf: PdfReader) -> None:
         assert page["/Tabs"] == "/S"
         for font in page["/Resources"].get("/Font", {}).values():
             inner = font.get_object()
-            inner = inner["/DescendantFonts"][0].get_object() if "/DescendantFonts" in inner else inner
+            inner = inner.get("/DescendantFonts", [inner])[0].get_object()
             kinds = inner.get("/FontDescriptor", {})
             assert any(f"/FontFile{n}" in kinds for n in ("", "2", "3")), inner["/BaseFont"]
 

@@ -18,7 +18,7 @@ from claimledger.paper.progress import Progress
 from claimledger.paper.steps import Report, Step, alone, run_steps
 
 PACKAGE = Path(claimledger.__file__).parent
-OUTPUTS = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx"}
+OUTPUTS = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
 BUILT_BY = "CLAIMLEDGER_BUILT_BY"  # set for the programs that a build starts: do not build again
 NOT_FOR_NOTEBOOKS = {  # modules that no notebook's result can depend on
     "__main__", "cli", "build", "steps", "progress", "renderer", "polish",

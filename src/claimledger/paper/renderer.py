@@ -16,7 +16,7 @@ from claimledger.paper.steps import Report
 
 OLDEST = (1, 4)  # the first Quarto that knows manuscripts
 CHOICE, NAME = "CLAIMLEDGER_RENDERER", "CLAIMLEDGER_RENDERED_BY"
-QUARTO_FORMAT = {"html": "html", "pdf": "typst", "docx": "docx"}
+QUARTO_FORMAT = {"html": "html", "pdf": "typst", "docx": "docx", "jats": "jats"}
 
 
 @dataclass(frozen=True)

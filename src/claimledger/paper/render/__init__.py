@@ -1,4 +1,4 @@
-"""The embedded renderer: the paper as HTML, PDF and DOCX with pandoc and typst alone.
+"""The embedded renderer: the paper as HTML, PDF, DOCX and JATS with pandoc and typst alone.
 
 For machines without Quarto. Same extension, same prose, same numbers.
 """
@@ -41,13 +41,17 @@ def _side_by_side(press: Press, progress: Callable[[str], None]) -> dict[str, by
     """All files by name; the first error stops what has not begun."""
     with ThreadPoolExecutor() as pool:
         jobs: dict[str, Future] = {}
-        for name in sorted(press.formats, key=["pdf", "docx", "html"].index):  # slowest first
+        slowest_first = ["pdf", "jats", "docx", "html"]
+        for name in sorted(press.formats, key=slowest_first.index):
             jobs[FILES[name]] = pool.submit(getattr(press, name))
+        for name in press.figures() if "jats" in press.formats else ():
+            jobs[f"figures/{name}"] = pool.submit(press.figure, name)
         for book, title in press.books if "html" in press.formats else ():
             target = f"build/notebooks/{book.path.stem}-preview.html"
             jobs[target] = pool.submit(press.notebook_page, book, title)
         for name, job in jobs.items():
-            job.add_done_callback(lambda done, name=name: done.exception() or progress(name))
+            if not name.startswith("figures/"):
+                job.add_done_callback(lambda done, name=name: done.exception() or progress(name))
         try:
             return {name: job.result() for name, job in jobs.items()}
         except BaseException:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +19,12 @@ ASSETS = Path(__file__).parent / "assets"
 COMMON = ["--standalone", "--columns=10000", "--wrap=none", "--strip-comments"]
 CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
 SHARED = ("cards", "exhibits")  # of the extension: for the pages of both renderers
-FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx"}
+FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
+# A table with a label of ours stands inside the wrapper that pandoc gives to every table.
+_WRAPPED = re.compile(
+    rb"(</caption>\s*)<table-wrap[^>]*>\s*(<table\b.*?</table>\s*)</table-wrap>", re.S
+)
+_BARE = re.compile(rb"(<abstract>\s*)(?!<p>)(\S.*?)(\s*</abstract>)", re.S)  # of one paragraph
 
 
 @dataclass
@@ -112,6 +119,24 @@ class Press:
         styles = (ASSETS / "word-styles.xml").read_text(encoding="utf-8")
         extra = ["--to=docx", f"--reference-doc={tools.reference_docx(self.folder, styles)}"]
         return self._pandoc("paper.docx", self.paper.body, self.paper.tokens, meta, extra)
+
+    def jats(self) -> bytes:
+        """The paper as JATS XML, which names its drawings as files in `figures/`."""
+        extra = ["--to=jats_publishing", f"--template={ASSETS / 'article.xml'}"]
+        meta = self._meta("jats")
+        if self.paper.options.get("date"):
+            meta["year"] = datetime.fromtimestamp(self.moment, UTC).year
+        made = self._pandoc("paper.xml", self.paper.body, self.paper.tokens, meta, extra)
+        return _BARE.sub(rb"\1<p>\2</p>\3", _WRAPPED.sub(rb"\1\2", made))
+
+    def figure(self, name: str) -> bytes:
+        """A drawing that JATS names."""
+        return (self.folder / "cells" / name).read_bytes()
+
+    def figures(self) -> list[str]:
+        """The drawings that the article embeds."""
+        labels = re.findall(r"!\[\]\(cells/([\w-]+)\)", self.paper.body)
+        return [f"{label}.svg" for label in dict.fromkeys(labels)]
 
     def pdf(self) -> bytes:
         """The paper as a tagged PDF."""

@@ -166,15 +166,17 @@ def metadata(options: dict, moment: int) -> dict:
 
 def _person(person: object) -> dict:
     """An author in any of Quarto's spellings: name, url, email, orcid, places."""
-    if not isinstance(person, dict):
-        return {"name": str(person), "places": []}
+    person = person if isinstance(person, dict) else {"name": str(person)}
     name = person.get("name", "")
-    if isinstance(name, dict):
-        name = name.get("literal") or f"{name.get('given', '')} {name.get('family', '')}".strip()
+    if not isinstance(name, dict):  # as Quarto does: the last word is the family's name
+        given, _, family = str(name).rpartition(" ")
+        name = {"given": given, "family": family}
+    given, family = name.get("given", ""), name.get("family", "")
     places = person.get("affiliations", person.get("affiliation", []))
     places = [_place(p) for p in (places if isinstance(places, list) else [places])]
     kept = {k: str(person[k]) for k in ("url", "email", "orcid") if person.get(k)}
-    return {"name": str(name), "places": places, **kept}
+    shown = str(name.get("literal") or f"{given} {family}".strip())
+    return {"name": shown, "given": given, "family": family, "places": places, **kept}
 
 
 def _place(place: object) -> str:

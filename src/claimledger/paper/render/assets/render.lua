@@ -5,8 +5,10 @@ local extension = os.getenv("CLAIMLEDGER_EXTENSION")
 local core = dofile(extension .. "/core.lua")
 local draw = dofile(extension .. "/draw.lua")
 local handlers = dofile(extension .. "/shortcodes.lua")
-local tables = dofile(pandoc.path.join({ pandoc.path.directory(PANDOC_SCRIPT_FILE), "tables.lua" }))
-local html, typst = FORMAT:match("html") ~= nil, FORMAT == "typst"
+local beside = pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/"
+local tables, jats = dofile(beside .. "tables.lua"), dofile(beside .. "jats.lua")
+local inside, word = dofile(beside .. "picture.lua"), dofile(beside .. "word.lua")
+local html, typst, xml = FORMAT:match("html") ~= nil, FORMAT == "typst", FORMAT:match("jats") ~= nil
 local page = not core.article
 
 local file = assert(io.open(os.getenv("CLAIMLEDGER_TOKENS"), "r"))
@@ -114,7 +116,8 @@ local function caption_of(id, inlines)
   local caption = pandoc.Inlines({})
   if not page then
     local label = names[kind_of(id)] .. "\u{a0}" .. numbered[id] .. ":"
-    caption:extend({ pandoc.Strong(pandoc.Inlines({ pandoc.Str(label) })), pandoc.Space() })
+    local bold = pandoc.Strong(pandoc.Inlines({ pandoc.Str(label) }))
+    caption:extend({ FORMAT == "docx" and word.label(names[kind_of(id)], numbered[id]) or bold, pandoc.Space() })
   end
   caption:extend(inlines)
   caption:extend(draw.note(id))
@@ -152,27 +155,10 @@ local function typst_exhibit(id, kind, caption, body)
   return out
 end
 
-local function docx_exhibit(id, kind, caption, body)
-  local attr = pandoc.Attr(id)
-  if kind == "fig" then return { pandoc.Figure(body, { long = { pandoc.Plain(caption) } }, attr) } end
-  return body:walk({
-    Table = function(tab)
-      tab.caption, tab.attr = { long = { pandoc.Plain(caption) } }, attr
-      return tab
-    end,
-  })
-end
-
 local function show(id, caption, body)
-  local make = html and html_exhibit or typst and typst_exhibit or docx_exhibit
+  if xml then return jats.exhibit(id, kind_of(id), names[kind_of(id)] .. " " .. numbered[id], caption, body) end
+  local make = html and html_exhibit or typst and typst_exhibit or word.exhibit
   return make(id, kind_of(id), caption_of(id, caption), body)
-end
-
--- A drawing as a part of the page: as text it takes a fifth less than in base64.
-local function inside(src)
-  local svg = core.read(src)
-  if not svg then return src end
-  return "data:image/svg+xml," .. svg:gsub('[%c%%#<>&"\']', function(c) return ("%%%02X"):format(c:byte()) end)
 end
 
 -- The wording of alt texts: an attribute `alt` of the picture, else its description in brackets.
@@ -183,6 +169,7 @@ local function described(image)
     core.fail(core.literal(image.src), "a picture from the network", "a file of the project")
   end
   if not image.src:match("%.%w+$") then image.src = image.src .. (FORMAT == "docx" and ".png" or ".svg") end
+  if xml then return jats.picture(image.src:gsub("^cells/", "figures/"), text_of(image.caption)) end
   if typst then
     local quoted = text_of(image.caption):gsub('["\\]', "\\%0")
     return pandoc.RawInline("typst", ('#image("%s", alt: "%s")'):format(image.src, quoted))
@@ -218,6 +205,7 @@ local function callout(el)
     title = el.content:remove(1).content
   end
   title = title or pandoc.Inlines((sort:sub(9):gsub("^%l", string.upper)))
+  if xml then return jats.callout(title, el.content) end
   local head = pandoc.Div({ pandoc.Para({ pandoc.Strong(title) }) }, pandoc.Attr("", { "callout-title" }))
   el.content:insert(1, FORMAT == "docx" and head.content[1] or head)
   if typst then
@@ -247,6 +235,7 @@ local function reference(citation, label)
   end
   local text = citation.mode == "SuppressAuthor" and number or names[kind] .. "\u{a0}" .. number
   if #citation.prefix > 0 then text = text_of(citation.prefix) .. "\u{a0}" .. number end
+  if xml then return jats.reference(text, label, kind) end
   return pandoc.Link(pandoc.Inlines({ pandoc.Str(text) }), "#" .. label, "", pandoc.Attr("", { "xref" }))
 end
 
@@ -283,18 +272,13 @@ local function fitted(tab)
   return tab
 end
 
-local function scrolling(tab)
-  if not html then return nil end
-  return { raw('<div class="scroll" tabindex="0" role="group" aria-label="Table">'), tab, raw("</div>") }, false
-end
-
 return {
   shortcodes,
   { Div = callout },  -- before the count: a callout's heading is no section
   count,
   { Cite = references },
   { Image = described, Math = formula, Table = fitted },
-  { traverse = "topdown", Table = scrolling, Header = heading },
+  { traverse = "topdown", Table = html and tables.scrolling or nil, Header = heading },
   {
     traverse = "topdown", Div = div, Figure = figure,
     Header = function(header)
