@@ -2,10 +2,17 @@
 
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
 from engine import command
+
+STRANGER = {
+    "TZ": "Asia/Kathmandu", "LC_ALL": "POSIX", "LANG": "tr_TR.UTF-8", "USER": "stranger",
+    "LOGNAME": "stranger", "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3",
+    "PYTHONHASHSEED": "77", "COLUMNS": "61", "MPLBACKEND": "svg",
+}
 
 
 @pytest.fixture(scope="session")
@@ -26,5 +33,27 @@ def clone(root, tmp_path_factory):
     subprocess.run(["git", "clone", "--quiet", str(root), str(place)], check=True)
     shutil.copy(place / "results/ledger.json", place / "ledger.committed")
     done = command(place, "render")
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.fixture(scope="session")
+def archived(clone):
+    """The archive of the rendered clone."""
+    path = clone.parent / "first.zip"
+    done = command(clone, "archive", "--out", str(path))
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture(scope="session")
+def unpacked(archived, tmp_path_factory):
+    """The archive, unpacked and built by another user of another machine, as far as one can be."""
+    place = tmp_path_factory.mktemp("elsewhere") / "päper of a stranger"
+    with zipfile.ZipFile(archived) as packed:
+        packed.extractall(place)
+    for made in ("_manuscript", "build", "figures", "results/ledger.json"):
+        (shutil.rmtree if (place / made).is_dir() else Path.unlink)(place / made)
+    done = command(place, "render", **STRANGER, HOME=str(place.parent / "home"))
     assert done.returncode == 0, done.stderr
     return place

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from claimledger.cli import app
 from claimledger.registration.load import load
 
-COMMANDS = ["build", "render", "lint", "simulate", "check", "freeze", "amend", "verify"]
+COMMANDS = ["build", "render", "lint", "simulate", "check", "freeze", "amend", "verify",
+            "archive"]
 HEAVY = ["pandas", "numpy", "matplotlib", "papermill", "nbclient", "pydantic", "rich.progress"]
 
 

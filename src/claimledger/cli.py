@@ -235,6 +235,22 @@ def diagnose(
     print(f"diagnosis: {_shown(write_atomic(Path.cwd() / out, dump(found.as_json(registration))))}")
 
 
+@app.command(epilog=_example("claimledger archive --out paper.zip"))
+def archive(
+    out: Annotated[Path | None, typer.Option(help="The zip; build/archive.zip by default.")] = None,
+) -> None:
+    """Bring the paper of record up to date, and pack everything for a data archive."""
+    from claimledger.exchange.archive import archive as pack
+    from claimledger.paper import build as paper
+
+    run = paper.open_run()
+    paper.render(run)
+    path, contents = pack(run, (out or run.root / "build" / "archive.zip").resolve())
+    for name in contents.withheld:
+        print(f"left out, because not shown to be simulated: {name}")
+    print(f"archive: {_shown(path)} ({path.stat().st_size / 1e6:.0f} MB)")
+
+
 def _how(ran: list[str]) -> str:
     return f"made anew: {', '.join(ran)}" if ran else "up to date"
 

@@ -1,7 +1,12 @@
 """A paper that was really built, tampered with, and verified."""
 
+import hashlib
 import json
 import re
+import socket
+import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 from engine import command
@@ -25,12 +30,13 @@ def tampered(clone, tmp_path_factory):
     return path
 
 
-def test_a_tampered_paper_is_found_out_and_the_rest_survives(clone, tampered):
+def test_a_tampered_paper_is_found_out_elsewhere_and_the_rest_survives(unpacked, tampered):
     record = {path: path.read_bytes() for path in [
-        clone / "results/ledger.json", clone / "_manuscript/index.html", *clone.glob("data/raw/*")]}
-    done = command(clone, "verify", str(tampered))
+        unpacked / "results/ledger.json", unpacked / "_manuscript/index.html",
+        *unpacked.glob("data/raw/*")]}
+    done = command(unpacked, "verify", str(tampered))
     assert done.returncode == 1, done.stderr
-    said = json.loads((clone / "build/verify/report.json").read_text("utf-8"))
+    said = json.loads((unpacked / "build/verify/report.json").read_text("utf-8"))
     fallen = {claim["id"]: claim["outcome"] for claim in said["claims"] if not claim["survives"]}
     assert fallen == {"H1a": "moved", "H2b": "page"} and len(said["claims"]) > 200
     assert said["claims"][[c["id"] for c in said["claims"]].index("H1a")]["difference"] == (
@@ -38,6 +44,52 @@ def test_a_tampered_paper_is_found_out_and_the_rest_survives(clone, tampered):
     assert any("H2b" in one["ids"] for one in said["sentences"])
     assert "tampered.html: 2 of" in done.stdout and "should read:" in done.stdout
     for name in ("report.html", "report.txt", "report.json"):
-        assert str(clone) not in (clone / "build/verify" / name).read_text("utf-8")
+        assert str(unpacked) not in (unpacked / "build/verify" / name).read_text("utf-8")
     assert {path: path.read_bytes() for path in record} == record
-    assert not list((clone / "build/runs").iterdir())
+    assert not list((unpacked / "build/runs").iterdir())
+
+
+def test_the_archive_is_the_same_wherever_the_paper_is_built(archived, unpacked):
+    """Page, PDF, Word file, figures, executed notebooks, ledger: the same bytes, in both builds."""
+    again = unpacked.parent / "second.zip"
+    done = command(unpacked, "archive", "--out", str(again), TZ="Asia/Kathmandu")
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(archived) as first, zipfile.ZipFile(again) as second:
+        assert first.namelist() == second.namelist()
+        differing = [name for name in first.namelist() if first.read(name) != second.read(name)]
+    assert differing == []
+    assert archived.read_bytes() == again.read_bytes()
+
+
+def test_the_archive_holds_what_an_archive_asks_for(archived):
+    with zipfile.ZipFile(archived) as packed:
+        names = set(packed.namelist())
+        sums = packed.read("SHA256SUMS").decode().splitlines()
+        for line in sums:
+            digest, name = line.split("  ", 1)
+            assert hashlib.sha256(packed.read(name)).hexdigest() == digest
+        assert {line.split("  ", 1)[1] for line in sums} == names - {"SHA256SUMS"}
+        crate = json.loads(packed.read("ro-crate-metadata.json"))
+        readme = packed.read("README-replication.md").decode()
+        ledger = json.loads(packed.read("results/ledger.json"))
+        text = {name: packed.read(name) for name in names}
+    assert {"LICENSE", "CITATION.cff", "codemeta.json", "requirements.lock", "registration.yml",
+            "codebook/items.csv", "_manuscript/index.html", "_manuscript/paper.pdf",
+            "_manuscript/paper.docx", "build/notebooks/01_sample.ipynb"} <= names
+    graph = {entity["@id"]: entity for entity in crate["@graph"]}
+    assert names - {"ro-crate-metadata.json", "SHA256SUMS"} <= graph.keys()
+    for label, exhibit in ledger["exhibits"].items():
+        action = graph[f"#make-{label}"]
+        assert action["instrument"]["@id"] == f"notebooks/{exhibit['notebook']}.ipynb"
+        assert f"`{label}`" in readme
+        if exhibit["kind"] == "figure":
+            assert {"@id": f"figures/{label}.svg"} in action["result"]
+    references = {
+        one["@id"] for entity in crate["@graph"] for value in entity.values()
+        for one in (value if isinstance(value, list) else [value])
+        if isinstance(one, dict) and not one["@id"].startswith("https://w3id.org")
+    }
+    assert references <= graph.keys()
+    machine = [str(archived.parent), str(Path.home()) + "/", sys.prefix, socket.gethostname() + "."]
+    for name, content in text.items():
+        assert not [trace for trace in machine if trace.encode() in content], name

@@ -93,7 +93,7 @@ def _differs(old: dict, new: dict, relative: float) -> tuple[str, ...]:
     """Names of the fields in which two entries do not agree, such as `ci.0` or `text.est`."""
     before, after = dict(_leaves(old)), dict(_leaves(new))
     return tuple(
-        name for name in sorted(before.keys() | after.keys())
+        name for name in sorted((before.keys() | after.keys()) - {"recorded"})
         if not agree(before.get(name), after.get(name), relative)
     )
 

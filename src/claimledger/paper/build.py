@@ -282,5 +282,6 @@ def _paper_step(run: Run, formats: list[str], chosen: renderer.Renderer) -> Step
     engine = [path for path in engine if path.is_file() and "__pycache__" not in path.parts]
     inputs = [*made, *prose, *engine, *_shared_inputs(run)]
     action = partial(renderer.render, run, formats, chosen, {BUILT_BY: run.name})
-    config = {"renderer": chosen.name, "formats": formats}
+    date = os.environ.get("SOURCE_DATE_EPOCH", "")
+    config = {"renderer": chosen.name, "formats": formats, "date": date}
     return Step("paper", action, inputs, config, after=["lint"], produced=made)
