@@ -37,6 +37,7 @@ def pandoc(arguments: list[str], text: str, folder: Path, environment: dict, sou
         LedgerError: with the file and line in `source` where that can be told.
     """
     known = os.environ | {key: str(value) for key, value in environment.items()}
+    known["LC_ALL"] = "C.UTF-8"  # else a file name with an accent is none, where the locale is C
     done = subprocess.run(
         [_pandoc(), "--from=markdown", "--fail-if-warnings", *arguments], input=text, cwd=folder,
         env=known, text=True, encoding="utf-8", capture_output=True, check=False,
