@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import yaml
 from claimledger.errors import LedgerError
 
 CONFIG = "_quarto.yml"
+PARTIAL = ".partial"  # the end of the name of a file that is being written
 
 
 def write_atomic(path: Path, content: str | bytes) -> Path:
@@ -19,7 +21,7 @@ def write_atomic(path: Path, content: str | bytes) -> Path:
     data = content.encode() if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(PARTIAL, f".{path.name}.", path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -36,6 +38,13 @@ def write_atomic(path: Path, content: str | bytes) -> Path:
             mend="free space, or change the folder's permissions",
         ) from error
     return path
+
+
+def sweep(folders: Iterable[Path]) -> None:
+    """Remove what a killed build was writing; only while no other build can be at work there."""
+    for folder in folders:
+        for path in folder.glob(f".*{PARTIAL}") if folder.is_dir() else ():
+            path.unlink(missing_ok=True)
 
 
 def sha256_file(path: Path) -> str:

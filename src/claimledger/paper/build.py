@@ -1,6 +1,5 @@
 """The task graph of a paper: data, notebooks, ledger, rendered paper."""
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import claimledger
 from claimledger.errors import LedgerError
-from claimledger.files import CONFIG, Run, settings
+from claimledger.files import CONFIG, Run, settings, sweep
 from claimledger.paper import execute, renderer
 from claimledger.paper.progress import Progress
 from claimledger.paper.steps import Report, Step, alone, run_steps
@@ -116,6 +115,9 @@ def _make(
     if os.environ.get(BUILT_BY) == run.name:
         return []  # Quarto was started by a build that has just brought everything up to date
     with alone(run.base, progress):
+        pages = run.output / "build" / "notebooks"
+        sweep([run.base, run.notebooks, run.fragments, run.figures, run.ledger.parent, run.output,
+               pages])
         try:
             record = run.base / "steps.json"
             first = [_promise_step(run)] + ([_data_step(run, world)] if world else [])
@@ -241,14 +243,10 @@ def unused(run: Run) -> dict[str, list[str]]:
 
 
 def _prose(run: Run) -> tuple[dict, list]:
+    from claimledger.ledger.entry import load_ledger
     from claimledger.paper.prose import read_sources
 
-    if not run.ledger.is_file():
-        raise LedgerError(
-            run.relative(run.ledger), found="no such file", expected="the ledger",
-            mend="claimledger build",
-        )
-    ledger = json.loads(run.ledger.read_text(encoding="utf-8"))
+    ledger = load_ledger(run.ledger)
     sources = read_sources([article(run), *(execute.source_of(run, stem) for stem in stems(run))])
     return ledger, [replace(one, file=os.path.relpath(one.file, run.root)) for one in sources]
 

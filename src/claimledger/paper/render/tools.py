@@ -101,6 +101,7 @@ def reference_docx(folder: Path, styles: str, font: str = "Cambria") -> Path:
                 content = _restyled(content.decode(), styles).encode()
             if part.filename.startswith("word/theme/"):
                 content = re.sub(rb'(<a:latin typeface=")[^"]*', rb"\1" + font.encode(), content)
+            part.date_time = (1980, 1, 1, 0, 0, 0)  # pandoc's is the time of the call
             new.writestr(part, content)
     return path
 
