@@ -40,6 +40,17 @@ def write_atomic(path: Path, content: str | bytes) -> Path:
     return path
 
 
+def inside(root: Path, name: str, where: str) -> Path:
+    """A path below the root, by a name that somebody wrote into a file; never one outside."""
+    path = (root / name).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise LedgerError(
+            where, found=name, expected="a file of this project",
+            mend="copy the file into the project, and name it from the project's folder",
+        )
+    return path
+
+
 def sweep(folders: Iterable[Path]) -> None:
     """Remove what a killed build was writing; only while no other build can be at work there."""
     for folder in folders:
@@ -113,6 +124,7 @@ class Run:
         root = find_root(root)
         ledger = settings(root)["ledger"]
         name = name or os.environ.get("CLAIMLEDGER_RUN") or "record"
+        inside(root / "build" / "runs", f"{name}/x", f"run {name}")
         data = data or os.environ.get("CLAIMLEDGER_DATA") or ledger["data"]
         mapping = mapping or os.environ.get("CLAIMLEDGER_MAPPING") or ledger.get("mapping")
         return cls(

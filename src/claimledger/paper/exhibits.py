@@ -14,6 +14,9 @@ from IPython.display import Markdown, display
 from claimledger.files import write_atomic
 from claimledger.paper.vector import slim
 
+
+from claimledger.files import inside, write_atomic
+
 # Okabe and Ito's colours, told apart with any colour vision; markers tell them apart in grey.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 MARKERS = ["o", "s", "D", "^", "v", "P", "X"]
@@ -43,11 +46,15 @@ def save_figure(folder: Path, label: str, figure, *, simulated: bool) -> None:
         )
     for kind in ("svg", "pdf", "png"):
         stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+        path = inside(folder, f"{label}.{kind}", f"figure {label}")
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=stamp[kind])
         content = buffer.getvalue()
         drawn = slim(content.decode()) if kind == "svg" else content
         write_atomic(folder / f"{label}.{kind}", drawn)
+
+
+        write_atomic(path, buffer.getvalue())
     plt.close(figure)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from claimledger.errors import LedgerError
-from claimledger.files import sha256_file
+from claimledger.files import inside, sha256_file
 from claimledger.registration.models import Registration
 from claimledger.survey import qualtrics
 from claimledger.survey.check import Problem, check_export, require
@@ -50,7 +50,10 @@ class Survey:
     def raking(self) -> Raking:
         """Weights raked to the registered margins, with their report; made when first asked for."""
         weighting = self.registration.weighting
-        margins = read_margins(self.root / weighting.margins, weighting.variables)
+        margins = read_margins(
+            inside(self.root, weighting.margins, "registration: weighting.margins"),
+            weighting.variables,
+        )
         named = labelled(self.frame, weighting.variables, self.registration)
         return rake(named, margins, trim=weighting.trim)
 
