@@ -81,19 +81,19 @@ def set_seed(place: Path, seed: int) -> None:
     (place / "paper.qmd").write_text(PAPER.format(more="Here is a line." if seed % 2 else ""))
 
 
-def start(place: Path, **options) -> subprocess.Popen:
-    """`claimledger render` in its own process."""
+def start(place: Path, *prefix: str, **options) -> subprocess.Popen:
+    """`claimledger render` in its own process, which a program before it may restrict."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("CLAIMLEDGER_")}
     own = {"CLAIMLEDGER_RENDERER": "embedded", "CI": "true", "PYTHONPATH": str(ROOT / "src")}
     return subprocess.Popen(
-        [sys.executable, "-m", "claimledger", "render"], cwd=place, env=kept | own, text=True,
+        [*prefix, sys.executable, "-m", "claimledger", "render"], cwd=place, env=kept | own, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
     )
 
 
-def render(place: Path, **options) -> tuple[int, str]:
+def render(place: Path, *prefix: str, **options) -> tuple[int, str]:
     """Status of a build, and what it said."""
-    process = start(place, **options)
+    process = start(place, *prefix, **options)
     said = "".join(process.communicate(timeout=300))
     return process.returncode, said
 

@@ -42,6 +42,11 @@ def pandoc(arguments: list[str], text: str, folder: Path, environment: dict, sou
         [_pandoc(), "--from=markdown", "--fail-if-warnings", *arguments], input=text, cwd=folder,
         env=known, text=True, encoding="utf-8", capture_output=True, check=False,
     )
+    if done.returncode < 0 or (done.returncode and not done.stderr.strip()):
+        raise LedgerError(
+            source.name, found=f"pandoc was ended (status {done.returncode})",
+            expected="a rendered file", mend="free space on the disk, or memory, and try again",
+        )
     if done.returncode:
         raise _complaint(done.stderr, source)
 
