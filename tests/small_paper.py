@@ -86,8 +86,8 @@ def start(place: Path, *prefix: str, **options) -> subprocess.Popen:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("CLAIMLEDGER_")}
     own = {"CLAIMLEDGER_RENDERER": "embedded", "CI": "true", "PYTHONPATH": str(ROOT / "src")}
     return subprocess.Popen(
-        [*prefix, sys.executable, "-m", "claimledger", "render"], cwd=place, env=kept | own, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+        [*prefix, sys.executable, "-m", "claimledger", "render"], cwd=place, env=kept | own,
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
     )
 
 

@@ -5,6 +5,8 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
+
 from claimledger.errors import LedgerError
 from claimledger.exchange.contents import CHECKSUMS, Contents, checksums
 from claimledger.exchange.metadata import codemeta, crate
@@ -14,6 +16,7 @@ from claimledger.registration.codebook import instrument_table, vignette_table
 from claimledger.registration.load import load
 
 README, CODEMETA, CRATE = "README-replication.md", "codemeta.json", "ro-crate-metadata.json"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MADE = (README, CODEMETA, CRATE, CHECKSUMS, "codebook/items.csv", "codebook/vignette.csv")
 
 
@@ -38,12 +41,19 @@ def collect(contents: Contents) -> dict[str, bytes]:
     files = {name: _read(root, name) for name in [*names, *contents.outputs]}
     promise = load(contents.run.registration)
     for name, table in (("items", instrument_table), ("vignette", vignette_table)):
-        files[f"codebook/{name}.csv"] = table(promise).to_csv(index=False).encode()
+        files[f"codebook/{name}.csv"] = table_of(table(promise))
     files[README] = readme(contents, files).encode()
     files[CODEMETA] = codemeta(contents).encode()
     files[CRATE] = crate(contents, files).encode()
     files[CHECKSUMS] = checksums(files).encode()
     return files
+
+
+def table_of(frame: pd.DataFrame) -> bytes:
+    """A table as CSV in which a spreadsheet program finds no formula."""
+    return frame.map(
+        lambda cell: f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULA else cell
+    ).to_csv(index=False).encode()
 
 
 def pack(files: dict[str, bytes], moment: int) -> bytes:

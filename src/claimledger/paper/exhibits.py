@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+import re
 from pathlib import Path
 
 import matplotlib as mpl
@@ -21,6 +22,7 @@ from claimledger.files import inside, write_atomic
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 MARKERS = ["o", "s", "D", "^", "v", "P", "X"]
 NOTE = "Simulated data: no person gave these answers"
+TAG = re.compile(r"(?<!\{\{)<(?=[A-Za-z/!?])")
 _WIDTH = 6.5  # inches: the width of the text
 
 
@@ -82,6 +84,7 @@ def show_table(table: pd.DataFrame) -> None:
 
 def _cell(value: object) -> str:
     text = "" if value is None or (isinstance(value, float) and pd.isna(value)) else str(value)
+    text = TAG.sub(r"\\<", text)  # a label is never markup
     return " ".join(text.replace("|", "\\|").split())
 
 

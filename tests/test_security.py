@@ -1,0 +1,106 @@
+"""What people write into files is data: no code, no markup, no formula, no way out of the project."""
+
+import csv
+import io
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+
+from claimledger.errors import LedgerError
+from claimledger.exchange.archive import table_of
+from claimledger.files import Run, inside, settings
+from claimledger.paper.exhibits import save_figure, show_table
+from claimledger.registration.load import load
+from claimledger.survey.read import read_mapping
+from claimledger.survey.world import load_simulation
+
+sys.path.insert(0, str(Path(__file__).parent / "paper" / "fixture"))
+CODE = "!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{path}]]"
+NASTY = "<img src=x onerror=alert(1)>"
+
+
+@pytest.mark.parametrize("reader", [
+    load, read_mapping, lambda path: load_simulation(path, None),
+    lambda path: settings(path.parent),
+])
+def test_yaml_runs_no_code(tmp_path, reader):
+    path = tmp_path / "_quarto.yml"
+    path.write_text("ledger: " + CODE.format(path=tmp_path / "touched"))
+    with pytest.raises(LedgerError, match="python"):
+        reader(path)
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("name", ["../out.csv", "/etc/passwd", "data/../../out.csv"])
+def test_a_name_in_a_file_cannot_leave_the_project(tmp_path, name):
+    with pytest.raises(LedgerError, match="a file of this project"):
+        inside(tmp_path, name, "registration: weighting.margins")
+
+
+def test_a_link_cannot_leave_the_project_either(tmp_path):
+    root = tmp_path / "paper"
+    root.mkdir()
+    (root / "link").symlink_to(tmp_path)
+    with pytest.raises(LedgerError):
+        inside(root, "link/out.csv", "x")
+    assert inside(root, "data/in.csv", "x") == root / "data" / "in.csv"
+
+
+def test_the_registrations_margins_are_read_from_the_project_only(root, tmp_path, monkeypatch):
+    from claimledger.survey import open_survey
+
+    promise = load(root / "registration.yml")
+    promise.weighting.margins = "../margins.csv"
+    data = Path(settings(root)["ledger"]["data"])
+    survey = open_survey(root / data, promise, root, None)
+    with pytest.raises(LedgerError, match="weighting.margins"):
+        _ = survey.weights
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/tmp/elsewhere", "a/../../../b"])
+def test_the_name_of_a_run_cannot_leave_its_folder(root, name):
+    with pytest.raises(LedgerError, match="a file of this project"):
+        Run.open(root, name=name)
+
+
+def test_the_label_of_a_figure_cannot_leave_its_folder(tmp_path):
+    from matplotlib.figure import Figure
+
+    with pytest.raises(LedgerError, match="figure ../../fig-a"):
+        save_figure(tmp_path / "figures", "../../fig-a", Figure(), simulated=False)
+    assert not list(tmp_path.rglob("*.svg"))
+
+
+def test_a_label_in_a_table_is_no_markup_and_its_tokens_still_work(monkeypatch):
+    shown = []
+    monkeypatch.setattr("claimledger.paper.exhibits.display", lambda one: shown.append(one.data))
+    show_table(pd.DataFrame({"Label": [NASTY, "</table>", "p < .001", "{{< num H1 >}}", "a | b"]}))
+    text = shown[0]
+    assert "\\<img" in text and "\\</table>" in text and "a \\| b" in text
+    assert "p < .001" in text and "{{< num H1 >}}" in text
+
+
+def test_a_label_of_the_ledger_is_no_markup_in_the_page(tmp_path):
+    from project import make_project
+
+    from claimledger.paper.render import render
+
+    place = make_project(tmp_path / "paper")
+    path = place / "results/ledger.json"
+    text = path.read_text("utf-8")
+    assert "Where the data come from" in text
+    path.write_text(text.replace("Where the data come from", NASTY), encoding="utf-8")
+    made = render(Run.open(place, name="record"), ["html"])["html"].read_text("utf-8")
+    page = BeautifulSoup(made, "html.parser")
+    assert "onerror=alert(1)" in page.get_text() + made
+    assert not page.find_all(attrs={"onerror": True})
+
+
+def test_a_cell_of_a_codebook_is_no_formula():
+    wording = ["=HYPERLINK(1)", "+1", "-1", "@x", "plain, not = this", "−1"]
+    rows = list(csv.reader(io.StringIO(table_of(pd.DataFrame({"Wording": wording})).decode())))
+    assert [row[0] for row in rows] == [
+        "Wording", "'=HYPERLINK(1)", "'+1", "'-1", "'@x", "plain, not = this", "−1"]
