@@ -13,7 +13,7 @@ from claimledger.cli import app
 from claimledger.registration.load import load
 
 COMMANDS = ["build", "render", "lint", "simulate", "check", "freeze", "amend", "verify",
-            "archive"]
+            "archive", "diagnose"]
 HEAVY = ["pandas", "numpy", "matplotlib", "papermill", "nbclient", "pydantic", "rich.progress"]
 
 

@@ -1,4 +1,4 @@
-"""What people write into files is data: no code, no markup, no formula, no way out of the project."""
+"""What people write into files is data: no code, no markup, no formula, no way out."""
 
 import csv
 import io
@@ -49,11 +49,12 @@ def test_a_link_cannot_leave_the_project_either(tmp_path):
     assert inside(root, "data/in.csv", "x") == root / "data" / "in.csv"
 
 
-def test_the_registrations_margins_are_read_from_the_project_only(root, tmp_path, monkeypatch):
+def test_the_registrations_margins_are_read_from_the_project_only(root):
     from claimledger.survey import open_survey
 
     promise = load(root / "registration.yml")
-    promise.weighting.margins = "../margins.csv"
+    weighting = promise.weighting.model_copy(update={"margins": "../margins.csv"})
+    promise = promise.model_copy(update={"weighting": weighting})
     data = Path(settings(root)["ledger"]["data"])
     survey = open_survey(root / data, promise, root, None)
     with pytest.raises(LedgerError, match="weighting.margins"):

@@ -1,6 +1,5 @@
 """The command line: each command imports what it needs when it runs, so that all start fast."""
 
-import errno
 import signal
 import sys
 from pathlib import Path
@@ -9,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from claimledger.errors import LedgerError
+from claimledger.errors import LedgerError, no_room
 
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 app = typer.Typer(
     name="claimledger", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -28,16 +26,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as for Ctrl-C
     try:
         app(prog_name="claimledger")
-    except LedgerError as error:
-        _show(error)
-        sys.exit(1)
-    except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        _show(LedgerError(
-            error.filename or "the disk", found=error.strerror, expected="room to write",
-            mend="free space, or change the folder's permissions; what was finished is kept",
-        ))
+    except (LedgerError, OSError) as error:
+        _show(error if isinstance(error, LedgerError) else no_room(error))
         sys.exit(1)
     except SystemExit as end:
         if end.code == 130:

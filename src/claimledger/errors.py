@@ -1,5 +1,9 @@
 """The one exception that is meant for people."""
 
+import errno
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+
 
 class LedgerError(Exception):
     """A mistake that a person can mend: where, what was found, what was expected, how to mend it.
@@ -32,3 +36,13 @@ class LedgerError(Exception):
 
 def _rebuild(where: str, found: str, expected: str, mend: str) -> LedgerError:
     return LedgerError(where, found=found, expected=expected, mend=mend)
+
+
+def no_room(error: OSError) -> LedgerError:
+    """A full disk or a forbidden folder, for people; any other error of the system as it is."""
+    if error.errno not in NO_ROOM:
+        raise error
+    return LedgerError(
+        error.filename or "the disk", found=error.strerror, expected="room to write",
+        mend="free space, or change the folder's permissions; what was finished is kept",
+    )

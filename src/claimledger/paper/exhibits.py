@@ -12,11 +12,8 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown, display
 
-from claimledger.files import write_atomic
-from claimledger.paper.vector import slim
-
-
 from claimledger.files import inside, write_atomic
+from claimledger.paper.vector import slim
 
 # Okabe and Ito's colours, told apart with any colour vision; markers tell them apart in grey.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
