@@ -58,16 +58,6 @@ def test_impossible_dates(spoil, registration, exported):
     assert odd.column == "StartDate" and "yesterday" in odd.found
 
 
-def test_a_wrong_number_of_header_rows(exported, registration, tmp_path):
-    lines = exported.read_text(encoding="utf-8").split("\n")
-    path = tmp_path / "x.csv"
-    for remaining in ([0, 1], [0, 2], [0]):
-        path.write_text("\n".join([*(lines[i] for i in remaining), *lines[3:]]), encoding="utf-8")
-        (problem,) = errors(path, registration)
-        assert problem.column == "header"
-        assert problem.found == f"{len(remaining)} header row(s)"
-
-
 def test_a_respondent_who_stays_needs_a_treatment(spoil, registration, exported):
     line = next(x for x in exported.read_text().splitlines() if x.startswith("2025") and
                 ",strong,control," in x and ",True," in x and "Blue" in x)

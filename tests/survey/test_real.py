@@ -86,13 +86,37 @@ def test_header_rows_and_columns_that_are_not_registered(opened):
     assert "K-1-1" in {p.column for p in problems}
 
 
-@pytest.mark.parametrize(("name", "rows"), [
-    ("legacy_two_header_rows", 2), ("insights_single_quoted_import_ids", 3),
+def test_choices_and_features_are_the_authors_cell_by_cell(real, opened):
+    path, registration, mapping = opened
+    read = read_export(path, registration, mapping)
+    frame, _ = coded(read, registration)
+    kept = read.cells.loc[exclude(frame, registration)[0].index]
+    cleaned = pd.read_csv(real / "projoint" / "mummolo_nall_replication_cleaned.csv", dtype=str,
+                          keep_default_na=False)
+    for number in range(1, 9):          # what the authors call choice 1 to 8
+        assert kept[f"Q4.{number + 1}"].tolist() == cleaned[f"choice{number}"].tolist()
+    turned = kept["Q6.1"].map({"Community A": "Community B", "Community B": "Community A"})
+    repeated = kept["Q5.1"].where(kept["Q5.1"] != "", turned)      # the other, mirrored
+    assert repeated.tolist() == cleaned["choice1_repeated_flipped"].tolist()
+    features = [name for name in cleaned if name.startswith("K-")]
+    assert len(features) == 168
+    assert kept[features].to_numpy().tolist() == cleaned[features].to_numpy().tolist()
+    assert read.form == "CSV, UTF-8, commas, 3 header rows" and read.doubts == []
+
+
+@pytest.mark.parametrize(("name", "form", "records"), [
+    ("legacy_two_header_rows", "CSV, UTF-8 with byte-order mark, commas, 2 header rows", 5),
+    ("insights_single_quoted_import_ids", "CSV, UTF-8, commas, 3 header rows", 5),
+    ("legacy_matrix_items", "CSV, UTF-8, commas, 3 header rows", 5),
+    ("legacy_text_entry", "CSV, UTF-8, commas, 3 header rows", 15),
 ])
-def test_older_formats_are_told_apart(real, opened, name, rows):
+def test_older_formats_are_told_apart(real, opened, name, form, records):
     _, registration, _ = opened
-    problems = check(real / "survey-exports" / f"{name}.csv", registration)
-    header = [p.found for p in problems if p.column == "header"]
-    assert header == ([f"{rows} header row(s)"] if rows != 3 else [])
+    path = real / "survey-exports" / f"{name}.csv"
+    read = read_export(path, registration)
+    assert (read.form, len(read.cells)) == (form, records)
+    assert read.cells["ResponseId"].str.startswith("R_").all()
+    assert read.cells["StartDate"].str.startswith("201").all()
+    assert {"Finished", "Status", "LocationLatitude"} < set(read.cells)
     with pytest.raises(LedgerError, match="consent"):
-        open_survey(real / "survey-exports" / f"{name}.csv", registration, real)
+        open_survey(path, registration, real)

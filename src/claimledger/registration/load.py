@@ -10,7 +10,7 @@ from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # the first is ten times as fast
     """YAML that refuses a key given twice, which plain YAML would drop without a word."""
 
 

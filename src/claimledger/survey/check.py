@@ -66,13 +66,10 @@ def require(path: Path, problems: list[Problem]) -> None:
 
 def check_export(export: Export, registration: Registration) -> list[Problem]:
     """The same for an export that has been read."""
-    problems = []
-    if export.header_rows != qualtrics.HEADER_ROWS:
-        problems.append(Problem(
-            "header", f"{export.header_rows} header row(s)",
-            f"{qualtrics.HEADER_ROWS}: names, question texts, import ids",
-            "export again, and do not edit the file",
-        ))
+    problems = [
+        Problem("file", doubt, "no doubt", "look at it, or say it in a mapping", severity="warning")
+        for doubt in export.doubts
+    ]
     frame, strange = coded(export, registration)
     whole = frame.copy()
     for name in strange:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable
 
 from claimledger.registration.models import Registration
@@ -32,7 +33,29 @@ DATES = ("StartDate", "EndDate", "RecordedDate")
 ZONE = "America/New_York"
 SOURCE = "data_source"       # embedded data that says whether a person answered
 UNANSWERED = "-99"           # seen but unanswered
-HEADER_ROWS = 3
+
+# What the platform writes into two of its columns, with choice texts or with codes.
+ANSWERS = {
+    "Status": frozenset({
+        "ip address", "survey preview", "survey test", "imported", "spam", "preview spam",
+        "imported spam", "offline", "offline survey preview", "synthetic",
+        "0", "1", "2", "4", "8", "9", "12", "16", "17", "32", "40", "48",
+    }),
+    "Finished": frozenset({"true", "false", "1", "0"}),
+}
+_OLDER = {  # names and import ids of older formats, without signs and capitals
+    "recordid": "ResponseId", "externaldatareference": "ExternalReference",
+    "emailaddress": "RecipientEmail", "duration": "Duration (in seconds)",
+}
+
+
+def canonical(name: str) -> str | None:
+    """The platform's column that a name, or an import id, of any format means, or None."""
+    plain = re.sub(r"[^a-z]", "", name.removeprefix("panel-").removeprefix("Location-").casefold())
+    return _KNOWN.get(plain)
+
+
+_KNOWN = {re.sub(r"[^a-z]", "", name.casefold()): name for name in BEFORE} | _OLDER
 
 
 def key_columns(registration: Registration) -> list[str]:

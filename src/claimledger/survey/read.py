@@ -1,66 +1,43 @@
 """Read a survey platform's export into one frame of text cells, and answers into codes."""
 
-import ast
-import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
-import yaml
-from pydantic import Field, ValidationError
 
 from claimledger.errors import LedgerError
-from claimledger.registration.models import Model, Registration, Scale
+from claimledger.registration.models import Registration, Scale
+from claimledger.survey import mapping as names
 from claimledger.survey import qualtrics
-
-_QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "\u00a0": " "})
-
-
-class Mapping(Model):
-    """How an export's names differ from the registration's.
-
-    `columns` maps the export's column names to names of the registration; `values` maps, for a
-    name of the registration, texts of the export to codes (of an item) or level ids (of a factor).
-    """
-
-    columns: Annotated[dict[str, str], Field(description="export name: registration name")] = {}
-    values: dict[str, dict[str, int | str]] = {}
+from claimledger.survey.statistical import read_parquet, read_spss, read_stata
+from claimledger.survey.tables import Table, plain, read_csv
 
 
 @dataclass(frozen=True)
 class Export:
     """What was read: text cells with the registration's names, index = number of the record.
 
-    `recognised` says, for every item and factor found, in what form its answers stand.
+    `recognised` says, for every item and factor found, in what form its answers stand; `form` says
+    the same of the file. `texts` holds the question texts that the file itself gives, `doubts`
+    what was read but may not be as meant.
     """
 
     path: Path
     header_rows: int
     cells: pd.DataFrame
     recognised: dict[str, str]
+    form: str = ""
+    texts: dict[str, str] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
 
 
-def read_mapping(path: Path | None) -> Mapping:
-    """The mapping file, or one that changes nothing."""
-    if path is None:
-        return Mapping()
-    try:
-        return Mapping.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
-    except FileNotFoundError as error:
-        raise LedgerError(path, found="no such file", expected="a mapping of names") from error
-    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
-        raise LedgerError(
-            path, found=" ".join(str(error).split()), expected="`columns:` and `values:`",
-            mend="write `columns: {export name: registration name}`",
-        ) from error
-
-
-def read_export(path: Path, registration: Registration, mapping: Path | None = None) -> Export:
-    """Read an export; its format is told by the file name's ending."""
+def read_table(path: Path, registration: Registration) -> Table:
+    """Read a file as it stands; its format is told by the file name's ending."""
     path = Path(path)
-    if path.suffix.lower() not in _READERS:
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
         raise LedgerError(
             path, found=f"a file ending in {path.suffix or 'nothing'}",
             expected="one of " + ", ".join(_READERS), mend="export as CSV, with choice text",
@@ -70,69 +47,54 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
             path, found="no such file", expected="an export of the survey platform",
             mend="correct the path, or put the file there",
         )
-    header_rows, cells = _READERS[path.suffix.lower()](path)
-    names = read_mapping(mapping)
-    cells = cells.rename(columns=names.columns)
-    twice = sorted(cells.columns[cells.columns.duplicated()].unique())
-    if twice:
-        raise LedgerError(
-            path, found="more than one column " + ", ".join(map(repr, twice)),
-            expected="each name once", mend="rename or remove one of them",
-        )
-    for column, values in names.values.items():
-        if column in cells:
-            replaced = {_plain(k): str(v) for k, v in values.items()}
-            cells[column] = [replaced.get(_plain(c), c) for c in cells[column]]
+    if reader is read_csv:
+        return read_csv(path, [item.wording for item in registration.instrument.items.values()])
+    return reader(path)
+
+
+def read_export(path: Path, registration: Registration, mapping: Path | None = None) -> Export:
+    """Read an export of any format, and give it the registration's names."""
+    path = Path(path)
+    table = read_table(path, registration)
+    meant = names.read_mapping(mapping, registration)
+    cells, doubts = names.apply(meant, table.cells.copy(deep=False), registration, path)
+    cells = cells.rename(columns=_platform(table, cells.columns, registration))
+    scales, items = registration.instrument.scales, registration.instrument.items
     recognised = {
-        name: _form(cells[name], registration.instrument.scales[item.scale])
-        for name, item in registration.instrument.items.items() if name in cells
+        name: _form(cells[name], scales[item.scale])
+        for name, item in items.items() if name in cells
     }
-    recognised |= {f: "level ids or labels" for f in registration.design.factors if f in cells}
-    return Export(path, header_rows, cells, recognised)
-
-
-def _read_csv(path: Path) -> tuple[int, pd.DataFrame]:
-    """Number of header rows, and the records below them (all cells as text)."""
-    try:
-        table = pd.read_csv(
-            path, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig",
+    numbers = [name for name, form in recognised.items() if form == "codes" and
+               name not in meant.codes and name not in meant.values]
+    if numbers:
+        doubts.append(
+            "answers in numbers, taken for the registration's codes: " + ", ".join(numbers)
         )
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise LedgerError(
-            path, found=" ".join(str(error).split()), expected="a CSV file in UTF-8",
-            mend="export again as CSV, without opening the file in a spreadsheet program",
-        ) from error
-    names = [name.strip() for name in table.iloc[0]]
-    rows = 1 + next((i for i in range(min(4, len(table))) if _is_import_row(table.iloc[i])), 0)
-    if rows == 1 and len(table) > 1:      # texts of questions, but no import ids below them
-        texts = {text for text, _ in qualtrics.BEFORE.values()} | qualtrics.PLATFORM
-        rows += sum(cell.replace("ID", "Id") in texts for cell in table.iloc[1]) > 2
-    body = table.iloc[rows:].reset_index(drop=True)
-    body.columns = names
-    body.index = pd.RangeIndex(1, len(body) + 1, name="record")
-    return rows, body
+    recognised |= {f: "level ids or labels" for f in registration.design.factors if f in cells}
+    return Export(
+        path, table.header_rows, cells, recognised, table.form, table.texts,
+        [*table.doubts, *doubts],
+    )
 
 
-_READERS = {".csv": _read_csv}
-
-
-def _is_import_row(row: pd.Series) -> bool:
-    """Whether most cells are objects with an ImportId (JSON, or a dict in single quotes)."""
-    return sum(_import_id(cell) is not None for cell in row) * 2 > len(row)
-
-
-def _import_id(cell: str) -> str | None:
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            return parse(cell)["ImportId"]
-        except (ValueError, SyntaxError, TypeError, KeyError):
+def _platform(table: Table, columns: pd.Index, registration: Registration) -> dict[str, str]:
+    """New names for the platform's own columns where the file's format calls them otherwise."""
+    known, given = set(names.known_names(registration)), set(columns)
+    renamed: dict[str, str] = {}
+    for column in columns:
+        if column in known:
             continue
-    return None
+        meant = qualtrics.canonical(table.ids.get(column, "")) or qualtrics.canonical(column)
+        if meant and meant not in given and meant not in renamed.values():
+            renamed[column] = meant
+    return renamed
 
 
-def _plain(text: str) -> str:
-    """A text without differences that do not matter: quotes, spaces, capitals."""
-    return " ".join(str(text).translate(_QUOTES).split()).casefold()
+_BLANK = ("", qualtrics.UNANSWERED)
+_READERS: dict[str, Callable[..., Table]] = {
+    ".csv": read_csv, ".tsv": read_csv, ".txt": read_csv, ".sav": read_spss, ".dta": read_stata,
+    ".parquet": read_parquet,
+}
 
 
 def _form(cells: pd.Series, scale: Scale) -> str:
@@ -140,8 +102,8 @@ def _form(cells: pd.Series, scale: Scale) -> str:
         return "free text"
     if scale.kind == "numeric":
         return "numbers"
-    given = {_plain(c) for c in cells.unique()} - {"", qualtrics.UNANSWERED}
-    labels = {_plain(label) for label in scale.labels.values()}
+    given = {plain(c) for c in cells.unique()} - {"", qualtrics.UNANSWERED}
+    labels = {plain(label) for label in scale.labels.values()}
     texts, codes = given & labels, given - labels
     if texts and codes:
         return "choice texts and others"
@@ -156,9 +118,9 @@ def answers(cells: pd.Series, scale: Scale) -> tuple[pd.Series, pd.Series]:
     """
     table: dict[str, float] = {"": np.nan, qualtrics.UNANSWERED: np.nan}
     for code, label in scale.labels.items():
-        table |= {_plain(label): code, str(code): code}
+        table |= {plain(label): code, str(code): code}
     unique = cells.unique()
-    found = {cell: _number(_plain(cell), table, scale.kind == "numeric") for cell in unique}
+    found = {cell: _number(plain(cell), table, scale.kind == "numeric") for cell in unique}
     codes = cells.map({k: v for k, (v, _) in found.items()}).astype(float)
     return codes, cells.isin([k for k, (_, fits) in found.items() if not fits])
 
@@ -166,10 +128,9 @@ def answers(cells: pd.Series, scale: Scale) -> tuple[pd.Series, pd.Series]:
 def _number(cell: str, table: dict[str, float], free: bool) -> tuple[float, bool]:
     if cell in table:
         return table[cell], True
-    try:
-        value = float(cell)
-    except ValueError:
+    if not names.NUMBER.fullmatch(cell):
         return np.nan, False
+    value = float(cell)
     known = free or str(int(value) if value.is_integer() else value) in table
     return (value if known else np.nan), known
 
@@ -179,11 +140,12 @@ def levels(
 ) -> tuple[pd.Series, pd.Series]:
     """Level ids (None where blank), and a mask of cells that name no level of the factor."""
     known = registration.design.factors[factor].levels
-    table = {_plain(level.label): name for name, level in known.items()}
-    table |= {_plain(name): name for name in known}
-    plain = cells.map(_plain)
-    blank = plain.isin(["", qualtrics.UNANSWERED])
-    return plain.map(table).astype(object), ~blank & ~plain.isin(list(table))
+    table = {plain(level.label): name for name, level in known.items()}
+    table |= {plain(name): name for name in known}
+    unique = {cell: plain(cell) for cell in cells.unique()}
+    strange = [c for c, p in unique.items() if p not in table and p not in _BLANK]
+    return cells.map({c: table.get(p) for c, p in unique.items()}).astype(object), \
+        cells.isin(strange)
 
 
 def coded(export: Export, registration: Registration) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -191,7 +153,7 @@ def coded(export: Export, registration: Registration) -> tuple[pd.DataFrame, pd.
 
     Columns of the platform and free texts stay as they are. Columns that are absent stay absent.
     """
-    frame = export.cells.copy()
+    frame = export.cells.copy(deep=False)
     strange = pd.DataFrame(False, index=frame.index, columns=[])
     for name, item in registration.instrument.items.items():
         scale = registration.instrument.scales[item.scale]
