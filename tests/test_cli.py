@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from claimledger.cli import app
 from claimledger.registration.load import load
 
-COMMANDS = ["build", "render", "lint", "simulate", "check", "freeze", "amend", "verify",
-            "archive", "diagnose"]
+COMMANDS = ["build", "render", "lint", "simulate", "check", "map", "freeze", "amend",
+            "verify", "archive", "diagnose"]
 HEAVY = ["pandas", "numpy", "matplotlib", "papermill", "nbclient", "pydantic", "rich.progress"]
 
 
@@ -28,7 +28,8 @@ def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedP
 def test_help_names_every_command():
     shown = CliRunner().invoke(app, ["--help"]).output
     assert all(f" {command} " in shown for command in COMMANDS)
-    assert {info.callback.__name__ for info in app.registered_commands} == set(COMMANDS)
+    names = {info.name or info.callback.__name__ for info in app.registered_commands}
+    assert names == set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -132,22 +132,59 @@ def simulate(
     print("simulated: " + ", ".join(map(str, written)))
 
 
-@app.command(epilog=_example("claimledger check export.csv --mapping mapping.yml"))
+@app.command(epilog=_example("claimledger check export.csv --html report.html"))
 def check(
     export: Annotated[Path, typer.Argument(help="A survey platform's export.")],
     mapping: Mapping = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as a page, too.")] = None,
+    background: Annotated[Path | None, typer.Option(
+        help="Write the background variables, coarsened until no cell is small.")] = None,
 ) -> None:
     """Compare an export with the registration: every problem at once, with a way to mend it."""
-    from claimledger.files import Run
+    from claimledger.files import Run, write_atomic
     from claimledger.registration.load import load
-    from claimledger.survey import check as survey
+    from claimledger.survey.check import examine, require
+    from claimledger.survey.read import read_export
+    from claimledger.survey.report import html_report
 
-    problems = survey.check(export, load(Run.open().registration), mapping)
-    for problem in problems:
+    registration = load(Run.open().registration)
+    read = read_export(export, registration, mapping)
+    print(f"{export}: {read.form}; {len(read.cells):,} records")
+    findings = examine(read, registration)
+    if html:
+        print(f"report: {write_atomic(html, html_report(read, findings, registration))}")
+    for problem in findings.problems:
         if problem.severity == "warning":
             print(f"warning: {problem}")
-    survey.require(export, problems)
-    print(f"{export}: as registered")
+    require(export, findings.problems)
+    print(f"{export}: as registered; the paper can be built")
+    if background:
+        from claimledger.survey.anonymity import coarsen, identifying_variables
+        from claimledger.survey.recode import recode
+
+        frame = recode(findings.kept, registration)
+        coarse = coarsen(frame, identifying_variables(registration))
+        print(f"background: {write_atomic(background, coarse.to_csv(index=False))}")
+
+
+@app.command("map", epilog=_example("claimledger map export.csv --qsf survey.qsf"))
+def map_(
+    export: Annotated[Path, typer.Argument(help="A survey platform's export.")],
+    qsf: Annotated[Path | None, typer.Option(help="The survey's definition.")] = None,
+    out: Annotated[Path, typer.Option(help="The mapping to write.")] = Path("mapping.yml"),
+) -> None:
+    """Start the mapping of an export's names and codes; what is not certain is left to finish."""
+    from claimledger.files import Run, write_atomic
+    from claimledger.registration.load import load
+    from claimledger.survey.draft import draft, write_draft
+
+    if out.exists():
+        raise LedgerError(out, found="a file of that name", expected="none: it may hold your work",
+                          mend="name another with --out, or remove it")
+    made, table = draft(export, load(Run.open().registration), qsf)
+    write_atomic(out, write_draft(made, export, table.form))
+    print(f"{export}: {table.form}; {len(table.cells):,} records")
+    print(f"{_shown(out.resolve())}: {made.open} to finish, marked `?`")
 
 
 @app.command(epilog=_example("claimledger verify paper.html --with pandas==3.0.3"))

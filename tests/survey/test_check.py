@@ -1,7 +1,11 @@
+import re
+
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.survey.check import Problem, check, require
+from claimledger.survey.check import Problem, check, examine, require
+from claimledger.survey.read import read_export
+from claimledger.survey.report import html_report
 
 
 def errors(path, registration) -> list[Problem]:
@@ -97,3 +101,96 @@ def test_like_problems_are_told_once(spoil, registration):
 
 def test_warnings_forbid_nothing(exported):
     require(exported, [Problem("x", "a", "b", "c", severity="warning")])
+
+
+def row_of(exported, *wanted: str) -> str:
+    """A record that stays and holds the texts."""
+    return next(x for x in exported.read_text().splitlines() if x.startswith("2025") and
+                ",True," in x and "Blue" in x and "I agree to take part" in x
+                and all(text in x for text in wanted))
+
+
+def test_a_word_that_no_exclusion_knows_is_an_error(spoil, registration, exported):
+    line = row_of(exported)
+    german = line.replace(",True,", ",Wahr,").replace(",IP Address,", ",IP-Adresse,")
+    found = errors(spoil((line, german)), registration)
+    assert {p.column for p in found} == {"Finished", "Status"}
+    assert "map the values of 'Status'" in next(p for p in found if p.column == "Status").mend
+
+
+def test_a_duration_that_is_no_number_is_an_error(spoil, registration, exported):
+    line = row_of(exported)
+    seconds = line.split(",")[5]
+    (problem,) = errors(spoil((line, line.replace(f",{seconds},", ",9 min,", 1))), registration)
+    assert problem.column == "Duration (in seconds)" and "9 min" in problem.found
+
+
+def test_an_id_of_the_platform_twice(spoil, registration, exported):
+    line = row_of(exported)
+    found = errors(spoil((line, f"{line}\n{line}")), registration)
+    assert [p.column for p in found] == ["ResponseId"] and "earlier" in found[0].found
+
+
+def test_a_person_who_saw_another_arm_before(spoil, registration, exported):
+    line = row_of(exported, ",control,")
+    first = line.replace(",control,", ",rival_arms,").replace(",True,", ",False,")
+    first = first.replace("R_", "R_x", 1)
+    (problem,) = check(spoil((line, f"{first}\n{line}")), registration)
+    assert problem.column == "panel_id" and problem.severity == "warning"
+    assert "another arm" in problem.found
+
+
+def test_a_person_in_two_arms_whom_no_exclusion_drops(registration, exported, tmp_path):
+    loose = registration.model_copy(update={
+        "exclusions": [rule for rule in registration.exclusions if not rule.repeats]})
+    line = row_of(exported, ",control,")
+    other = line.replace(",control,", ",rival_arms,").replace("R_", "R_x", 1)
+    path = tmp_path / "x.csv"
+    path.write_text(exported.read_text() + other + "\n")
+    found = [p for p in check(path, loose) if p.severity == "error"]
+    assert {p.column for p in found} == {"panel_id"}
+    assert all("another arm" in p.found for p in found)
+    assert re.search(r"R_\w+", line)[0] in {p.response for p in found}
+
+
+def test_missing_answers_that_differ_between_arms(spoil, registration):
+    path = spoil((",rival_arms,", ",rival_arms,"))
+    lines = [line.replace("Increase", "-99 Increase") if ",rival_arms," in line else line
+             for line in path.read_text().splitlines(keepends=True)]
+    text = "".join(lines)
+    for answer in ("Increase a lot", "Increase a little"):
+        text = text.replace(f"-99 {answer}", "-99")
+    path.write_text(text)
+    found = [p for p in check(path, registration) if p.severity == "warning"]
+    assert {p.column for p in found} >= {"troops", "spending"}
+    assert all("missing by misalignment" in p.found for p in found)
+    table = examine(read_export(path, registration), registration).missing
+    arms = table[(table["item"] == "troops") & (table["factor"] == "misalignment")]
+    arms = arms.set_index("level")
+    assert arms.loc["rival_arms", "unanswered"] > 3 * arms.loc["control", "unanswered"]
+    assert arms["blank"].sum() == 0
+
+
+def test_dates_with_slashes_are_dates(spoil, registration, exported):
+    line = row_of(exported)
+    start, end = line.split(",")[:2]
+    assert errors(spoil((line, line.replace(start, "3/14/2025 10:44", 1))), registration) == []
+    (far,) = errors(spoil((line, line.replace(end, "2925-01-01 00:00:00", 1))), registration)
+    assert far.column == "EndDate"
+
+
+def test_the_report_escapes_and_says_what_to_mend(spoil, registration):
+    path = spoil(("Quite a lot", "<script>alert(1)</script>"), (",rival_arms,", ",<b>x</b>,"))
+    read = read_export(path, registration)
+    page = html_report(read, examine(read, registration), registration)
+    assert "<script" not in page and "<b>" not in page and "&lt;script&gt;" in page
+    assert "cannot be built" in page and "R_" in page and "map the values" in page
+    assert "default-src 'none'" in page
+
+
+def test_the_report_of_a_good_export(exported, registration):
+    read = read_export(exported, registration)
+    page = html_report(read, examine(read, registration), registration)
+    for text in ("the paper can be built", "Failed the attention check", "CSV, UTF-8", "age_group",
+                 "rows that are alone in theirs", "public_shaming"):
+        assert text in page

@@ -3,39 +3,38 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from scipy.stats import chisquare
 
-from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration, Scale
 from claimledger.survey import qualtrics
 from claimledger.survey.exclude import exclude
+from claimledger.survey.problem import Problem, at, require, short
 from claimledger.survey.read import Export, coded, read_export
+from claimledger.survey.scrutiny import missing_by_arm, persons, platform, uneven
 
-_SHOWN = 20      # problems in one message
+__all__ = ["Findings", "Problem", "check", "check_export", "examine", "require"]
+
+_MOST = 1000     # rows told one by one for each column
 _RARE = 0.001    # an allocation less probable than this is worth a look
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One thing that is not as registered; `row` counts records below the header, from 1."""
+class Findings:
+    """All that a check finds: problems, errors first; and, where it came so far, two tables.
 
-    column: str
-    found: str
-    expected: str
-    mend: str
-    row: int | None = None
-    response: str | None = None
-    severity: Literal["error", "warning"] = "error"
+    flow: rows dropped by each registered exclusion (see `exclude`).
+    missing: answers missing among those asked, by item and arm (see `missing_by_arm`).
+    kept: the coded rows that stay.
+    """
 
-    def __str__(self) -> str:
-        """Where, what was found, what was expected."""
-        place = f"row {self.row} ({self.response or 'no id'}), " if self.row else ""
-        return f"{place}{self.column}: {self.found}; expected {self.expected}"
+    problems: list[Problem]
+    flow: pd.DataFrame | None = None
+    missing: pd.DataFrame | None = None
+    kept: pd.DataFrame | None = None
 
 
 def check(path: Path, registration: Registration, mapping: Path | None = None) -> list[Problem]:
@@ -43,46 +42,37 @@ def check(path: Path, registration: Registration, mapping: Path | None = None) -
     return check_export(read_export(path, registration, mapping), registration)
 
 
-def require(path: Path, problems: list[Problem]) -> None:
-    """Raise one LedgerError that lists the errors among the problems, like ones together."""
-    groups: dict[tuple, list[Problem]] = {}
-    for problem in problems:
-        if problem.severity == "error":
-            groups.setdefault((problem.column, problem.found, problem.mend), []).append(problem)
-    if not groups:
-        return
-    shown = [
-        f"{group[0]}" + (f" (and {len(group) - 1} more rows)" if len(group) > 1 else "")
-        for group in groups.values()
-    ]
-    if len(shown) > _SHOWN:
-        shown = [*shown[:_SHOWN], f"and {len(groups) - _SHOWN} other problems"]
-    raise LedgerError(
-        path, found=f"{len(groups)} problem(s)\n    " + "\n    ".join(shown),
-        expected="an export as the registration describes it",
-        mend="; ".join(list(dict.fromkeys(mend for _, _, mend in groups))[:_SHOWN]),
-    )
-
-
 def check_export(export: Export, registration: Registration) -> list[Problem]:
     """The same for an export that has been read."""
+    return examine(export, registration).problems
+
+
+def examine(export: Export, registration: Registration) -> Findings:
+    """Every problem, and the tables that go with them."""
     problems = [
         Problem("file", doubt, "no doubt", "look at it, or say it in a mapping", severity="warning")
         for doubt in export.doubts
     ]
     frame, strange = coded(export, registration)
-    whole = frame.copy()
+    whole = frame.copy(deep=False)
     for name in strange:
-        whole[name] = frame[name].astype(object).mask(strange[name], export.cells[name])
+        if strange[name].any():
+            whole[name] = frame[name].astype(object).mask(strange[name], export.cells[name])
     try:
         schema(registration).validate(whole, lazy=True)
     except pa.errors.SchemaErrors as error:
         problems += _failures(export, registration, error.failure_cases)
+    problems += platform(export, registration)
+    flow = missing = kept = None
     if not any(p.row is None and p.severity == "error" for p in problems):
-        kept, _ = exclude(frame, registration)
+        kept, flow = exclude(frame, registration)
+        missing = missing_by_arm(export, registration, kept)
         problems += _kept(export, registration, kept)
         problems += _allocation(registration, kept)
-    return sorted(problems, key=lambda p: (p.severity, p.row or 0))
+        problems += persons(export, registration, frame, kept)
+        problems += uneven(missing, _RARE)
+    problems.sort(key=lambda p: (p.severity, p.row or 0))
+    return Findings(problems, flow, missing, kept)
 
 
 def schema(registration: Registration) -> pa.DataFrameSchema:
@@ -116,7 +106,15 @@ def _dates(cells: pd.Series) -> pd.Series:
 
 
 def _is_date(cells: pd.Series) -> pd.Series:
-    return (_dates(cells).dt.year >= 2000) | (cells == "")
+    """Dates as exported today, or with slashes as of old, after the platform's beginning."""
+    found = _dates(cells)
+    for order in ("%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y"):
+        if found.notna().all():
+            break
+        found = found.fillna(pd.to_datetime(
+            cells.str.replace(r" \d+:\d+(:\d+)?( ?[AP]M)?$", "", regex=True), errors="coerce",
+            format=order))
+    return found.dt.year.between(2000, 2099) | (cells == "")
 
 
 def _in_order(frame: pd.DataFrame) -> pd.Series:
@@ -142,12 +140,19 @@ def _failures(export: Export, registration: Registration, cases: pd.DataFrame) -
     rows = cases[cases["index"].notna()]
     late = rows.loc[rows["check"] == "order", "index"].unique()
     problems += [
-        _at(export, row, "EndDate", "a date before StartDate", "a later one",
+        at(export, row, "EndDate", "a date before StartDate", "a later one",
             "export again, and do not edit the file") for row in late
     ]
-    for case in rows[rows["check"] != "order"].itertuples():
-        found = repr(export.cells[case.column].loc[case.index])
-        problems.append(_at(
+    told = rows[rows["check"] != "order"]
+    often = told["column"].value_counts()
+    for column in often.index[often > _MOST]:
+        problems.append(Problem(
+            column, f"{often[column]:,} such cells, of which {_MOST:,} are listed",
+            *_wanted(registration, column),
+        ))
+    for case in told.groupby("column").head(_MOST).itertuples():
+        found = short(export.cells[case.column].loc[case.index])
+        problems.append(at(
             export, case.index, case.column, found, *_wanted(registration, case.column)
         ))
     return problems
@@ -168,18 +173,12 @@ def _wanted(registration: Registration, column: str) -> tuple[str, str]:
             f"correct {column!r} on the platform, or exclude the row there")
 
 
-def _at(export: Export, row: int, column: str, found: str, expected: str, mend: str) -> Problem:
-    ids = export.cells.get("ResponseId")
-    response = None if ids is None else str(ids.loc[row])
-    return Problem(column, found, expected, mend, row=int(row), response=response)
-
-
 def _kept(export: Export, registration: Registration, kept: pd.DataFrame) -> list[Problem]:
     """Respondents who stay must have a cell of the design, and no answer to what was not asked."""
     problems = []
     for factor in registration.design.factors:
         problems += [
-            _at(export, row, factor, "nothing", "an assigned level",
+            at(export, row, factor, "nothing", "an assigned level",
                 f"find out why {factor!r} was not assigned, or exclude the row")
             for row in kept.index[export.cells[factor].loc[kept.index].str.strip() == ""]
         ]
@@ -188,7 +187,7 @@ def _kept(export: Export, registration: Registration, kept: pd.DataFrame) -> lis
         for factor, levels in registration.samples[item.asked].items():
             outside |= ~kept[factor].isin(levels) & kept[factor].notna()
         problems += [
-            _at(export, row, name, "an answer", f"none outside the sample {item.asked!r}",
+            at(export, row, name, "an answer", f"none outside the sample {item.asked!r}",
                 f"check who was shown {name!r}")
             for row in kept.index[outside & kept.get(name, pd.Series(index=kept.index)).notna()]
         ]
