@@ -6,7 +6,7 @@ QUARTO_VERSION := 1.9.38
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help paper test verify archive quarto lock clean
+.PHONY: help paper review test verify archive quarto lock clean
 .DELETE_ON_ERROR:
 
 # Nothing of the caller's own Python setup may leak into the project's environment.
@@ -32,6 +32,7 @@ help: ## this list
 	@echo "              WORLD=null                             with answers simulated in that world"
 	@echo "make verify   do the paper's claims hold here? runs the notebooks anew and compares each"
 	@echo "              PAPER=other.html, or a ledger.json, or a folder; WITH='pandas==3.0.3 numpy'"
+	@echo "make review   the paper without a word of who wrote it, in build/review"
 	@echo "make archive  one zip for a data archive: build/archive.zip"
 	@echo "make test     all tests"
 	@echo "make quarto   tries to install Quarto $(QUARTO_VERSION); the paper does not need it"
@@ -46,6 +47,10 @@ paper: $(STAMP)
 verify: $(STAMP)
 	@$(BIN)/claimledger verify $(if $(PAPER),'$(PAPER)') $(foreach one,$(WITH),--with '$(one)')
 	@$(call took,make verify)
+
+review: $(STAMP)
+	@$(BIN)/claimledger review
+	@$(call took,make review)
 
 archive: $(STAMP)
 	@$(BIN)/claimledger archive

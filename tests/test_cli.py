@@ -13,7 +13,7 @@ from claimledger.cli import app
 from claimledger.registration.load import load
 
 COMMANDS = ["build", "render", "lint", "simulate", "check", "map", "freeze", "amend",
-            "verify", "archive", "diagnose"]
+            "verify", "archive", "diagnose", "review"]
 HEAVY = ["pandas", "numpy", "matplotlib", "papermill", "nbclient", "pydantic", "rich.progress"]
 
 

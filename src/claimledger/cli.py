@@ -93,6 +93,20 @@ def render(
             print(f"  {name.upper():<5} {_shown(run.output / file)}")
 
 
+@app.command(epilog=_example("claimledger review"))
+def review() -> None:
+    """Render the paper without a word of who wrote it, and search every byte for the names."""
+    from claimledger.paper import build as paper
+    from claimledger.paper.progress import Progress
+    from claimledger.paper.review import render_review
+
+    run, progress = paper.open_run(), Progress()
+    paper.build(run, progress=progress)
+    files, names = render_review(run, progress=lambda name: progress.say(f"review: {name}"))
+    print(f"for review: {len(files)} files in {_shown(run.base / 'review')}; "
+          f"none of {len(names)} names is in them")
+
+
 @app.command(epilog=_example("claimledger lint"))
 def lint() -> None:
     """List typed numbers and verdict words, and tokens that do not resolve, in the prose."""

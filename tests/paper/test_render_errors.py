@@ -5,7 +5,7 @@ from fixture.project import make_project
 
 from claimledger.errors import LedgerError
 from claimledger.files import Run
-from claimledger.paper.render import render
+from claimledger.paper.render import FILES, render
 
 NOTE = "{{< num H1 se >}}"
 PHRASE = 'undecided="not clearly less willing"'
@@ -76,5 +76,5 @@ def test_a_failed_render_leaves_the_last_good_one(tmp_path):
     paper.write_text(text + "\n{{< num nothing >}}\n", encoding="utf-8")
     with pytest.raises(LedgerError):
         render(Run.open(root))
-    names = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx"}
+    names = FILES
     assert good == {n: (root / "_manuscript" / f).read_bytes() for n, f in names.items()}

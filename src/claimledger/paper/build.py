@@ -21,7 +21,7 @@ OUTPUTS = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats
 BUILT_BY = "CLAIMLEDGER_BUILT_BY"  # set for the programs that a build starts: do not build again
 NOT_FOR_NOTEBOOKS = {  # modules that no notebook's result can depend on
     "__main__", "cli", "build", "steps", "progress", "renderer", "polish",
-    "tokens", "prose", "lint", "readback",
+    "tokens", "prose", "lint", "readback", "names", "review",
 }
 SHOWN = 20  # problems of the prose in one message
 PROSE = {".qmd", ".yml", ".bib", ".csl", ".scss", ".css", ".lua", ".typ"}

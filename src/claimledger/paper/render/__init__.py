@@ -30,15 +30,14 @@ def render(
         if name not in FILES:
             raise LedgerError("render", found=name, expected=f"one of {', '.join(FILES)}")
     with tempfile.TemporaryDirectory(prefix="render-") as folder:
-        press = Press(run, Path(folder), formats)
-        press.prepare()
-        ready = _side_by_side(press, progress)
+        ready = press_files(Press(run, Path(folder), formats), progress)
     written = {name: write_atomic(run.output / name, content) for name, content in ready.items()}
     return {name: written[FILES[name]] for name in formats}
 
 
-def _side_by_side(press: Press, progress: Callable[[str], None]) -> dict[str, bytes]:
-    """All files by name; the first error stops what has not begun."""
+def press_files(press: Press, progress: Callable[[str], None]) -> dict[str, bytes]:
+    """All files by name, made side by side; the first error stops what has not begun."""
+    press.prepare()
     with ThreadPoolExecutor() as pool:
         jobs: dict[str, Future] = {}
         slowest_first = ["pdf", "jats", "docx", "html"]

@@ -20,6 +20,8 @@ COMMON = ["--standalone", "--columns=10000", "--wrap=none", "--strip-comments"]
 CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
 SHARED = ("cards", "exhibits")  # of the extension: for the pages of both renderers
 FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
+IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "acknowledgements",
+               "repo-url", "citation", "funding")
 # A table with a label of ours stands inside the wrapper that pandoc gives to every table.
 _WRAPPED = re.compile(
     rb"(</caption>\s*)<table-wrap[^>]*>\s*(<table\b.*?</table>\s*)</table-wrap>", re.S
@@ -34,6 +36,7 @@ class Press:
     run: Run
     folder: Path
     formats: tuple[str, ...]
+    review: bool = False  # leave out who wrote it
 
     @cached_property
     def config(self) -> dict:
@@ -54,7 +57,10 @@ class Press:
     def paper(self) -> Paper:
         """The article that `_quarto.yml` names."""
         article = self.config.get("manuscript", {}).get("article", "paper.qmd")
-        return read_paper(self.run.root / article, self.config, self.run.notebooks, self.alts)
+        paper = read_paper(self.run.root / article, self.config, self.run.notebooks, self.alts)
+        for key in IDENTIFYING if self.review else ():
+            paper.options.pop(key, None)
+        return paper
 
     @property
     def alts(self) -> dict[str, str]:
@@ -193,6 +199,7 @@ class Press:
             "CLAIMLEDGER_FIGURES": self.run.figures,
             "CLAIMLEDGER_TOKENS": self.folder / f"{output}.tokens.json",
             "CLAIMLEDGER_INPUT": self.paper.path, "CLAIMLEDGER_EXTENSION": self.extension,
+            "CLAIMLEDGER_REVIEW": "1" if self.review else "",
             "CLAIMLEDGER_DATE": os.environ.get("SOURCE_DATE_EPOCH", ""),
             "CLAIMLEDGER_RENDERED_BY": tools.versions(),
             "CLAIMLEDGER_PAGE": "notebook" if meta.get("notebook") else "paper",

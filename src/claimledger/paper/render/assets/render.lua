@@ -269,7 +269,7 @@ end
 
 local function fitted(tab)
   tables.fit(tab)
-  return tab
+  return FORMAT == "docx" and word.sized(tab) or tab
 end
 
 return {

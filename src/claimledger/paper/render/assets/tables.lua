@@ -61,6 +61,7 @@ function tables.fit(tab)
     tab.classes:insert("wide")
     tab.attributes.style = ("min-width: %dem"):format(page // 2)
   end
+  if needed > PAGE then tab.classes:insert("dense") end
   if needed > PAGE and FORMAT == "typst" then
     tab.attributes["typst:text:size"] = ("%.1fpt"):format(math.max(7, 9.5 * PAGE / needed))
   end

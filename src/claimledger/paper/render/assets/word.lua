@@ -20,4 +20,19 @@ function word.exhibit(id, kind, caption, body)
   })
 end
 
+-- Word takes the size of a cell's text from its paragraphs, not from the table.
+function word.sized(tab)
+  local style = { ["custom-style"] = tab.classes:includes("dense") and "Table Text Dense" or "Table Text" }
+  local function dress(rows)
+    for _, row in ipairs(rows) do
+      for _, cell in ipairs(row.cells) do
+        if #cell.contents > 0 then cell.contents = { pandoc.Div(cell.contents, pandoc.Attr("", {}, style)) } end
+      end
+    end
+  end
+  dress(tab.head.rows)
+  for _, body in ipairs(tab.bodies) do dress(body.body) end
+  return tab
+end
+
 return word
