@@ -28,7 +28,9 @@
     const entry = ledger.entries[id];
     const facts = document.getElementById(`claim-${id}`).cloneNode(true);
     facts.removeAttribute("id");
-    facts.append(make("dt", { textContent: "Data" }), make("dd", { textContent: dataLine(ledger.header) }));
+    if (!entry.source) {
+      facts.append(make("dt", { textContent: "Data" }), make("dd", { textContent: dataLine(ledger.header) }));
+    }
     const close = make("button", { type: "button", textContent: "×" });
     close.setAttribute("aria-label", "Close");
     close.addEventListener("click", () => card.hidePopover());

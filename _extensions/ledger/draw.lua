@@ -56,6 +56,9 @@ end
 
 local function standing(entry)
   if given(entry.deviation) then return deviation(entry.deviation) end
+  if entry.status == "registered" and given(entry.source) then
+    return "registered (see the registration of " .. entry.source .. "), run as registered"
+  end
   if entry.status == "registered" then return "registered, run as registered" end
   return tostring(entry.status)
 end
@@ -69,6 +72,23 @@ local function place(entry)
   local target = draw.cell(entry.notebook, given(entry.cell))
   local name = entry.notebook .. (given(entry.cell) and ", cell " .. entry.cell or "")
   return ('<a href="%s">%s</a>'):format(escape(target), escape(name))
+end
+
+local function digits(hash) return tostring(hash):sub(1, 16) .. "…" end
+
+-- The data's origin in words: collected, or simulated in which world from which seed.
+local function origin(header)
+  local parts = { header.status }
+  if given(header.data.world) then table.insert(parts, ("world “%s”"):format(header.data.world)) end
+  if given(header.data.seed) then table.insert(parts, "seed " .. number(header.data.seed)) end
+  return table.concat(parts, ", ")
+end
+
+-- Of an entry from another study: its data, and whether they were at hand.
+local function elsewhere(header)
+  local when = given(header.recorded) and ("; recorded on %s, not re-run here"):format(header.recorded)
+  return ("%s (%s), SHA-256 %s%s"):format(
+    header.data.file, origin(header), digits(header.data.sha256), when or "")
 end
 
 -- One entry as `<details>`; the id stands inside, so that a link to it opens the row.
@@ -92,23 +112,16 @@ local function row(entry)
   fact("Model", given(entry.model))
   fact("Variance", given(entry.vcov))
   fact("Standing", given(entry.status) and standing(entry))
+  local other = given(entry.source) and core.ledger().header.external[entry.source]
+  fact("Data", other and elsewhere(other))
   fact("Notebook", given(entry.notebook) and place(entry), true)
-  fact("Re-run", given(entry.notebook)
-    and ("<code>claimledger build --notebook %s</code>"):format(escape(entry.notebook)), true)
+  local place_of_data = other and (" --external %s=FILE"):format(entry.source) or ""
+  fact("Re-run", given(entry.notebook) and ("<code>claimledger build --notebook %s%s</code>"):format(
+    escape(entry.notebook), escape(place_of_data)), true)
   return ('<details><summary><code>%s</code> %s <b>%s</b></summary><dl id="claim-%s">%s</dl></details>')
     :format(escape(entry.id), escape(given(entry.label) or ""), escape(text.est or ""),
       escape(entry.id), table.concat(facts))
 end
-
--- The data's origin in words: collected, or simulated in which world from which seed.
-local function origin(header)
-  local parts = { header.status }
-  if given(header.data.world) then table.insert(parts, ("world “%s”"):format(header.data.world)) end
-  if given(header.data.seed) then table.insert(parts, "seed " .. number(header.data.seed)) end
-  return table.concat(parts, ", ")
-end
-
-local function digits(hash) return tostring(hash):sub(1, 16) .. "…" end
 
 -- The rows of all entries and the ledger itself, safe inside a script element.
 function draw.section()
@@ -145,6 +158,15 @@ function draw.colophon()
   if registered then
     local frozen = given(registered.frozen) and "frozen on " .. registered.frozen .. ", " or ""
     item("Registration", pandoc.Code(registered.file), ", " .. frozen .. "SHA-256 ", short(registered.sha256))
+  end
+  for _, name in ipairs(core.keys(given(header.external))) do
+    local other = header.external[name]
+    item("Other study", pandoc.Code(name), ": ", pandoc.Code(other.data.file), " (" .. origin(other) .. "), SHA-256 ",
+      short(other.data.sha256), given(other.recorded)
+        and ("; its data are not in this build, its results are those recorded on %s"):format(other.recorded)
+        or "; computed from its data in this build",
+      "; registration ", pandoc.Code(other.registration.file), ", frozen on " .. other.registration.frozen
+        .. ", SHA-256 ", short(other.registration.sha256))
   end
   if code then item("Code", "version " .. code.version .. ", SHA-256 ", short(code.sha256)) end
   local packages = pandoc.List({ given(header.python) and "Python " .. header.python })

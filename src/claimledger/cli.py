@@ -19,6 +19,8 @@ app = typer.Typer(
 Data = Annotated[Path | None, typer.Option("--data", help="Another export than that of record.")]
 Mapping = Annotated[Path | None, typer.Option(help="How the export's columns map to the items.")]
 World = Annotated[str | None, typer.Option(help="Simulate this world, and use its answers.")]
+External = Annotated[list[str] | None, typer.Option(
+    "--external", metavar="NAME=FILE", help="Where the data of another study lie.")]
 
 
 def main() -> None:
@@ -57,6 +59,7 @@ def build(
     data: Data = None,
     mapping: Mapping = None,
     world: World = None,
+    external: External = None,
     for_quarto: Annotated[bool, typer.Option(help="As the first step of `quarto render`.")] = False,
 ) -> None:
     """Run the notebooks whose inputs changed, and bring the ledger up to date."""
@@ -64,6 +67,7 @@ def build(
 
     start = monotonic()
     run = paper.open_run(data=data, mapping=mapping, world=world)
+    _place(run.root, external)
     if for_quarto:
         paper.check_profiles(run.root)
     ran = paper.build(run, only=notebook, world=world)
@@ -79,6 +83,7 @@ def render(
     data: Data = None,
     mapping: Mapping = None,
     world: World = None,
+    external: External = None,
 ) -> None:
     """Bring the ledger up to date, and render the paper from it."""
     from claimledger.paper import build as paper
@@ -86,6 +91,7 @@ def render(
     start = monotonic()
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
     run = paper.open_run(data=data, mapping=mapping, world=world)
+    _place(run.root, external)
     renderer, ran = paper.render(run, wanted, world=world)
     print(f"paper: {_how(ran)}, rendered by {renderer} ({monotonic() - start:.1f} s)")
     for name, file in paper.OUTPUTS.items():
@@ -105,6 +111,32 @@ def review() -> None:
     files, names = render_review(run, progress=lambda name: progress.say(f"review: {name}"))
     print(f"for review: {len(files)} files in {_shown(run.base / 'review')}; "
           f"none of {len(names)} names is in them")
+
+
+@app.command(epilog=_example("claimledger record NAME --external NAME=data.csv"))
+def record(
+    name: Annotated[str, typer.Argument(help="Another study that `_quarto.yml` names.")],
+    external: External = None,
+) -> None:
+    """Run another study's notebook on its data, and keep what it finds for those without them."""
+    import json
+    from datetime import date
+
+    from claimledger import external as others
+    from claimledger.paper import build as paper
+
+    run = paper.open_run()
+    _place(run.root, external)
+    one = others.named(run.root, name)
+    paper.build(run, only=one.notebook)
+    fragment = json.loads((run.fragments / f"{one.notebook}.json").read_text(encoding="utf-8"))
+    print(f"recorded: {_shown(others.keep(one, fragment, date.today()))}")
+
+
+def _place(root: Path, given: list[str] | None) -> None:
+    from claimledger.external import place
+
+    place(root, given or [])
 
 
 @app.command(epilog=_example("claimledger lint"))

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from claimledger.errors import LedgerError
+from claimledger.external import External, external_of, recorded, run_for
 from claimledger.files import Run, sha256_file, write_atomic
 from claimledger.ledger.entry import dump
 from claimledger.ledger.record import Record
@@ -20,12 +22,18 @@ from claimledger.survey.recode import sample_rows, stack
 
 @dataclass
 class Study:
-    """Registration, survey and record of one notebook's run."""
+    """Registration, survey and record of one notebook's run.
+
+    A notebook of another study (`external`) whose data are not here has no survey: its record
+    holds the results that were recorded from them, and `has_data` is false.
+    """
 
     run: Run
     registration: Registration
-    survey: Survey
+    survey: Survey | None
     record: Record
+    external: External | None = None
+    earlier: dict | None = None  # what was recorded in an earlier run
 
     @classmethod
     def open(
@@ -37,20 +45,37 @@ class Study:
         """
         run = Run.open(name="record" if output == "build" else Path(output).name)
         run = replace(
-            run, registration=run.root / registration, data=run.root / data, seed=int(seed)
+            run_for(run, notebook), registration=run.root / registration, data=run.root / data,
+            seed=int(seed),
         )
         promise = load(run.registration)
         lock = check_lock(run.registration)
-        survey = open_survey(run.data, promise, run.root, run.mapping)
-        study = cls(run, promise, survey, None)  # type: ignore[arg-type]
+        other, earlier = external_of(run.root, notebook), None
+        if other is not None and not replace(other, data=run.data).present:
+            survey, earlier = None, recorded(other)
+        else:
+            survey = open_survey(run.data, promise, run.root, run.mapping)
+        study = cls(run, promise, survey, None, other, earlier)  # type: ignore[arg-type]
         study.record = Record(notebook, promise, lock, study._response)
+        if earlier:
+            study.record.restore(earlier)
         exhibits.use_style()
         return study
 
     @property
     def frame(self) -> pd.DataFrame:
         """One row for each analysed respondent."""
+        if self.survey is None:
+            raise LedgerError(
+                self.run.data, found="no such file", expected="the data of this notebook",
+                mend="put what needs data below `if study.has_data:`",
+            )
         return self.survey.frame
+
+    @property
+    def has_data(self) -> bool:
+        """Whether results are computed in this run; if not, `record` holds the recorded ones."""
+        return self.survey is not None
 
     def sample(self, name: str) -> pd.DataFrame:
         """The rows of a registered sample."""
@@ -87,14 +112,33 @@ class Study:
     @property
     def simulated(self) -> bool:
         """Whether no person gave these answers."""
-        return self.survey.status == "simulated"
+        return self._status == "simulated"
+
+    @property
+    def _status(self) -> str:
+        return self.survey.status if self.survey else self.earlier["data"]["status"]
 
     def save(self) -> None:
         """Write down everything that the notebook found; its last cell."""
+        fragment = self.record.fragment() | self._provenance()
+        write_atomic(self.run.fragments / f"{self.record.notebook}.json", dump(fragment))
+        print(f"{len(self.record.entries)} entries, {len(self.record.exhibits)} exhibits saved")
+
+    def _provenance(self) -> dict:
+        """The data behind the results; of another study, its registration too."""
+        if self.earlier:
+            kept = ("data", "external", "registration", "recorded")
+            return {key: self.earlier[key] for key in kept}
         data = {
             "file": self.run.relative(self.run.data), "sha256": sha256_file(self.run.data),
             "status": self.survey.status, "world": self.survey.world,
         }
-        fragment = self.record.fragment() | {"data": data}
-        write_atomic(self.run.fragments / f"{self.record.notebook}.json", dump(fragment))
-        print(f"{len(self.record.entries)} entries, {len(self.record.exhibits)} exhibits saved")
+        if self.external is None:
+            return {"data": data}
+        data["file"] = self.external.data.name  # wherever on this machine it lies
+        return {"data": data, "external": self.external.name, "registration": {
+            "file": self.run.relative(self.run.registration),
+            "sha256": sha256_file(self.run.registration),
+            "frozen": self.record.lock.frozen.isoformat(),
+            "amendments": len(self.record.lock.amendments),
+        }}

@@ -58,6 +58,8 @@ class Entry(BaseModel):
     deviation: str | None = None
     notebook: str = ""
     cell: str = ""
+    source: str = ""  # the other study whose data gave this result
+    recorded: bool | None = None  # true: taken from the record of an earlier run
     text: dict[str, str] = Field(default={})
 
     @model_validator(mode="after")

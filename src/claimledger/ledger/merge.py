@@ -6,6 +6,7 @@ from pathlib import Path
 
 import claimledger
 from claimledger.errors import LedgerError
+from claimledger.external import external_of, require_same
 from claimledger.files import Run, settings, sha256_file, sha256_tree, write_atomic
 from claimledger.ledger.entry import dump
 from claimledger.registration.lock import check_lock
@@ -21,7 +22,7 @@ def notebook_stems(run: Run) -> list[str]:
 
 def merge(run: Run) -> Path:
     """Write the ledger from all fragments; an id that two notebooks claim is an error."""
-    entries, exhibits, deviations, origin = {}, {}, [], {}
+    entries, exhibits, deviations, origin, others = {}, {}, [], {}, {}
     data = None
     for stem in notebook_stems(run):
         path = run.fragments / f"{stem}.json"
@@ -32,12 +33,15 @@ def merge(run: Run) -> Path:
                 path, found="no such file", expected=f"what notebook {stem} found",
                 mend="end the notebook with study.save()",
             ) from error
-        if data not in (None, fragment["data"]):
+        if "external" in fragment:
+            others[fragment["external"]] = _other(run, stem, fragment)
+        elif data not in (None, fragment["data"]):
             raise LedgerError(
                 path, found=fragment["data"]["sha256"][:12], expected=data["sha256"][:12],
                 mend="all notebooks must run on the same data: run `make paper`",
             )
-        data = fragment["data"]
+        else:
+            data = fragment["data"]
         for id in fragment["entries"]:
             if id in entries:
                 raise LedgerError(
@@ -51,8 +55,26 @@ def merge(run: Run) -> Path:
         deviations += [row for row in fragment["deviations"] if row not in deviations]
     if data is None:
         raise LedgerError("_quarto.yml: manuscript.notebooks", found="none", expected="notebooks")
+    header = _header(run, data) | ({"external": others} if others else {})
+    content = {"header": header, "entries": entries, "exhibits": exhibits, "deviations": deviations}
+    return write_atomic(run.ledger, dump(content))
+
+
+def _other(run: Run, stem: str, fragment: dict) -> dict:
+    """What the header says of another study, whose entries are marked as from there."""
+    one = external_of(run.root, stem)
+    if one is not None and "recorded" not in fragment:
+        require_same(one, fragment)
+    for entry in fragment["entries"].values():
+        entry["source"] = fragment["external"]
+    known = {key: fragment[key] for key in ("data", "registration", "recorded") if key in fragment}
+    return known | {"status": known["data"].pop("status")}
+
+
+def _header(run: Run, data: dict) -> dict:
+    """Where the results come from: data, registration, code, packages, seed."""
     lock = check_lock(run.registration)
-    header = {
+    return {
         "schema": 1, "status": data["status"],
         "data": {k: v for k, v in data.items() if k != "status"},
         "registration": {
@@ -63,8 +85,6 @@ def merge(run: Run) -> Path:
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "seed": run.seed,
     }
-    content = {"header": header, "entries": entries, "exhibits": exhibits, "deviations": deviations}
-    return write_atomic(run.ledger, dump(content))
 
 
 def _package() -> Path:

@@ -67,6 +67,12 @@ class Record:
             "deviations": self.deviations,
         }
 
+    def restore(self, earlier: dict) -> None:
+        """Take the results of an earlier run, each marked as recorded."""
+        for id, entry in earlier["entries"].items():
+            self.entries[id] = Entry.model_validate(entry | {"recorded": True})
+        self.deviations = list(earlier["deviations"])
+
     def _add(self, **fields) -> Entry:
         if fields["id"] in self.entries:
             raise LedgerError(
@@ -78,6 +84,7 @@ class Record:
             notebook=self.notebook, cell=current_cell(),
             verdicts=VERDICTS[decision] if decision else [], **fields,
         )
+        entry = Entry.model_validate(entry.record())  # exhibits are drawn from what is kept
         self.entries[entry.id] = entry
         return entry
 
@@ -195,7 +202,6 @@ class Record:
         decision = decide(
             estimate, se, df, bound, [test.direction for test in tests], alpha, correction
         )
-        rows = []
         for i, test in enumerate(tests):
             half = student.ppf(1 - alpha / 2, df[i]) * se[i]
             narrow = student.ppf(1 - alpha, df[i]) * se[i]
@@ -204,7 +210,7 @@ class Record:
                 p_adjusted=decision.p_adjusted[i], df=df[i], statistic=estimate[i] / se[i],
                 n=test.fitted.n,
             )
-            entry = self._add(
+            self._add(
                 id=test.id, label=test.label, value=estimate[i], unit=test.unit,
                 ci_level=1 - alpha, **ready,
                 equivalence=Equivalence(
@@ -219,8 +225,11 @@ class Record:
                 text=texts(estimate[i], bound=bound[i], sd=sd[i], **ready)
                 | {"tost": texts(0, p=decision.tost_p_adjusted[i])["p"]},
             )
-            rows.append(_row(entry))
-        return pd.DataFrame(rows, index=[test.id for test in tests])
+        return self.table([test.id for test in tests])
+
+    def table(self, ids: list[str]) -> pd.DataFrame:
+        """Ready texts of recorded tests, one row a test."""
+        return pd.DataFrame([_row(self.entries[id]) for id in ids], index=ids)
 
     def _ranks(self, id: str, levels: list[str], means: dict[str, float]) -> None:
         """Who is first and last, and whether that is clear: ahead of the next after correction."""

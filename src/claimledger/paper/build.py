@@ -11,6 +11,7 @@ from pathlib import Path
 
 import claimledger
 from claimledger.errors import LedgerError
+from claimledger.external import external_of, run_for
 from claimledger.files import CONFIG, Run, settings, sweep
 from claimledger.paper import execute, renderer
 from claimledger.paper.progress import Progress
@@ -190,8 +191,10 @@ def _notebook_step(run: Run, stem: str) -> Step:
         executed = execute.execute(run, stem, report)
         return [executed, execute.fragment_of(run, stem), *execute.figures_of(run, stem)]
 
-    inputs = [execute.source_of(run, stem), *_shared_inputs(run)]
-    return Step(stem, action, inputs, {"parameters": execute.parameters(run)})
+    other = external_of(run.root, stem)
+    own = other.inputs() if other else []
+    inputs = [execute.source_of(run, stem), *own, *_shared_inputs(run)]
+    return Step(stem, action, inputs, {"parameters": execute.parameters(run_for(run, stem))})
 
 
 def _merge_step(run: Run, names: list[str]) -> Step:

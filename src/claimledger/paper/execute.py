@@ -10,6 +10,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 from claimledger.errors import LedgerError
+from claimledger.external import run_for
 from claimledger.files import Run, settings, write_atomic
 from claimledger.paper.clean import ANSI, LABEL, METADATA, clean, write_alt_texts
 
@@ -59,6 +60,7 @@ def execute(run: Run, stem: str, on_cell: OnCell = lambda number, of: None) -> P
     Raises LedgerError for a notebook that cannot be read, an unknown parameter, a failing cell,
     a cell over its time limit, and a notebook that records nothing.
     """
+    run = run_for(run, stem)
     source, fragment = source_of(run, stem), fragment_of(run, stem)
     notebook = _read(source)
     values = parameters(run)

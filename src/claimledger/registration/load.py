@@ -103,7 +103,7 @@ def _check_names(path: Path, registration: Registration) -> None:
             known(f"samples.{name}", factor, factors)
             for level in levels:
                 known(f"samples.{name}.{factor}", level, factors[factor].levels)
-    for name in r.weighting.variables:
+    for name in r.weighting.variables if r.weighting else []:
         known("weighting.variables", name, variables)
     ids = set()
     for analysis in [*r.hypotheses, *r.comparisons]:

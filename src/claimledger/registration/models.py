@@ -234,7 +234,7 @@ class Registration(Model):
     instrument: Instrument
     exclusions: list[Exclusion]
     samples: dict[Identifier, dict[Identifier, list[str]]]
-    weighting: Weighting
+    weighting: Weighting | None = None
     families: dict[Identifier, Family]
     hypotheses: list[Hypothesis]
     comparisons: list[Comparison]

@@ -50,6 +50,11 @@ class Survey:
     def raking(self) -> Raking:
         """Weights raked to the registered margins, with their report; made when first asked for."""
         weighting = self.registration.weighting
+        if weighting is None:
+            raise LedgerError(
+                "weighting", found="nothing", expected="margins to rake to",
+                mend="add `weighting:` to the registration",
+            )
         margins = read_margins(
             inside(self.root, weighting.margins, "registration: weighting.margins"),
             weighting.variables,

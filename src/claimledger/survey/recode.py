@@ -13,9 +13,9 @@ def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
     """One row for each respondent, index 0..n-1.
 
     Columns: `respondent` (serial number from 1); the factors as Categoricals, reference first;
-    items: ordinal and numeric ones as numbers (integers where nobody failed to answer), nominal
-    ones as Categoricals of their labels; `<item>_correct` for recall items and `recalled_all`;
-    then the derived variables: means as floats, maps and cuts as Categoricals.
+    items: ordinal and numeric ones as numbers (integers where all are whole and nobody failed to
+    answer), nominal ones as Categoricals of their labels; `<item>_correct` for recall items and
+    `recalled_all`; then the derived variables: means as floats, maps and cuts as Categoricals.
     Free texts, consent and attention items, and columns of the platform are left behind.
     """
     instrument = registration.instrument
@@ -36,7 +36,8 @@ def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
             places = pd.Series(codes).map({c: i for i, c in enumerate(scale.labels)})
             result[name] = pd.Categorical.from_codes(places.fillna(-1).astype(int), labels)
         else:
-            result[name] = codes if np.isnan(codes).any() else codes.astype(int)
+            whole = np.all(codes == np.floor(codes))  # not so where an answer is missing
+            result[name] = codes.astype(int) if whole else codes
     result |= _recall(frame, registration)
     for name, derived in instrument.derived.items():
         result[name] = derive(derived, points)

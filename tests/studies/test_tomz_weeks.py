@@ -1,0 +1,66 @@
+"""The re-analysis of Tomz and Weeks (2013): with their data it gives what is recorded."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from claimledger import external
+from claimledger.files import Run
+from claimledger.paper import execute
+
+NAME, STEM = "tomz-weeks-2013", "09_real_respondents"
+
+
+@pytest.fixture(scope="module")
+def data(root) -> Path:
+    """The file of answers, wherever it is on this machine."""
+    shared = Path(os.environ.get("CLAIMLEDGER_REALDATA", root.parent / "shared" / "realdata"))
+    for path in (root / "data" / "external" / "peace.csv", shared / NAME / "peace.csv"):
+        if path.is_file():
+            return path
+    pytest.skip("peace.csv is not on this machine; data/external/README.md says where it is")
+
+
+def ran(root: Path, name: str) -> tuple[Run, dict]:
+    """Run the notebook apart from the run of record; its fragment."""
+    run = Run.open(root, name=name)
+    execute.execute(run, STEM)
+    return run, json.loads(execute.fragment_of(run, STEM).read_text("utf-8"))
+
+
+@pytest.fixture
+def without(root, monkeypatch) -> tuple[Run, dict]:
+    """A run where the file is missing."""
+    monkeypatch.setenv(external.variable(NAME), "")
+    if external.named(root, NAME).data.is_file():
+        pytest.skip("the data are in data/external: no run without them")
+    return ran(root, "test-without-data")
+
+
+def test_without_the_data_the_notebook_says_that_nothing_was_computed(without):
+    run, fragment = without
+    assert fragment["recorded"] and all(e["recorded"] for e in fragment["entries"].values())
+    assert "not re-run" in execute.executed_of(run, STEM).read_text("utf-8")
+
+
+def test_the_data_give_the_recorded_results_and_the_same_figure(root, data, without, monkeypatch):
+    monkeypatch.setenv(external.variable(NAME), str(data))
+    run, computed = ran(root, "test-with-data")
+    assert "recorded" not in computed
+    assert not any("recorded" in entry for entry in computed["entries"].values())
+    external.require_same(external.named(root, NAME), computed)
+    assert without[1]["exhibits"] == computed["exhibits"]
+    figure = (run.figures / "fig-real.svg").read_bytes()
+    assert figure == (without[0].figures / "fig-real.svg").read_bytes()
+
+
+def test_the_recorded_results_are_the_published_ones(root):
+    """Effects and shares as they were printed with two decimals, and one, by others."""
+    entries = external.recorded(external.named(root, NAME))["entries"]
+    shown = {id: entries[id]["text"] for id in ("TW.regime", "TW.alliance")}
+    assert [(t["est"], t["se"]) for t in shown.values()] == [("−0.42", "0.08"), ("−0.21", "0.08")]
+    assert entries["TW.favour.nondemocracy"]["text"]["est"] == "53.3%"
+    assert entries["TW.favour.democracy"]["text"]["est"] == "41.9%"
+    assert entries["TW.n"]["value"] == 1273
