@@ -85,7 +85,7 @@ function panel.fill(div)
   out:extend(div.content)
   out:insert(pandoc.RawBlock("html", table.concat({
     '<div class="power-controls" hidden><output aria-live="polite"></output></div>',
-    '<p>All values of the grid:</p>', table.concat(tables, "\n"),
+    "<details><summary>All values of the grid</summary>", table.concat(tables, "\n"), "</details>",
     ('<p class="power-note">%s</p>'):format(escape(note)), "</section>",
   }, "\n")))
   return out

@@ -35,8 +35,8 @@ def places(path):
 
 @pytest.mark.parametrize("path", [
     "M 86.958281 150.14904 \nL 238.987627 150.14904 \nL 238.987627 7.2 \nz\n",
-    "M 0 72.3 \nC 0.079561 72.3 0.155874 72.26839 0.212132 72.212132 \nC 0.26839 72.155874 "
-    "0.3 72.079561 0.3 72 \nz\nM 3 72.3 \nL 3.004 72.3 \nL 3.008 72.3 \nL 3.012 72.3 \n",
+    "M 3 72.3 \nL 3.004 72.3 \nL 3.008 72.3 \nL 3.012 72.3 \nL 3.016 72.3 \n",
+    "M 0 72.3 \nC 10.079561 72.3 20.155874 72.26839 30.212132 72.212132 \nz\n",
     "M 2522 0 \nL 755 0 \nQ 1107 115 1235 -227 \nL -12.5 -227 \nz\nL 2600 10 \n",
 ])
 def test_every_point_stays_within_a_hundredth_and_no_error_adds_up(path):
@@ -44,6 +44,12 @@ def test_every_point_stays_within_a_hundredth_and_no_error_adds_up(path):
     assert len(_relative(path)) < 0.7 * len(path)
     for old, new in zip(places(path), after, strict=True):
         assert new == pytest.approx(old, abs=0.0051)
+
+
+def test_the_small_curves_of_a_dot_become_lines_between_the_same_ends():
+    dot = ("M 0 72.3 \nC 0.079561 72.3 0.155874 72.26839 0.212132 72.212132 \n"
+           "C 0.26839 72.155874 0.3 72.079561 0.3 72 \nz\n")
+    assert _relative(dot) == "m0 72.3l.21-.09 .09-.21z"
 
 
 def test_a_path_with_other_commands_is_left_alone():

@@ -11,6 +11,7 @@ _SHIFT = re.compile(r'(<use [^>]*?)transform="translate\((-?[\d.]+) (-?[\d.]+)\)
 _COMMAND = re.compile(r"([MLQCzZ])([^MLQCzZ]*)")
 _POINTS = {"M": 1, "L": 1, "Q": 2, "C": 3, "z": 0, "Z": 0}
 _COARSER = 8  # a glyph's unit is 1/700 of a point at ten points: finer than any screen or press
+_DOT = 25  # a curve within a quarter of a point (a hatch's dots are full of them) is a line
 
 
 def slim(svg: str) -> str:
@@ -56,6 +57,8 @@ def _relative(path: str) -> str:
         points = list(zip(places[::2], places[1::2], strict=True))
         if len(points) != _POINTS[command]:
             return path
+        if command in "QC" and all(abs(p[i] - here[i]) <= _DOT for p in points for i in (0, 1)):
+            command, points = "L", points[-1:]
         name, steps = command.lower(), [_short(p[i] - here[i]) for p in points for i in (0, 1)]
         if name == "l" and "0" in steps:
             name, steps = ("v", steps[1:]) if steps[0] == "0" else ("h", steps[:1])
