@@ -113,6 +113,17 @@ def review() -> None:
           f"none of {len(names)} names is in them")
 
 
+@app.command(epilog=_example("claimledger new my-study"))
+def new(folder: Annotated[Path, typer.Argument(help="A new or an empty folder.")]) -> None:
+    """Write a small invented study to start from: simulated answers, and a paper that builds."""
+    from datetime import date
+
+    from claimledger.start import start
+
+    print(f"{len(start(folder, date.today()))} files in {folder}; its paper: "
+          f"cd {folder} && claimledger render")
+
+
 @app.command(epilog=_example("claimledger record NAME --external NAME=data.csv"))
 def record(
     name: Annotated[str, typer.Argument(help="Another study that `_quarto.yml` names.")],
