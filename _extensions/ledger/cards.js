@@ -28,7 +28,7 @@
     const entry = ledger.entries[id];
     const facts = document.getElementById(`claim-${id}`).cloneNode(true);
     facts.removeAttribute("id");
-    if (!entry.source) {
+    if (!entry.source && entry.status !== "public") {
       facts.append(make("dt", { textContent: "Data" }), make("dd", { textContent: dataLine(ledger.header) }));
     }
     const close = make("button", { type: "button", textContent: "×" });

@@ -60,6 +60,7 @@ local function standing(entry)
     return "registered (see the registration of " .. entry.source .. "), run as registered"
   end
   if entry.status == "registered" then return "registered, run as registered" end
+  if entry.status == "public" then return "a fact of the public record, no answer of the survey" end
   return tostring(entry.status)
 end
 

@@ -98,9 +98,13 @@ class Study:
         name = int.from_bytes(self.record.notebook.encode()[:8], "big")
         return np.random.default_rng([self.run.seed, name])
 
-    def figure(self, label: str, figure, alt: str) -> None:
-        """Save a figure as SVG, PDF and PNG, note its alt text, and show it."""
-        exhibits.save_figure(self.run.figures, label, figure, simulated=self.simulated)
+    def figure(self, label: str, figure, alt: str, note: str | None = None) -> None:
+        """Save a figure as SVG, PDF and PNG, note its alt text, and show it.
+
+        A figure of simulated answers says so in the picture; one of other data gives its own note.
+        """
+        own = exhibits.NOTE if self.simulated else ""
+        exhibits.save_figure(self.run.figures, label, figure, note=own if note is None else note)
         self.record.exhibits[label] = {"kind": "figure", "alt": alt}
         exhibits.show_figure(self.run.figures, label)
 

@@ -54,7 +54,7 @@ class Entry(BaseModel):
     decision: str | None = None
     verdict: str | None = None
     verdicts: list[str] = []
-    status: Literal["registered", "deviation", "exploratory", "description", "design"]
+    status: Literal["registered", "deviation", "exploratory", "description", "design", "public"]
     deviation: str | None = None
     notebook: str = ""
     cell: str = ""

@@ -37,11 +37,11 @@ def use_style() -> None:
     })
 
 
-def save_figure(folder: Path, label: str, figure, *, simulated: bool) -> None:
-    """Write `label`.svg, .pdf and .png; a figure of simulated data says so in the picture."""
-    if simulated:
+def save_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
+    """Write `label`.svg, .pdf and .png; the note says in the picture where its data are from."""
+    if note:
         figure.text(
-            0.995, -0.012, NOTE, ha="right", va="top", fontsize=7.5, style="italic", color="#555555"
+            0.995, -0.012, note, ha="right", va="top", fontsize=7.5, style="italic", color="#555555"
         )
     for kind in ("svg", "pdf", "png"):
         stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
