@@ -49,18 +49,6 @@ def test_a_tampered_paper_is_found_out_elsewhere_and_the_rest_survives(unpacked,
     assert not list((unpacked / "build/runs").iterdir())
 
 
-def test_the_archive_is_the_same_wherever_the_paper_is_built(archived, unpacked):
-    """Page, PDF, Word file, figures, executed notebooks, ledger: the same bytes, in both builds."""
-    again = unpacked.parent / "second.zip"
-    done = command(unpacked, "archive", "--out", str(again), TZ="Asia/Kathmandu")
-    assert done.returncode == 0, done.stderr
-    with zipfile.ZipFile(archived) as first, zipfile.ZipFile(again) as second:
-        assert first.namelist() == second.namelist()
-        differing = [name for name in first.namelist() if first.read(name) != second.read(name)]
-    assert differing == []
-    assert archived.read_bytes() == again.read_bytes()
-
-
 def test_the_archive_holds_what_an_archive_asks_for(archived):
     with zipfile.ZipFile(archived) as packed:
         names = set(packed.namelist())

@@ -95,7 +95,6 @@ class Contents:
         """What the build made: the paper, its pages, the executed notebooks, the figures."""
         made = [self.run.output / name for name in build.OUTPUTS.values()]
         made += sorted((self.run.output / "build" / "notebooks").glob("*.html"))
-        made += sorted(self.run.output.glob("*.xml"))
         made += [execute.executed_of(self.run, stem) for stem in build.stems(self.run)]
         made += sorted(path for path in self.run.figures.glob("*.*") if path.suffix != ".md")
         return [self.run.relative(path) for path in made]
