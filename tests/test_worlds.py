@@ -24,7 +24,8 @@ from claimledger.paper.readback import check_page, check_text, read_html, squeez
 from claimledger.paper.render import render
 from claimledger.paper.tokens import tokens
 
-pytestmark = pytest.mark.build
+# One group: a world is built once, on one worker.
+pytestmark = [pytest.mark.build, pytest.mark.xdist_group("worlds")]
 
 ROOT = Path(__file__).resolve().parents[1]
 WORLDS = ("published", "null", "reversed", "only_h3a", "tiny")
