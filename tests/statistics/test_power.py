@@ -7,13 +7,15 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from joblib import parallel_config
+from scipy import stats
 
 from claimledger.errors import LedgerError
 from claimledger.registration.load import load
 from claimledger.statistics.decision import HYPOTHESIS, decide
-from claimledger.statistics.experiments import Plan, experiments
+from claimledger.statistics.experiments import Plan, draw_moments, experiments
 from claimledger.statistics.power import default_sizes, numbers, power_grid, tables
 from claimledger.statistics.tally import dask_cluster, run, tally
+from claimledger.survey.latent import matrix
 from claimledger.survey.recode import sample_rows
 from claimledger.survey.world import load_simulation
 
@@ -31,7 +33,8 @@ def rows_of(plan: Plan, seed, n: int) -> pd.DataFrame:
     """The respondents that `plan.draw` reduces to moments, one row each."""
     rng = np.random.default_rng(seed)
     count = rng.multinomial(n, plan.probabilities)
-    latent = plan.root @ rng.standard_normal((len(plan.root), n), dtype=np.float32)
+    place = rng.integers(0, 2**16, (len(plan.root), n), dtype=np.uint16)
+    latent = plan.root @ stats.norm.ppf((place + 0.5) / 2**16).astype(np.float32)
     answers = plan.lowest[:, None] + (latent[..., None] > plan.thresholds[:, None]).sum(-1)
     factors = {k: list(f.levels) for k, f in REGISTRATION.design.factors.items()}
     cells = pd.MultiIndex.from_product(factors.values(), names=factors).to_frame(index=False)
@@ -117,6 +120,39 @@ def test_the_unit_of_effects_is_the_spread_of_the_answers(plan):
             assert frame[used].to_numpy().std() == pytest.approx(sd, rel=0.02), a.id
 
 
+def test_drawn_answers_have_the_assumed_distribution(plan):
+    """Means, spreads and correlations of the items, and cells of the registered shares."""
+    rng, n = np.random.default_rng(8), 200_000
+    count, mean, within = plan.draw(rng, n, 1)
+    assert np.abs(count[0] / n - plan.probabilities).max() < 5 * np.sqrt(0.05 / n)
+    average = (count * mean[0]).sum(axis=1) / n
+    spread = np.sqrt((within[0] + count * (mean[0] - average[:, None]) ** 2).sum(axis=1) / n)
+    frame = rows_of(plan, rng, 40_000)
+    for j, (item, outcome) in enumerate(SIMULATION.outcomes.items()):
+        assert spread[j] == pytest.approx(outcome.sd, abs=0.01), item
+        assert average[j] == pytest.approx(frame[item].mean(), abs=0.04), item
+    wanted = matrix(list(SIMULATION.outcomes), SIMULATION.correlations)
+    found = frame[list(SIMULATION.outcomes)].corr().to_numpy()
+    assert np.abs(found - wanted).max() < 0.03
+
+
+def test_empty_cells_and_blocks_of_experiments(plan):
+    """Counts with empty cells first, inside and last; many experiments at once as one by one."""
+    count = np.zeros((3, 6), dtype=int)
+    count[0, 1], count[1, 0], count[2, [0, 2]] = 8, 8, 4
+    seen = []
+    for seed in (1, 2):
+        mean, within = draw_moments(
+            np.random.default_rng(seed), count, np.eye(2, dtype=np.float32),
+            np.array([[-0.5, 0.5], [0.0, 9.0]], dtype=np.float32),
+        )
+        empty = np.broadcast_to(count[:, None] == 0, mean.shape)
+        assert (mean[empty] == 0).all() and (within[empty] == 0).all()
+        assert (mean[~empty] >= 0).all() and (mean[:, 1] <= 1).all() and mean[:, 0].max() <= 2
+        seen.append(mean)
+    assert not np.array_equal(*seen)
+
+
 @pytest.fixture(scope="module")
 def small():
     return power_grid(REGISTRATION, SIMULATION, sizes=(300, 1200), effects=(0, 0.2, 0.5),
@@ -141,8 +177,6 @@ def test_known_truths_come_back(small):
 
 def test_power_is_that_of_the_t_test():
     """H3b at 1,200 alone in its family against the noncentral t distribution."""
-    from scipy import stats
-
     alone = [h for h in REGISTRATION.hypotheses if h.id == "H3b"]
     registration = REGISTRATION.model_copy(update={"hypotheses": alone})
     found = power_grid(registration, SIMULATION, sizes=(1200,), effects=(0.15,), simulations=1000)

@@ -14,6 +14,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
@@ -97,23 +98,57 @@ class Plan:
             thresholds.astype(np.float32), latent.lowest, mix, tuple(families),
         )
 
-    def draw(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One experiment without effects: count (c,), mean and sum of squares about it (o, c)."""
-        count = rng.multinomial(n, self.probabilities)
-        latent = self.root @ rng.standard_normal((len(self.root), n), dtype=np.float32)
-        answers = np.zeros(latent.shape, dtype=np.int8)
-        for threshold in self.thresholds.T:
-            answers += latent > threshold[:, None]
-        # Respondents are alike, so they may stand in the order of their cells; the column of
-        # zeros at the end lets a last cell be empty.
-        outcomes = np.zeros((len(self.mix), n + 1))
-        np.matmul(self.mix, answers, out=outcomes[:, :n])
-        starts = np.r_[0, np.cumsum(count)[:-1]]
-        total = np.where(count, np.add.reduceat(outcomes, starts, axis=1), 0.0)
-        squares = np.where(count, np.add.reduceat(outcomes**2, starts, axis=1), 0.0)
-        mean = total / np.maximum(count, 1)
+    def draw(
+        self, rng: np.random.Generator, n: int, size: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Experiments of n respondents without effects.
+
+        Returns count (size, c), mean and sum of squares about it (size, o, c) of every cell.
+        """
+        count = rng.multinomial(n, self.probabilities, size)
+        mean, within = draw_moments(rng, count, self.root, self.thresholds, self.mix)
         level = (self.mix @ self.lowest)[:, None]
-        return count, mean + np.where(count, level, 0.0), np.maximum(squares - total * mean, 0.0)
+        return count, mean + np.where(count[:, None], level, 0.0), within
+
+
+# Standard normals at 65,536 equally likely places: drawn four times as fast as by the usual way,
+# and more finely than answers on a scale of a few points can show.
+_NORMAL = ndtri((np.arange(2**16) + 0.5) / 2**16)
+_NORMAL = (_NORMAL / _NORMAL.std()).astype(np.float32)
+_BLOCK = 12_000  # respondents drawn at a time: the arrays stay in the processor's cache
+
+
+def draw_moments(
+    rng: np.random.Generator, count, root, thresholds, mix=None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean, and sum of squares about it, of simulated answers in every cell: (s, o, c) each.
+
+    count (s, c) respondents of each cell and experiment, every experiment of the same size; root
+    (i, i) of the latent correlation and thresholds (i, categories - 1), float32; mix (o, i) makes
+    outcomes of the items' codes, which are counted from 0 (None: the items themselves).
+    Respondents are alike, so they may stand in the order of their cells. Empty cells are 0.
+    """
+    (size, cells), items = count.shape, len(root)
+    outcomes = items if mix is None else len(mix)
+    total, squares = np.empty((2, size, outcomes, cells))
+    step = max(1, _BLOCK // max(1, int(count[0].sum())))
+    for first in range(0, size, step):
+        part = count[first : first + step]
+        n = int(part.sum())
+        latent = root @ _NORMAL.take(rng.integers(0, 2**16, (items, n), dtype=np.uint16))
+        answers = np.zeros((items, n), dtype=np.int8)
+        for threshold in thresholds.T:
+            answers += latent > threshold[:, None]
+        values = np.zeros((outcomes, n + 1))  # the zero at the end lets a last cell be empty
+        values[:, :n] = answers if mix is None else mix @ answers
+        starts = np.r_[0, np.cumsum(part)[:-1]]
+        for sums in (total, squares):
+            found = np.add.reduceat(values, starts, axis=1).reshape(outcomes, len(part), cells)
+            sums[first : first + step] = found.swapaxes(0, 1)
+            np.multiply(values, values, out=values)
+    occupied = count[:, None, :]
+    mean = np.where(occupied, total, 0.0) / np.maximum(occupied, 1)
+    return mean, np.maximum(np.where(occupied, squares - total * mean, 0.0), 0.0)
 
 
 def _check_asked(a: Analysis, used: np.ndarray, asked: np.ndarray) -> None:
@@ -166,7 +201,7 @@ def truth(plan: Plan, effects) -> np.ndarray:
 def experiments(plan: Plan, n: int, effects, seed: np.random.SeedSequence, size: int) -> Tally:
     """Draw, analyse and judge `size` experiments of n respondents under every effect."""
     rng = np.random.default_rng(seed)
-    drawn = [np.stack(part) for part in zip(*(plan.draw(rng, n) for _ in range(size)), strict=True)]
+    drawn = plan.draw(rng, n, size)
     parts = [_judge(family, effects, *drawn) for family in plan.families]
     estimate, se, df, false, *fields = (
         np.concatenate(part, axis=1) for part in zip(*parts, strict=True)

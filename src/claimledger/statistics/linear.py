@@ -132,12 +132,13 @@ class Cells:
         return self.sorted_moments(np.asarray(Y, dtype=float)[..., self.order])
 
     def sorted_moments(self, Y) -> tuple[np.ndarray, np.ndarray]:
-        """The same of outcomes whose rows already stand in the order of the cells."""
+        """The same of outcomes, of any real dtype, whose rows stand in the order of the cells."""
         # About a value of the data, so that a large common level does not cost digits.
-        level = Y[..., :1]
-        Y = Y - level
+        level = Y[..., :1].astype(float)
+        Y = np.subtract(Y, level, dtype=float)
         mean = np.add.reduceat(Y, self.starts, axis=-1) / self.count
-        within = np.add.reduceat(Y * Y, self.starts, axis=-1) - self.count * mean**2
+        squares = np.add.reduceat(np.multiply(Y, Y, out=Y), self.starts, axis=-1)
+        within = squares - self.count * mean**2
         return mean + level, np.maximum(within, 0.0)
 
 
@@ -170,12 +171,19 @@ def hc2_cells(rows, count, mean, within, contrasts=None) -> Estimates:
     leverage, influence = np.sum(rows.T * solved, axis=-2), C @ solved
     weights = _hc2_weights(f"{_WHERE}.hc2_cells", leverage, influence, count > 0)
     total = count * mean
-    coef = np.einsum("...qc,...c->...q", influence, total)
-    fitted = np.einsum("...kc,...c->...k", solved, total) @ rows.T
+    coef = _weighted(influence, total)
+    fitted = _weighted(solved, total) @ rows.T
     squares = within + count * (mean - fitted) ** 2
-    variance = np.einsum("...qc,...c->...q", influence**2 * weights[..., None, :], squares)
+    variance = _weighted(influence**2 * weights[..., None, :], squares)
     scale = np.abs(np.where(count > 0, mean, 0.0)).max(axis=-1)[..., None]
     return Estimates(coef, _root(variance, influence * np.sqrt(count)[..., None, :], scale))
+
+
+def _weighted(weights, values) -> np.ndarray:
+    """Sums of values (..., c) weighted by (q, c), or by (..., q, c) where experiments differ."""
+    if weights.ndim == 2:
+        return values @ weights.T
+    return np.einsum("...qc,...c->...q", weights, values)
 
 
 def lin_design(treatment, covariates, weights=None) -> pd.DataFrame:
@@ -205,11 +213,20 @@ def lin_design(treatment, covariates, weights=None) -> pd.DataFrame:
             expected="complete treatment and covariates of the same rows",
             mend="drop or impute the incomplete rows first",
         )
-    X = X - np.average(X, axis=0, weights=weights)
     X.columns = [f"{name}_c" for name in X.columns]
-    products = {f"{a}:{c}": arms[a].to_numpy() * X[c].to_numpy() for a in arms for c in X}
     X.index = arms.index
-    design = pd.concat([arms, X, pd.DataFrame(products, index=arms.index)], axis=1)
-    design.insert(0, "Intercept", 1.0)
+    arms.insert(0, "Intercept", 1.0)
+    design = interacted(arms, X, weights)
     check_design(f"{_WHERE}.lin_design", design)
     return design
+
+
+def interacted(design: pd.DataFrame, covariates: pd.DataFrame, weights=None) -> pd.DataFrame:
+    """A design (n, k) with an intercept, joined by centred covariates and all products of the two.
+
+    Columns of the design that do not vary have no products. See `lin_design`.
+    """
+    C = covariates - np.average(covariates, axis=0, weights=weights)
+    arms = design.loc[:, design.nunique() > 1]
+    products = {f"{a}:{c}": arms[a].to_numpy() * C[c].to_numpy() for a in arms for c in C}
+    return pd.concat([design, C, pd.DataFrame(products, index=design.index)], axis=1)

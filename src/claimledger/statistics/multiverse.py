@@ -17,6 +17,7 @@ from claimledger.errors import LedgerError
 from claimledger.registration.models import Hypothesis, Registration
 from claimledger.statistics.decision import decide, verdict_name
 from claimledger.statistics.fitted import Fitted
+from claimledger.statistics.linear import interacted
 from claimledger.statistics.randomisation import covariate_matrix
 
 OPTIONS = {
@@ -51,23 +52,30 @@ def fit_specification(
     study, hypothesis: Hypothesis, spec: dict[str, str]
 ) -> tuple[Fitted, dict[str, float]]:
     """Fit one hypothesis under one specification; returns the fit and the contrast."""
-    rows = study.sample(hypothesis.sample)
-    if spec.get("exclusions") == "attentive":
-        rows = rows[rows["recalled_all"]]
-    if spec.get("coding") == "favour":
-        rows = _in_favour(rows, study.registration)
-    rows = rows.dropna(subset=hypothesis.stack or [hypothesis.outcome])
-    weights = study.survey.weights.loc[rows.index] if spec.get("weights") == "raked" else None
+    rows, weights = specified_rows(study, hypothesis, spec)
     if hypothesis.frame == "stacked":
         return _stacked(study, hypothesis, rows, weights), hypothesis.contrast
     vcov = "HC3" if spec.get("vcov") == "HC3" else hypothesis.vcov
     model = smf.ols(hypothesis.model, data=rows)
     X = pd.DataFrame(model.exog, columns=model.exog_names, index=rows.index)
     if spec.get("covariates") == "lin":
-        X = _lin(X, covariate_matrix(rows, study.registration), weights)
+        X = adjusted(X, covariate_matrix(rows, study.registration), weights)
     y = pd.Series(model.endog, index=rows.index)
     fit = WLS(y, X, weights=1.0 if weights is None else weights).fit(cov_type=vcov, use_t=True)
     return Fitted(fit), hypothesis.contrast
+
+
+def specified_rows(
+    study, hypothesis: Hypothesis, spec: dict[str, str]
+) -> tuple[pd.DataFrame, pd.Series | None]:
+    """The rows that a specification analyses, coded as it says, and their weights if any."""
+    rows = study.sample(hypothesis.sample)
+    if spec.get("exclusions") == "attentive":
+        rows = rows[rows["recalled_all"]]
+    if spec.get("coding") == "favour":
+        rows = _in_favour(rows, study.registration)
+    rows = rows.dropna(subset=hypothesis.stack or [hypothesis.outcome])
+    return rows, study.survey.weights.loc[rows.index] if spec.get("weights") == "raked" else None
 
 
 def _stacked(study, hypothesis: Hypothesis, rows: pd.DataFrame, weights) -> Fitted:
@@ -99,17 +107,15 @@ def _in_favour(rows: pd.DataFrame, registration: Registration) -> pd.DataFrame:
     return rows
 
 
-def _lin(X: pd.DataFrame, C: pd.DataFrame, weights) -> pd.DataFrame:
+def adjusted(X: pd.DataFrame, C: pd.DataFrame, weights) -> pd.DataFrame:
     """The design with centred covariates, fully interacted with the treatments (Lin 2013).
 
     Without the products where they would leave fewer than two rows to a coefficient.
     """
-    C = C - np.average(C, axis=0, weights=weights)
-    arms = X.loc[:, X.nunique() > 1]
-    products = {}
-    if len(X) >= 2 * (X.shape[1] + C.shape[1] * (1 + arms.shape[1])):
-        products = {f"{arm}:{name}": arms[arm] * C[name] for arm in arms for name in C}
-    return pd.concat([X, C, pd.DataFrame(products, index=X.index)], axis=1)
+    arms = int((X.nunique() > 1).sum())
+    if len(X) >= 2 * (X.shape[1] + C.shape[1] * (1 + arms)):
+        return interacted(X, C, weights)
+    return pd.concat([X, C - np.average(C, axis=0, weights=weights)], axis=1)
 
 
 def multiverse(study) -> pd.DataFrame:

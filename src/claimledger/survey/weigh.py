@@ -119,9 +119,10 @@ def _codes(frame: pd.DataFrame, variable: str, shares: dict[str, float]) -> np.n
             f"weights: {variable}", found="no such column", expected="the weighting variable",
             mend="correct the registration's weighting",
         )
-    texts = frame[variable].astype(object)
-    strange = sorted(set(texts.dropna().map(str)) - set(shares))
-    absent = [c for c in shares if not (texts.astype(str) == c).any()]
+    answers = pd.Categorical(frame[variable])
+    labels = [str(label) for label in answers.categories]
+    given = {labels[code] for code in np.unique(answers.codes) if code >= 0}
+    strange, absent = sorted(given - set(shares)), [c for c in shares if c not in given]
     if strange or absent:
         raise LedgerError(
             f"weights: {variable}",
@@ -132,7 +133,8 @@ def _codes(frame: pd.DataFrame, variable: str, shares: dict[str, float]) -> np.n
             expected="respondents in every category of the margin, and in no other",
             mend="merge categories in the registration and in the margins",
         )
-    return pd.Categorical(texts.map(str, na_action="ignore"), list(shares)).codes
+    order = {label: place for place, label in enumerate(shares)}
+    return np.array([*(order.get(label, -1) for label in labels), -1])[answers.codes]
 
 
 def _fit(

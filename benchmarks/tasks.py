@@ -1,0 +1,152 @@
+"""What is timed: the same work by this package and by others, on the same data."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+
+from claimledger.statistics.equivalence import t_upper
+from claimledger.statistics.experiments import draw_moments
+from claimledger.statistics.linear import Cells, hc2_cells
+from claimledger.statistics.multiplicity import holm
+from claimledger.statistics.resampling import randomisation_test
+from claimledger.survey.weigh import rake
+
+N, OUTCOMES, CORRELATION = 1502, 8, 0.3
+CUTS = np.array([-1.0, -0.3, 0.3, 1.0], dtype=np.float32)  # five-point answers
+
+
+def design() -> np.ndarray:
+    """Distinct rows (40, 12): five arms, three binary factors, arm by the first of them."""
+    return np.array([
+        [1, *(arm == k for k in range(1, 5)), a, b, c, *(a * (arm == k) for k in range(1, 5))]
+        for arm, a, b, c in product(range(5), range(2), range(2), range(2))
+    ], dtype=float)  # fmt: skip
+
+
+def cell_sizes(n: int) -> np.ndarray:
+    """Complete assignment: cells as equal in size as n allows."""
+    cells = len(design())
+    return n // cells + (np.arange(cells) < n % cells)
+
+
+def answers(experiments: int, n: int = N, seed: int = 1) -> np.ndarray:
+    """Correlated five-point answers (experiments, outcomes, n), rows in the order of the cells."""
+    rng = np.random.default_rng(seed)
+    root = np.linalg.cholesky(_correlation())
+    latent = root @ rng.standard_normal((experiments, OUTCOMES, n))
+    return (1 + sum((latent > cut).astype(np.int8) for cut in CUTS)).astype(np.int8)
+
+
+def _correlation() -> np.ndarray:
+    return (1 - CORRELATION) * np.eye(OUTCOMES) + CORRELATION
+
+
+def _tests(count, mean, within) -> np.ndarray:
+    """Unadjusted p values (experiments, outcomes, coefficients), after Holm over the family."""
+    found = hc2_cells(design(), count, mean, within)
+    df = count.sum() - design().shape[1]
+    p = np.minimum(1.0, 2 * t_upper(np.abs(found.coef / found.se), df))
+    holm(p.reshape(len(p), -1))
+    return p
+
+
+def _shared(job, experiments: int, threads: int) -> np.ndarray:
+    """`job(first, last)` on as many parts as threads; the kernels let go of Python's lock."""
+    edges = np.linspace(0, experiments, threads + 1).astype(int)
+    if threads == 1:
+        return job(*edges)
+    with ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(job, edges[:-1], edges[1:])))
+
+
+def ours_full(experiments: int, n: int = N, threads: int = 2) -> np.ndarray:
+    """Draw answers, reduce them to cells, estimate with HC2, test, adjust by Holm."""
+    count = cell_sizes(n)
+    root = np.linalg.cholesky(_correlation()).astype(np.float32)
+    thresholds = np.tile(CUTS, (OUTCOMES, 1))
+
+    def job(first: int, last: int) -> np.ndarray:
+        counts = np.broadcast_to(count, (last - first, len(count)))
+        rng = np.random.default_rng([1, int(first)])
+        return _tests(count, *draw_moments(rng, counts, root, thresholds))
+
+    return _shared(job, experiments, threads)
+
+
+def ours_analysis(Y: np.ndarray, threads: int = 2, block: int = 8) -> np.ndarray:
+    """The same without the drawing: from answers (experiments, outcomes, n) to p values."""
+    count = cell_sizes(Y.shape[-1])
+    starts, places = np.r_[0, np.cumsum(count)[:-1]], np.arange(Y.shape[-1])
+    cells = Cells(design(), np.repeat(np.arange(len(count)), count), count, places, starts)
+
+    def job(first: int, last: int) -> np.ndarray:
+        parts = [cells.sorted_moments(Y[at : min(at + block, last)])
+                 for at in range(first, last, block)]  # fmt: skip
+        return _tests(count, *(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    return _shared(job, len(Y), threads)
+
+
+def statsmodels_loop(Y: np.ndarray) -> np.ndarray:
+    """One OLS fit with HC2 for each experiment and outcome, on arrays."""
+    X = np.repeat(design(), cell_sizes(Y.shape[-1]), axis=0)
+    out = []
+    for experiment in Y.astype(float):
+        p = np.array([sm.OLS(y, X).fit(cov_type="HC2", use_t=True).pvalues for y in experiment])
+        holm(p.ravel())
+        out.append(p)
+    return np.array(out)
+
+
+def frame_of(experiment: np.ndarray) -> tuple[pd.DataFrame, str]:
+    """One experiment as a data frame, and the right-hand side of its formula."""
+    X = np.repeat(design(), cell_sizes(experiment.shape[-1]), axis=0)
+    names = [f"x{k}" for k in range(1, X.shape[1])]
+    frame = pd.DataFrame(X[:, 1:], columns=names)
+    frame[[f"y{j}" for j in range(OUTCOMES)]] = experiment.T.astype(float)
+    return frame, " + ".join(names)
+
+
+def pyfixest_loop(Y: np.ndarray) -> np.ndarray:
+    """One call for each experiment, all outcomes in one formula (optional package)."""
+    import pyfixest as pf
+
+    out, left = [], " + ".join(f"y{j}" for j in range(OUTCOMES))
+    for experiment in Y:
+        frame, right = frame_of(experiment)
+        fits = pf.feols(
+            f"{left} ~ {right}", frame, vcov="HC2", ssc=pf.ssc(k_adj=False, G_adj=False)
+        )
+        p = np.array([fit.pvalue().to_numpy() for fit in fits.to_list()])
+        holm(p.ravel())
+        out.append(p)
+    return np.array(out)
+
+
+def permutations(draws: int, outcomes: int = OUTCOMES) -> np.ndarray:
+    """Studentised randomisation test of one contrast, all outcomes on one set of draws."""
+    X = np.repeat(design()[:, :8], cell_sizes(N), axis=0)
+    Y = answers(1)[0, :outcomes].T.astype(float)
+    return randomisation_test(X, Y, np.eye(8)[5], seed=1, draws=draws).p
+
+
+def population(n: int) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
+    """Respondents whose shares are off the margins, and five margins of them."""
+    rng = np.random.default_rng(5)
+    levels = {"age": 6, "sex": 2, "race": 3, "education": 6, "region": 4}
+    frame, margins = {}, {}
+    for name, k in levels.items():
+        target = rng.dirichlet(np.full(k, 20.0))
+        drawn = target * rng.uniform(0.6, 1.5, k)
+        labels = [f"{name}{i}" for i in range(k)]
+        frame[name] = pd.Categorical.from_codes(rng.choice(k, n, p=drawn / drawn.sum()), labels)
+        margins[name] = dict(zip(labels, target, strict=True))
+    return pd.DataFrame(frame), margins
+
+
+def raking(frame: pd.DataFrame, margins) -> np.ndarray:
+    """Weights raked to the margins, not trimmed."""
+    return rake(frame, margins).weights.to_numpy()

@@ -1,0 +1,225 @@
+"""Joint inference on a specification curve: all specifications at once, under permuted treatments.
+
+Simonsohn, Simmons and Nelson (2020): had the treatment done nothing to anyone, how often would the
+whole curve look as it does? The factor that a hypothesis is about is permuted over the respondents
+of its sample; answers, background, weights, recall and all other factors stay with them. Where the
+comparison is within respondents, each respondent's answers are permuted among the items compared.
+One permutation serves every specification. The verdicts of the specifications are counted in
+`multiverse`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from patsy import dmatrices
+from scipy import linalg, special
+
+from claimledger.errors import LedgerError
+from claimledger.registration.models import Hypothesis
+from claimledger.statistics.multiverse import adjusted, specifications, specified_rows
+from claimledger.statistics.randomisation import covariate_matrix
+
+Statistics = tuple[np.ndarray, np.ndarray]  # standardised estimates and t, by specification
+
+
+class CurveTest(NamedTuple):
+    """Result of `curve_test`.
+
+    median : of the standardised estimates of all specifications; share : of specifications that
+    are significant (unadjusted) in the registered direction; median_p (two-sided) and share_p :
+    p = (1 + hits) / (1 + draws); estimates, t : (specifications,), NaN where not estimable.
+    """
+
+    median: float
+    median_p: float
+    share: float
+    share_p: float
+    draws: int
+    estimates: np.ndarray
+    t: np.ndarray
+
+
+def curve_test(
+    study, hypothesis: Hypothesis, draws: int, seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> CurveTest:
+    """Test that the treatment did nothing to anyone, by the specification curve as a whole."""
+    within = hypothesis.frame == "stacked"
+    evaluate = (_Within if within else _Between)(study, hypothesis)
+    rng = np.random.default_rng(seed)
+    sign = 1 if hypothesis.direction == "positive" else -1
+    alpha = study.registration.families[hypothesis.family].alpha
+
+    def summary(found: Statistics, df) -> tuple[float, float]:
+        estimates, t = found
+        known = np.isfinite(t)
+        if not known.any():
+            raise LedgerError(
+                f"specification curve of {hypothesis.id}", found="nothing that can be estimated",
+                expected="at least one specification", mend="look for a constant outcome",
+            )
+        reached = sign * t[known] > special.stdtrit(df[known], 1 - alpha / 2)
+        return float(np.median(estimates[known])), float(reached.mean())
+
+    observed = evaluate(None)
+    median, share = summary(observed, evaluate.df)
+    hits = np.zeros(2, dtype=int)
+    for done in range(1, draws + 1):
+        other, other_share = summary(evaluate(rng), evaluate.df)
+        # A tie up to rounding is a hit.
+        hits += [abs(other) >= abs(median) * (1 - 1e-9), other_share >= share - 1e-9]
+        if progress is not None:
+            progress(done, draws)
+    p = (1 + hits) / (1 + draws)
+    return CurveTest(median, float(p[0]), share, float(p[1]), draws, *observed)
+
+
+def weighted_hc(X: np.ndarray, Y: np.ndarray, weights, contrast) -> tuple[np.ndarray, ...]:
+    """Estimates (m,), HC2 and HC3 standard errors (m,) of one contrast by weighted least squares.
+
+    X (n, k), Y (n, m), weights (n,) or None. NaN where the design is singular, or a row that the
+    contrast uses is alone in its cell.
+    """
+    root = np.ones(len(X)) if weights is None else np.sqrt(np.asarray(weights, dtype=float))
+    A, Z = X * root[:, None], Y * root[:, None]
+    missing = np.full(Y.shape[1], np.nan)
+    if len(X) <= X.shape[1]:
+        return missing, missing, missing
+    scale = np.sqrt(np.einsum("nk,nk->k", A, A))
+    if not np.all(scale > 0):
+        return missing, missing, missing
+    A = A / scale
+    try:
+        factor = linalg.cholesky(A.T @ A, lower=True)
+    except linalg.LinAlgError:
+        return missing, missing, missing
+    if np.diag(factor).min() < 1e-6:
+        return missing, missing, missing
+    H = linalg.solve_triangular(factor, A.T, lower=True).T
+    influence = H @ linalg.solve_triangular(factor, np.asarray(contrast) / scale, lower=True)
+    free = 1 - np.einsum("nk,nk->n", H, H)
+    if np.any((free < 1e-10) & (np.abs(influence) > 1e-10)):
+        return missing, missing, missing
+    free = np.maximum(free, 1e-10)
+    squares = (influence[:, None] * (Z - H @ (H.T @ Z))) ** 2
+    hc2, hc3 = (np.sqrt((1 / free**power) @ squares) for power in (1, 2))
+    return influence @ Z, hc2, hc3
+
+
+class _Curve:
+    """What both kinds share: the specifications, and the rows of each."""
+
+    def __init__(self, study, hypothesis: Hypothesis):
+        self.specs = specifications(study.registration, hypothesis.frame)
+        self.df = np.full(len(self.specs), np.nan)
+        registered, _ = specified_rows(study, hypothesis, {})
+        self.n = len(registered)
+        # Specifications that differ only in coding or variance estimator share a design.
+        self.designs: dict[tuple, dict] = {}
+        for i, spec in enumerate(self.specs):
+            rows, weights = specified_rows(study, hypothesis, spec)
+            key = tuple(spec.get(name) for name in ("weights", "covariates", "exclusions"))
+            if key not in self.designs:
+                at = registered.index.get_indexer(rows.index)
+                self.designs[key] = {"at": at, "rows": rows, "weights": weights, "uses": []}
+            self.designs[key]["uses"].append((i, spec, rows))
+
+
+class _Between(_Curve):
+    """Between respondents: permutes the contrast's factor over the rows of the sample."""
+
+    def __init__(self, study, hypothesis: Hypothesis):
+        super().__init__(study, hypothesis)
+        for key, one in list(self.designs.items()):
+            try:
+                self._prepare(study, hypothesis, one, key[1] == "lin")
+            except LedgerError:  # as in `multiverse`: an alternative that these data do not allow
+                if one is next(iter(self.designs.values())):
+                    raise
+                del self.designs[key]
+        first = next(iter(self.designs.values()))  # the registered one: all rows, no covariates
+        self.treatment = np.column_stack([first["X"][:, at[0]] for at, _ in first["products"]])
+
+    def _prepare(self, study, hypothesis: Hypothesis, one: dict, lin: bool) -> None:
+        """Arrays of one design, and where the permuted columns and their products stand."""
+        rows, weights = one["rows"], one["weights"]
+        _, X = dmatrices(hypothesis.model, rows, return_type="dataframe")
+        moved, names = _columns_of_factor(hypothesis, X), list(X)
+        if lin:
+            X = adjusted(X, covariate_matrix(rows, study.registration), weights)
+        one["products"] = []
+        for name in moved:  # product columns are the moved column times a centred covariate
+            pairs = [c for c in X if c.startswith(f"{name}:") and c not in names]
+            places = X.columns.get_indexer([name, *pairs])
+            covariate = X[[c.removeprefix(f"{name}:") for c in pairs]].to_numpy()
+            one["products"].append((places, np.column_stack([np.ones(len(X)), covariate])))
+        one["X"] = X.to_numpy()
+        one["contrast"] = np.array([hypothesis.contrast.get(name, 0.0) for name in X])
+        one["Y"] = np.column_stack([part[hypothesis.outcome] for _, _, part in one["uses"]])
+        one["sd"] = one["Y"].std(axis=0, ddof=1)
+        one["weights"] = None if weights is None else weights.to_numpy()
+
+    def __call__(self, rng: np.random.Generator | None) -> Statistics:
+        order = np.arange(self.n) if rng is None else rng.permutation(self.n)
+        estimates, t = np.full((2, len(self.specs)), np.nan)
+        for one in self.designs.values():
+            X, drawn = one["X"].copy(), self.treatment[order][one["at"]]
+            for column, (places, covariates) in zip(drawn.T, one["products"], strict=True):
+                X[:, places] = column[:, None] * covariates
+            found = weighted_hc(X, one["Y"], one["weights"], one["contrast"])
+            for column, (i, spec, _) in enumerate(one["uses"]):
+                estimate, hc2, hc3 = (part[column] for part in found)
+                se, spread = hc3 if spec.get("vcov") == "HC3" else hc2, one["sd"][column]
+                if se > 0 and spread > 0:
+                    estimates[i], t[i] = estimate / spread, estimate / se
+                    self.df[i] = len(X) - X.shape[1]
+        return estimates, t
+
+
+def _columns_of_factor(hypothesis: Hypothesis, X: pd.DataFrame) -> list[str]:
+    """Columns of the one factor that the contrast is about."""
+    info = X.design_info
+    terms = [term for term in info.terms
+             if set(info.column_names[info.slice(term)]) & set(hypothesis.contrast)]
+    about = {factor for term in terms for factor in term.factors}
+    mixed = [term for term in info.terms if set(term.factors) & about and len(term.factors) > 1]
+    if len(about) != 1 or mixed:
+        raise LedgerError(
+            f"specification curve of {hypothesis.id}", found=f"a contrast in {hypothesis.model}",
+            expected="a contrast of one factor that enters without products",
+            mend="such a contrast cannot be tested by permuting one factor",
+        )
+    return list(info.column_names[info.slice(terms[0])])
+
+
+class _Within(_Curve):
+    """Within respondents: permutes each one's answers among the items that the contrast weighs."""
+
+    def __init__(self, study, hypothesis: Hypothesis):
+        super().__init__(study, hypothesis)
+        names = {f"item[{item}]": item for item in hypothesis.stack}
+        weigh = {names[term]: weight for term, weight in hypothesis.contrast.items() if weight}
+        self.weights = np.array(list(weigh.values()))
+        for one in self.designs.values():
+            one["Y"] = [part[list(weigh)].to_numpy(dtype=float) for _, _, part in one["uses"]]
+            if one["weights"] is not None:
+                one["weights"] = one["weights"].to_numpy()
+
+    def __call__(self, rng: np.random.Generator | None) -> Statistics:
+        order = np.tile(np.arange(len(self.weights)), (self.n, 1))
+        if rng is not None:
+            order = rng.permuted(order, axis=1)
+        estimates, t = np.full((2, len(self.specs)), np.nan)
+        for one in self.designs.values():
+            for (i, _, _), answers in zip(one["uses"], one["Y"], strict=True):
+                each = np.take_along_axis(answers, order[one["at"]], axis=1) @ self.weights
+                one_column = np.ones((len(each), 1))
+                found = weighted_hc(one_column, each[:, None], one["weights"], [1.0])
+                estimate, se = float(found[0][0]), float(found[1][0])
+                spread = answers.std(ddof=1)
+                if se > 0 and spread > 0:
+                    estimates[i], t[i] = estimate / spread, estimate / se
+                    self.df[i] = len(each) - 1
+        return estimates, t
