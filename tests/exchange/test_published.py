@@ -1,6 +1,7 @@
 """A stranger's file is data: it is read within limits, and shown without its control characters."""
 
 import json
+from time import monotonic
 
 import pytest
 from published_paper import found_here, html
@@ -79,3 +80,11 @@ def test_unknown_fields_are_kept_for_the_comparison_and_unknown_parts_are_not():
 
 def test_plain_text_cannot_steer_a_terminal():
     assert plain("a\x1b[31m\x07b\r\nc\u202ed\u200be") == "a[31mb cde"
+
+
+def test_a_page_made_to_be_slow_to_read_is_read_in_time(tmp_path):
+    (tmp_path / "x.html").write_text("<script " * 1_000_000)
+    start = monotonic()
+    with pytest.raises(LedgerError, match="no embedded ledger"):
+        read_published(tmp_path / "x.html")
+    assert monotonic() - start < 30

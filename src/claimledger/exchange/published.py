@@ -17,7 +17,7 @@ from claimledger.paper.readback import Page, read_html
 
 LARGEST = 64_000_000  # bytes of a file; the paper of record has 3 million
 IN_FOLDER = ("_manuscript/index.html", "index.html", "results/ledger.json", "ledger.json")
-_EMBEDDED = re.compile(r"<script\b[^>]*\bid\s*=\s*[\"']?ledger[\"'\s>]", re.IGNORECASE)
+_ID = re.compile(r"\bid\s{0,9}=\s{0,9}[\"']?ledger[\"'\s>]", re.IGNORECASE)
 
 Name = Annotated[str, StringConstraints(max_length=200)]
 Words = Annotated[str, StringConstraints(max_length=20_000)]
@@ -61,7 +61,7 @@ def read_published(target: Path) -> Published:
     text = _text(path)
     if path.suffix.lower() == ".json":
         return Published(path.name, parse(text, path.name))
-    number = len(_EMBEDDED.findall(text))
+    number = _embedded(text)
     if number != 1:
         raise LedgerError(
             path.name, found=f"{number or 'no'} embedded ledger{'s' if number > 1 else ''}",
@@ -92,6 +92,13 @@ def plain(text: object) -> str:
         if character.isspace() or unicodedata.category(character)[0] != "C"
     )
     return " ".join(shown.split())
+
+
+def _embedded(text: str) -> int:
+    """How many scripts of a page call themselves its ledger; in time linear in the text."""
+    before = (text[max(0, found.start() - 300):found.start()] for found in _ID.finditer(text))
+    tags = [piece.rpartition("<")[2].lower() for piece in before]
+    return sum(tag.startswith("script") and ">" not in tag for tag in tags)
 
 
 def _file(target: Path) -> Path:
