@@ -14,7 +14,7 @@ from claimledger.exchange.archive import table_of
 from claimledger.files import Run, inside, settings
 from claimledger.paper.exhibits import save_figure, show_table
 from claimledger.registration.load import load
-from claimledger.survey.read import read_mapping
+from claimledger.survey.mapping import read_mapping
 from claimledger.survey.world import load_simulation
 
 sys.path.insert(0, str(Path(__file__).parent / "paper" / "fixture"))
