@@ -23,7 +23,7 @@ NASTY = "<img src=x onerror=alert(1)>"
 
 
 @pytest.mark.parametrize("reader", [
-    load, read_mapping, lambda path: load_simulation(path, None),
+    load, lambda path: read_mapping(path, None), lambda path: load_simulation(path, None),
     lambda path: settings(path.parent),
 ])
 def test_yaml_runs_no_code(tmp_path, reader):
