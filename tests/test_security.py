@@ -29,7 +29,7 @@ NASTY = "<img src=x onerror=alert(1)>"
 def test_yaml_runs_no_code(tmp_path, reader):
     path = tmp_path / "_quarto.yml"
     path.write_text("ledger: " + CODE.format(path=tmp_path / "touched"))
-    with pytest.raises(LedgerError, match="python"):
+    with pytest.raises(LedgerError):
         reader(path)
     assert not (tmp_path / "touched").exists()
 
@@ -71,7 +71,7 @@ def test_the_label_of_a_figure_cannot_leave_its_folder(tmp_path):
     from matplotlib.figure import Figure
 
     with pytest.raises(LedgerError, match="figure ../../fig-a"):
-        save_figure(tmp_path / "figures", "../../fig-a", Figure(), simulated=False)
+        save_figure(tmp_path / "figures", "../../fig-a", Figure())
     assert not list(tmp_path.rglob("*.svg"))
 
 

@@ -50,10 +50,7 @@ def save_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
         figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=stamp[kind])
         content = buffer.getvalue()
         drawn = slim(content.decode()) if kind == "svg" else content
-        write_atomic(folder / f"{label}.{kind}", drawn)
-
-
-        write_atomic(path, buffer.getvalue())
+        write_atomic(path, drawn)
     plt.close(figure)
 
 
