@@ -38,6 +38,8 @@ def test_the_shipped_registration_is_complete(root):
     ("change", "key", "expected"),
     [
         (lambda c: c.update(desing=c.pop("design")), "desing", "only keys"),
+        (lambda c: c["comparisons"][0].update(family="H1"), "measures.family", "of its own"),
+        (lambda c: c["weighting"].update(column="w"), "weighting", "either column, or margins"),
         (lambda c: c["hypotheses"][0].pop("vcov"), "hypotheses.0.vcov", "a value for `vcov`"),
         (lambda c: c["hypotheses"][0].update(direction="up"), "direction: 'up'", "positive"),
         (lambda c: c["study"].update(size="many"), "study.size: 'many'", "integer"),

@@ -21,8 +21,9 @@ def differences(
         found.append(("model", analysis.model, fitted.formula))
     if fitted.vcov != analysis.vcov:
         found.append(("vcov", analysis.vcov, fitted.vcov))
-    if fitted.weighted:
-        found.append(("weights", "none", "weighted"))
+    if fitted.weighted != analysis.weighted:
+        words = {False: "none", True: "weighted"}
+        found.append(("weights", words[analysis.weighted], words[fitted.weighted]))
     ran = np.asarray(fitted.fit.model.endog, dtype=float)
     if len(ran) != len(response):
         found.append(("sample", f"{len(response)} rows", f"{len(ran)} rows"))

@@ -108,7 +108,9 @@ class Record:
             statistic=statistic, vcov=vcov, model=model, text=ready | (text or {}),
         )
 
-    def family(self, name: str, clusters: pd.Series | None = None, **fits) -> pd.DataFrame:
+    def family(
+        self, name: str, clusters: pd.Series | None = None, correction: str = "CR2", **fits
+    ) -> pd.DataFrame:
         """Decide all hypotheses of a registered family at once: `family("H3", H3a=fit, ...)`."""
         members = {h.id: h for h in self.registration.hypotheses if h.family == name}
         if set(members) != set(fits):
@@ -118,7 +120,8 @@ class Record:
             )
         tests = [
             self._registered(
-                h, Fitted(fits[id], clusters), id, h.estimand, h.contrast, _DIRECTION[h.direction]
+                h, Fitted(fits[id], clusters, correction), id, h.estimand, h.contrast,
+                _DIRECTION[h.direction],
             )
             for id, h in members.items()
         ]
@@ -131,10 +134,12 @@ class Record:
         )
         return table
 
-    def comparison(self, id: str, fit, clusters: pd.Series | None = None) -> pd.DataFrame:
+    def comparison(
+        self, id: str, fit, clusters: pd.Series | None = None, correction: str = "CR2"
+    ) -> pd.DataFrame:
         """Decide a registered set of comparisons; for all pairs, also who is first and last."""
         c = self.registration.comparison(id)
-        fitted = Fitted(fit, clusters)
+        fitted = Fitted(fit, clusters, correction)
         name = self.registration.label
         if c.pairs == "reference":
             wanted = [(f"{id}.{a}", f"{c.estimand}: {name(a)}", {c.term.format(level=a): 1.0})

@@ -106,6 +106,15 @@ def _check_names(path: Path, registration: Registration) -> None:
     for name in r.weighting.variables if r.weighting else []:
         known("weighting.variables", name, variables)
     ids = set()
+    families = {hypothesis.family for hypothesis in r.hypotheses}
+    for comparison in r.comparisons:
+        if comparison.family in families:
+            raise LedgerError(
+                f"{path}: {comparison.id}.family", found=f"{comparison.family}, in use already",
+                expected="a family of its own: what stands in a family is corrected together",
+                mend="add a family, and name it here",
+            )
+        families.add(comparison.family)
     for analysis in [*r.hypotheses, *r.comparisons]:
         known(f"{analysis.id}.family", analysis.family, r.families)
         known(f"{analysis.id}.sample", analysis.sample, r.samples)

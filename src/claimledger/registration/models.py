@@ -78,10 +78,15 @@ class Vignette(Model):
 
 
 class Design(Model):
-    """Factors assigned to respondents independently of each other."""
+    """Factors assigned independently of each other.
+
+    `respondent` names the column that says whose a row is, where each respondent rates several
+    profiles, one a row; without it each row is a respondent.
+    """
 
     factors: dict[Identifier, Factor]
     vignette: Vignette
+    respondent: str | None = None
 
 
 class Scale(Model):
@@ -161,12 +166,22 @@ class Exclusion(Model):
 
 
 class Weighting(Model):
-    """Raking: which variables meet which margins, and where weights are trimmed."""
+    """Raking: which variables meet which margins, and where weights are trimmed.
 
-    margins: str
-    variables: list[Identifier]
-    trim: Annotated[float, Field(gt=1)]
+    Or, for weights that come with the answers, the `column` that holds them.
+    """
+
+    margins: str | None = None
+    variables: list[Identifier] = []
+    trim: Annotated[float, Field(gt=1)] | None = None
+    column: str | None = None
     note: str
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "Weighting":
+        if (self.column is None) != (self.margins is not None and self.trim is not None):
+            raise ValueError("give either column, or margins with variables and trim")
+        return self
 
 
 class Family(Model):
@@ -180,18 +195,20 @@ class Family(Model):
 class Analysis(Model):
     """What hypotheses and comparisons share: the model that is fitted and where.
 
-    `frame` is `respondents` (one row each) or `stacked` (one row for each respondent and item of
-    `stack`, with columns `item` and `response`).
+    `frame` is `respondents` (one row each), `profiles` (one row for each profile that a respondent
+    rated) or `stacked` (one row for each respondent and item of `stack`, with columns `item` and
+    `response`). `weighted` says whether the registered weights are used.
     """
 
     id: EntryId
     estimand: str
     outcome: Identifier | None = None
     stack: list[Identifier] = []
-    frame: Literal["respondents", "stacked"]
+    frame: Literal["respondents", "profiles", "stacked"]
     sample: Identifier
     model: str
-    vcov: Literal["HC2", "HC3", "CR2"]
+    vcov: Literal["HC2", "HC3", "CR2", "stata", "survey"]
+    weighted: bool = False
     family: Identifier
     sesoi: Annotated[float, Field(gt=0, description="in SD of the analysed outcome")]
     role: Literal["primary", "secondary"]

@@ -7,17 +7,18 @@ import numpy as np
 import pandas as pd
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.cluster import cr2
+from claimledger.statistics.cluster import CORRECTIONS, cluster_robust
 
 _ROBUST = {"HC0", "HC1", "HC2", "HC3"}
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """One fit with its variance estimator; `clusters` (n,) switches to CR2."""
+    """One fit with its variance estimator; `clusters` (n,) switches to a cluster correction."""
 
     fit: object
     clusters: pd.Series | None = None
+    correction: str = "CR2"
 
     def __post_init__(self):
         """Refuse a fit whose p values would be normal: see `use_t` of statsmodels."""
@@ -36,7 +37,7 @@ class Fitted:
     @property
     def vcov(self) -> str:
         """Name of the variance estimator."""
-        return "CR2" if self.clusters is not None else self.fit.cov_type
+        return self.correction if self.clusters is not None else self.fit.cov_type
 
     @property
     def weighted(self) -> bool:
@@ -64,7 +65,7 @@ class Fitted:
         """Estimate, standard error and degrees of freedom of one contrast."""
         weights = self.vector(contrast)
         if self.clusters is not None:
-            result = cr2(self.fit, self.clusters).contrast(weights)
+            result = cluster_robust(self.fit, self.clusters, self.correction).contrast(weights)
             return float(result.estimate), float(result.se), float(result.df)
         estimate = float(weights @ self.fit.params.to_numpy())
         variance = float(weights @ np.asarray(self.fit.cov_params()) @ weights)
@@ -78,17 +79,17 @@ class Fitted:
     def sd(self, contrast: dict[str, float]) -> float:
         """Standard deviation (ddof 1) of the analysed outcome, the unit of the smallest effect.
 
-        Of stacked items, those that the contrast weighs, pooled.
+        Of stacked items (one mean each, no intercept), those that the contrast weighs, pooled.
         """
         outcome = np.asarray(self.fit.model.endog, dtype=float)
-        if self.clusters is not None:
+        if self.clusters is not None and "Intercept" not in self.fit.params.index:
             outcome = outcome[np.asarray(self.fit.model.exog) @ self.vector(contrast) != 0]
         return float(np.std(outcome, ddof=1))
 
 
 def check_vcov(fitted: Fitted) -> None:
     """Refuse a variance estimator that no conclusion here should rest on."""
-    if fitted.vcov not in _ROBUST | {"CR2"}:
+    if fitted.vcov not in _ROBUST | set(CORRECTIONS):
         raise LedgerError(
             f"fit of {shorten(fitted.formula, 100)}", found=f"variance estimator {fitted.vcov}",
             expected="HC2, HC3 or CR2", mend='fit(cov_type="HC2", use_t=True)',

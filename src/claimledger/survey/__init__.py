@@ -17,7 +17,7 @@ from claimledger.survey.exclude import exclude
 from claimledger.survey.export import manifest_path
 from claimledger.survey.private import assert_public
 from claimledger.survey.read import coded, read_export
-from claimledger.survey.recode import labelled, recode, stack
+from claimledger.survey.recode import WEIGHT, labelled, recode, stack
 from claimledger.survey.weigh import Raking, rake, read_margins
 
 __all__ = ["Survey", "open_survey", "stack"]
@@ -50,7 +50,7 @@ class Survey:
     def raking(self) -> Raking:
         """Weights raked to the registered margins, with their report; made when first asked for."""
         weighting = self.registration.weighting
-        if weighting is None:
+        if weighting is None or weighting.margins is None:
             raise LedgerError(
                 "weighting", found="nothing", expected="margins to rake to",
                 mend="add `weighting:` to the registration",
@@ -64,8 +64,9 @@ class Survey:
 
     @property
     def weights(self) -> pd.Series:
-        """One weight for each row of the frame, with mean 1."""
-        return self.raking.weights
+        """One weight for each row of the frame: raked ones with mean 1, or those given."""
+        weighting = self.registration.weighting
+        return self.frame[WEIGHT] if weighting and weighting.column else self.raking.weights
 
 
 def open_survey(

@@ -69,7 +69,8 @@ def examine(export: Export, registration: Registration) -> Findings:
         missing = missing_by_arm(export, registration, kept)
         problems += _kept(export, registration, kept)
         problems += _allocation(registration, kept)
-        problems += persons(export, registration, frame, kept)
+        if registration.design.respondent is None:  # else persons have several rows each
+            problems += persons(export, registration, frame, kept)
         problems += uneven(missing, _RARE)
     problems.sort(key=lambda p: (p.severity, p.row or 0))
     return Findings(problems, flow, missing, kept)
@@ -85,7 +86,9 @@ def schema(registration: Registration) -> pa.DataFrameSchema:
         columns[name] = pa.Column(None, checks, nullable=True, required=scale.kind != "text")
     for name, factor in registration.design.factors.items():
         columns[name] = pa.Column(None, pa.Check.isin(list(factor.levels)), nullable=True)
+    weighting = registration.weighting
     named = {rule.column for rule in registration.exclusions}
+    named |= {registration.design.respondent, weighting and weighting.column} - {None}
     for name in [*qualtrics.BEFORE, *qualtrics.embedded(registration), *sorted(named)]:
         checks = [pa.Check(_is_date)] if name in qualtrics.DATES else []
         columns.setdefault(name, pa.Column(None, checks, nullable=True, required=name in named))

@@ -7,19 +7,23 @@ from claimledger.errors import LedgerError
 from claimledger.registration.models import Derived, Registration
 
 RESPONDENT = "respondent"
+WEIGHT = "weight"          # weights that come with the answers
 
 
 def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
-    """One row for each respondent, index 0..n-1.
+    """One row for each respondent (or rated profile), index 0..n-1.
 
-    Columns: `respondent` (serial number from 1); the factors as Categoricals, reference first;
-    items: ordinal and numeric ones as numbers (integers where all are whole and nobody failed to
-    answer), nominal ones as Categoricals of their labels; `<item>_correct` for recall items and
-    `recalled_all`; then the derived variables: means as floats, maps and cuts as Categoricals.
+    Columns: `respondent` (serial number from 1); `weight` where weights come with the answers;
+    the factors as Categoricals, reference first; items: ordinal and numeric ones as numbers
+    (integers where all are whole and nobody failed to answer), nominal ones as Categoricals of
+    their labels; `<item>_correct` for recall items and `recalled_all`; then the derived variables:
+    means as floats, maps and cuts as Categoricals.
     Free texts, consent and attention items, and columns of the platform are left behind.
     """
     instrument = registration.instrument
-    result: dict[str, object] = {RESPONDENT: np.arange(1, len(frame) + 1)}
+    result: dict[str, object] = {RESPONDENT: _serial(frame, registration)}
+    if registration.weighting and registration.weighting.column:
+        result[WEIGHT] = _weights(frame[registration.weighting.column])
     for name, factor in registration.design.factors.items():
         result[name] = pd.Categorical(frame[name], categories=list(factor.levels))
     points = {}
@@ -42,6 +46,32 @@ def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
     for name, derived in instrument.derived.items():
         result[name] = derive(derived, points)
     return pd.DataFrame(result, index=pd.RangeIndex(len(frame)))
+
+
+def _serial(frame: pd.DataFrame, registration: Registration) -> np.ndarray:
+    """Number of the respondent of each row, from 1, in order of appearance."""
+    column = registration.design.respondent
+    if column is None:
+        return np.arange(1, len(frame) + 1)
+    keys = frame[column].astype(str).str.strip()
+    if (keys == "").any():
+        raise LedgerError(
+            f"column {column}", found=f"{int((keys == '').sum())} rows that are nobody's",
+            expected="the respondent of each row", mend="fill the cells, or exclude the rows",
+        )
+    return pd.factorize(keys)[0] + 1
+
+
+def _weights(cells: pd.Series) -> np.ndarray:
+    """Weights as numbers, each above zero."""
+    weights = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
+    wrong = ~(np.isfinite(weights) & (weights > 0))
+    if wrong.any():
+        raise LedgerError(
+            f"column {cells.name}", found=f"{int(wrong.sum())} rows without a weight above zero",
+            expected="a weight in each row", mend="fill the cells, or exclude the rows",
+        )
+    return weights
 
 
 def _recall(frame: pd.DataFrame, registration: Registration) -> dict[str, np.ndarray]:
