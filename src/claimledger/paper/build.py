@@ -21,7 +21,7 @@ PACKAGE = Path(claimledger.__file__).parent
 OUTPUTS = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
 BUILT_BY = "CLAIMLEDGER_BUILT_BY"  # set for the programs that a build starts: do not build again
 NOT_FOR_NOTEBOOKS = {  # modules that no notebook's result can depend on
-    "__main__", "cli", "build", "steps", "progress", "renderer", "polish",
+    "__main__", "cli", "cli_answers", "build", "steps", "progress", "renderer", "polish",
     "tokens", "prose", "lint", "readback", "names", "review",
 }
 SHOWN = 20  # problems of the prose in one message
