@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from claimledger.cli import app
 from claimledger.registration.load import load
 
-COMMANDS = ["build", "render", "new", "record", "lint", "simulate", "check", "map", "freeze",
-            "amend", "verify", "archive", "diagnose", "review"]
+COMMANDS = ["build", "render", "new", "record", "lint", "simulate", "check", "map", "codebook",
+            "freeze", "amend", "verify", "archive", "diagnose", "review"]
 HEAVY = ["pandas", "numpy", "matplotlib", "papermill", "nbclient", "pydantic", "rich.progress"]
 
 

@@ -84,3 +84,13 @@ def test_each_notebook_has_its_page_without_a_trace_of_the_machine(clone):
         path.stem for path in (clone / "notebooks").glob("*.ipynb"))
     for path in [*pages, *(clone / "build").rglob("*.ipynb"), clone / "results/ledger.json"]:
         assert str(clone) not in path.read_text("utf-8"), path.name
+
+
+def test_what_is_simulated_says_so_in_every_format(clone):
+    drawings = [path.read_text("utf-8") for path in (clone / "figures").glob("*.svg")]
+    marked = sum("Simulated data" in text for text in drawings)
+    assert marked > len(drawings) / 2      # the others show the design, public facts, real answers
+    page = (clone / "_manuscript/index.html").read_text("utf-8")
+    for text in (page, pdf_text(clone), docx_text(clone)):
+        assert "The data are simulated" in " ".join(text.split())
+    assert "<strong>Simulated data.</strong>" in page

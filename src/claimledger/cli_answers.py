@@ -1,4 +1,4 @@
-"""Commands on the promise and on the answers: freeze and amend, simulate, check, map, diagnose."""
+"""Commands on the promise and on the answers: freeze and amend, simulate, check, codebook, map, diagnose."""
 
 from pathlib import Path
 from typing import Annotated
@@ -66,6 +66,28 @@ def check(
         frame = recode(findings.kept, registration)
         coarse = coarsen(frame, identifying_variables(registration))
         print(f"background: {write_atomic(background, coarse.to_csv(index=False))}")
+
+
+@app.command(epilog=_example("claimledger codebook --out build/codebook"))
+def codebook(
+    out: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("build/codebook"),
+) -> None:
+    """Write codebook, instrument and a survey to import, all from the registration."""
+    from claimledger.files import Run, write_atomic
+    from claimledger.registration import codebook as book
+    from claimledger.registration.ddi import ddi_codebook
+    from claimledger.registration.load import load
+    from claimledger.registration.platform import import_file, steps
+
+    registration = load(Run.open().registration)
+    made = {
+        "codebook.html": book.codebook_page(registration),
+        "codebook.csv": book.codebook_table(registration).to_csv(index=False),
+        "codebook.ddi.xml": ddi_codebook(registration),
+        "survey.txt": import_file(registration), "survey-steps.md": steps(registration),
+    }
+    for name, content in made.items():
+        print(_shown(write_atomic((out / name).resolve(), content)))
 
 
 @app.command("map", epilog=_example("claimledger map export.csv --qsf survey.qsf"))

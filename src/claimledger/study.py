@@ -41,11 +41,13 @@ class Study:
     ) -> "Study":
         """Open by the parameters of a notebook; paths are relative to the project's root.
 
-        `output` is `build` for the run of record, `build/runs/NAME` for any other.
+        `data` may be empty: then it is the file that the settings name. `output` is `build` for
+        the run of record, `build/runs/NAME` for any other.
         """
         run = Run.open(name="record" if output == "build" else Path(output).name)
+        run = run_for(run, notebook)
         run = replace(
-            run_for(run, notebook), registration=run.root / registration, data=run.root / data,
+            run, registration=run.root / registration, data=run.root / (data or run.data),
             seed=int(seed),
         )
         promise = load(run.registration)

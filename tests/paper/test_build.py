@@ -52,6 +52,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr("claimledger.registration.load.load", lambda path: None)
     monkeypatch.setattr("claimledger.registration.lock.check_lock", lambda path: None)
     monkeypatch.setattr(build, "lint", lambda run: [])
+    monkeypatch.setattr("claimledger.paper.privacy.check_private", lambda run, files: None)
     for name in list(os.environ):
         if name.startswith("CLAIMLEDGER_"):
             monkeypatch.delenv(name)

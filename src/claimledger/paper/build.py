@@ -23,6 +23,7 @@ BUILT_BY = "CLAIMLEDGER_BUILT_BY"  # set for the programs that a build starts: d
 NOT_FOR_NOTEBOOKS = {  # modules that no notebook's result can depend on
     "__main__", "cli", "cli_answers", "build", "steps", "progress", "renderer", "polish",
     "tokens", "prose", "lint", "readback", "names", "review",
+    "privacy",
 }
 SHOWN = 20  # problems of the prose in one message
 PROSE = {".qmd", ".yml", ".bib", ".csl", ".scss", ".css", ".lua", ".typ"}
@@ -200,7 +201,9 @@ def _notebook_step(run: Run, stem: str) -> Step:
 def _merge_step(run: Run, names: list[str]) -> Step:
     def action(report: Report) -> list[Path]:
         from claimledger.ledger.merge import merge
+        from claimledger.paper.privacy import check_private
 
+        check_private(run, [*fragments, *(execute.executed_of(run, name) for name in names)])
         merge(run)
         return [run.ledger]
 

@@ -1,5 +1,7 @@
 """What respondents read and answered, made from the registration."""
 
+from html import escape
+
 import pandas as pd
 
 from claimledger.registration.models import Registration, Scale
@@ -41,3 +43,58 @@ def answers(scale: Scale) -> str:
     if scale.kind == "numeric":
         return f"a number from {scale.minimum:g} to {scale.maximum:g}"
     return "; ".join(f"{code} {label}" for code, label in scale.labels.items())
+
+
+def vignette_text(registration: Registration) -> str:
+    """The vignette in one line, with the levels of each factor as alternatives."""
+    text = registration.design.vignette
+    middle = [" / ".join(level.text for level in registration.design.factors[name].levels.values())
+              for name in text.order]
+    return " ".join(part for part in (text.opening, *(f"[{m}]" for m in middle), text.closing)
+                    if part)
+
+
+def codebook_table(registration: Registration) -> pd.DataFrame:
+    """One row for each variable: factors, items, derived ones, with codes and where they stand."""
+    instrument = registration.instrument
+    rows = [
+        (name, "factor", factor.label, "", "; ".join(
+            f"{key} {level.label}" for key, level in factor.levels.items()), "all", factor.mark)
+        for name, factor in registration.design.factors.items()
+    ]
+    rows += [
+        (name, item.role, item.label, item.wording,
+         answers(instrument.scales[item.scale]) + " (reversed)" * item.reverse, item.asked,
+         item.mark)
+        for name, item in instrument.items.items()
+    ]
+    rows += [
+        (name, "derived", derived.label, "",
+         "mean of " + ", ".join(derived.mean) if derived.mean
+         else f"groups of {derived.of}: " + "; ".join([*derived.map, *derived.cut]), "all", "")
+        for name, derived in instrument.derived.items()
+    ]
+    return pd.DataFrame(rows, columns=[
+        "variable", "role", "label", "wording", "answers", "asked", "mark"])
+
+
+def codebook_page(registration: Registration) -> str:
+    """Codebook and instrument as one HTML page, without scripts."""
+    parts = [
+        ("Variables", codebook_table(registration)), ("Vignette", vignette_table(registration)),
+        ("Items, as asked", instrument_table(registration)),
+        ("Exclusions, in order", pd.DataFrame(
+            [(rule.label, rule.column) for rule in registration.exclusions],
+            columns=["Rule", "Column"])),
+    ]
+    title = escape(f"Codebook: {registration.study.title}")
+    body = "\n".join(
+        f"<h2>{escape(name)}</h2>\n" + table.to_html(index=False, escape=True, border=0)
+        for name, table in parts)
+    style = ("body{font:16px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;"
+             "padding:0 1rem}table{border-collapse:collapse}"
+             "th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;"
+             "border-bottom:1px solid #ccc}")
+    return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n"
+            f"<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n")

@@ -15,7 +15,7 @@ from claimledger.survey import qualtrics
 from claimledger.survey.check import Problem, check_export, require
 from claimledger.survey.exclude import exclude
 from claimledger.survey.export import manifest_path
-from claimledger.survey.private import assert_public
+from claimledger.survey.private import assert_public, known_private
 from claimledger.survey.read import coded, read_export
 from claimledger.survey.recode import WEIGHT, labelled, recode, stack
 from claimledger.survey.weigh import Raking, rake, read_margins
@@ -80,8 +80,7 @@ def open_survey(
     whole, _ = coded(export, registration)
     kept, flow = exclude(whole, registration)
     frame = recode(kept, registration)
-    keys = [c for c in ("ResponseId", *qualtrics.key_columns(registration)) if c in whole]
-    assert_public(frame, known=pd.unique(whole[keys].to_numpy().ravel()))
+    assert_public(frame, known=known_private(export.cells, registration))
     status, world, seed = provenance(path, export.cells)
     return Survey(
         registration=registration, root=root, path=path, sha256=sha256_file(path), frame=frame,

@@ -14,7 +14,7 @@ from claimledger.survey import qualtrics
 from claimledger.survey.exclude import exclude
 from claimledger.survey.problem import Problem, at, require, short
 from claimledger.survey.read import Export, coded, read_export
-from claimledger.survey.scrutiny import missing_by_arm, persons, platform, uneven
+from claimledger.survey.scrutiny import missing_by_arm, persons, platform, questions, uneven
 
 __all__ = ["Findings", "Problem", "check", "check_export", "examine", "require"]
 
@@ -62,7 +62,7 @@ def examine(export: Export, registration: Registration) -> Findings:
         schema(registration).validate(whole, lazy=True)
     except pa.errors.SchemaErrors as error:
         problems += _failures(export, registration, error.failure_cases)
-    problems += platform(export, registration)
+    problems += platform(export, registration) + questions(export, registration)
     flow = missing = kept = None
     if not any(p.row is None and p.severity == "error" for p in problems):
         kept, flow = exclude(frame, registration)

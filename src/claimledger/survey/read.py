@@ -71,9 +71,9 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
             "answers in numbers, taken for the registration's codes: " + ", ".join(numbers)
         )
     recognised |= {f: "level ids or labels" for f in registration.design.factors if f in cells}
+    texts = {meant.columns.get(name, name): text for name, text in table.texts.items()}
     return Export(
-        path, table.header_rows, cells, recognised, table.form, table.texts,
-        [*table.doubts, *doubts],
+        path, table.header_rows, cells, recognised, table.form, texts, [*table.doubts, *doubts]
     )
 
 

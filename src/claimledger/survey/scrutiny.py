@@ -1,20 +1,17 @@
 """Checks of an export as a whole: who stands in it twice, and what is missing where."""
 
 import re
+from collections import Counter
 
 import pandas as pd
 from scipy.stats import chi2_contingency
 
 from claimledger.registration.models import Registration
 from claimledger.survey import qualtrics
+from claimledger.survey.private import PANEL
 from claimledger.survey.problem import Problem, at, short
 from claimledger.survey.read import Export
 from claimledger.survey.tables import plain
-
-# Columns in which panels and crowd-work platforms say who somebody is.
-PANEL = re.compile(
-    r"(?i)(.*panel_?id|prolific(_?p)?id|.*worker_?id|participant_?id|respondent_?id|rid|psid|mid|"
-    r"transaction_?id|ExternalReference)")
 
 
 def platform(export: Export, registration: Registration) -> list[Problem]:
@@ -41,6 +38,19 @@ def platform(export: Export, registration: Registration) -> list[Problem]:
                 f"map the values of {name!r}, such as {{{cell[:40]}: ...}}",
             ))
     return problems
+
+
+def questions(export: Export, registration: Registration) -> list[Problem]:
+    """Columns whose own question text is the wording of another item: names were moved."""
+    items = registration.instrument.items
+    worded = Counter(plain(item.wording) for item in items.values())
+    wordings = {plain(i.wording): n for n, i in items.items() if worded[plain(i.wording)] == 1}
+    return [
+        Problem(name, f"the question text of {other!r}", f"{items[name].wording!r}",
+                "find out which question the column holds, and map it")
+        for name in items if name in export.cells
+        if (other := wordings.get(plain(export.texts.get(name, "")), name)) != name
+    ]
 
 
 def persons(
