@@ -127,8 +127,10 @@ def _time(contents: Contents) -> str:
     times = _times(contents)
     if not times:
         return "not measured in this version"
-    return (f"about {times['cold_build_seconds']:.0f} seconds on {times['machine']}, "
-            f"measured with the environment in place; making the environment takes a minute or two")
+    cold = times["cases"][0]
+    return (f"{cold['seconds']:.0f} seconds on {times['machine']} at a load average of "
+            f"{times['load']}, of which {cold['work']:.0f} seconds of processor time; measured "
+            "with the environment in place, which takes a minute or two to make")
 
 
 def _memory(contents: Contents) -> list[str]:
