@@ -36,7 +36,7 @@ def headline(report: Report) -> str:
     ran = f" ({recorded} of them recorded, not re-run)" if recorded else ""
     if report.survives:
         return f"{plain(report.target)}: all {number} claims survive{ran}"
-    text = f"{plain(report.target)}: {fallen} of {number} claims do not survive{ran}"
+    text = f"{plain(report.target)}: {fallen} of {number} claims not confirmed here{ran}"
     if report.passages:
         text += f"; {len(report.passages)} passages of the page are not those of the source"
     return text + ("; a notebook failed" if report.failure else "")
