@@ -1,4 +1,4 @@
-"""Commands on the promise and on the answers: freeze and amend, simulate, check, codebook, map, diagnose."""
+"""Commands on promise and answers: freeze, amend, simulate, check, codebook, map, diagnose."""
 
 from pathlib import Path
 from typing import Annotated
