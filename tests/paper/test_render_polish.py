@@ -36,6 +36,16 @@ def test_a_wrapper_loses_its_unresolved_alt_and_a_picture_keeps_its_own(root):
     assert path.read_text() == '<div id="a">' + picture
 
 
+def test_the_scripts_for_widgets_that_nothing_uses_are_taken_out(root):
+    far = "https://cdn.jsdelivr.net/npm/"
+    path = page(root, f'<script src="{far}jquery@3.5.1/dist/jquery.min.js" integrity="x"></script>'
+                      f'<script src="own.js"></script><script src="{far}requirejs@2.3.6/r.js">'
+                      "</script><script type=\"application/javascript\">define('jquery', [],"
+                      "function() {return window.jQuery;})</script><p>text</p>")
+    polish(root, path.parent)
+    assert path.read_text() == '<script src="own.js"></script><p>text</p>'
+
+
 @pytest.mark.parametrize("text", [
     "<p>as <strong>?@fig-x</strong> shows</p>", "<p>?var:x</p>", "<p>{{&lt; num H1 &gt;}}</p>",
     '<p>(<a href="#ref-nobody"><strong>nobody2020?</strong></a>)</p>',

@@ -34,6 +34,11 @@ BODY = {
     "citation_title": r'<h1 class="title"[^>]*>(.*?)</h1>',
     "citation_abstract": r'<div class="abstract"[^>]*>\s*(?:<div[^>]*>[^<]*</div>)?(.*?)</div>',
 }
+# What Quarto adds for widgets where any output of a notebook is HTML, a bare data frame even.
+WIDGETS = re.compile(
+    r"""<script src="https://cdn\.jsdelivr\.net/npm/(?:jquery|requirejs)@[^>]*></script>\s*"""
+    r"""|<script type="application/javascript">define\('jquery'.*?</script>\s*"""
+)
 WRAPPER = re.compile(r'(<div\b[^>]*?)\s(?:fig-)?alt="[^"]*\{\{[^"]*"')
 
 
@@ -47,7 +52,7 @@ def polish(root: Path, output: Path) -> list[Path]:
     changed, problems = [], []
     for page in sorted(output.rglob("*.html")):
         before = page.read_text(encoding="utf-8")
-        after = WRAPPER.sub(r"\1", _head(before))
+        after = WIDGETS.sub("", WRAPPER.sub(r"\1", _head(before)))
         if after != before:
             changed.append(write_atomic(page, after))
         problems += _problems(page.relative_to(output).as_posix(), after, article)
