@@ -71,7 +71,8 @@ local close = {
     if quarto then
       quarto.doc.add_html_dependency({
         name = "ledger-cards", version = "0.1.0",
-        stylesheets = { "cards.css", "exhibits.css" }, scripts = { "cards.js", "exhibits.js" },
+        stylesheets = { "cards.css", "exhibits.css" },
+        scripts = { { path = "cards.js", afterBody = true }, { path = "exhibits.js", afterBody = true } },
       })
       doc.blocks:insert(section)
     else

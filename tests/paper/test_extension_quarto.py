@@ -63,6 +63,14 @@ def test_both_renderers_bind_the_same_claims_and_say_the_same(root, tmp_path, mo
         assert texts[0] == texts[1]
 
 
+def test_the_scripts_run_after_the_text_that_they_serve(root):
+    text = (root / "_manuscript" / "index.html").read_text(encoding="utf-8")
+    for name in ("cards.js", "exhibits.js"):
+        assert text.index(f"/{name}") > text.index('id="ledger"')
+    for sheet in (root / "_manuscript").rglob("*.css"):
+        assert "fonts.googleapis" not in sheet.read_text(encoding="utf-8")
+
+
 def test_alt_texts_survive_in_every_format(root):
     out = root / "_manuscript"
     assert read(out / "index.html").find(id="fig-support").img["alt"] == ALT

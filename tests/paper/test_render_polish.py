@@ -46,6 +46,21 @@ def test_the_scripts_for_widgets_that_nothing_uses_are_taken_out(root):
     assert path.read_text() == '<script src="own.js"></script><p>text</p>'
 
 
+@pytest.mark.parametrize("asked", [
+    '"https://fonts.googleapis.com/css2?family=Source+Sans+Pro:wght@300;400;700&display=swap"',
+    "url('https://fonts.googleapis.com/css?family=Lato')",
+])
+def test_a_theme_keeps_its_style_and_asks_for_no_font(root, asked):
+    path = page(root, "<p>text</p>")
+    sheet = path.with_name("theme.css")
+    sheet.write_text(f"@import{asked};body{{color:red}}")
+    assert polish(root, path.parent) == [sheet]
+    assert sheet.read_text() == "body{color:red}"
+    sheet.write_text('@import"https://example.org/a.css";body{color:red}')
+    with pytest.raises(LedgerError):
+        polish(root, path.parent)
+
+
 @pytest.mark.parametrize("text", [
     "<p>as <strong>?@fig-x</strong> shows</p>", "<p>?var:x</p>", "<p>{{&lt; num H1 &gt;}}</p>",
     '<p>(<a href="#ref-nobody"><strong>nobody2020?</strong></a>)</p>',

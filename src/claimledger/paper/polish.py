@@ -27,7 +27,7 @@ UNRESOLVED = [
 OUTSIDE = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*?\s(?:src|data)=["']?(?:https?:)?//[^"'\s>]+"""
     r"""|<link\b[^>]*?rel=["']?(?:stylesheet|preload|preconnect|icon)[^>]*?href=["']?(?:https?:)?//[^"'\s>]+"""
-    r"""|url\(["']?(?:https?:)?//[^)]+|@import\s+["'](?:https?:)?//[^"']+"""
+    r"""|url\(["']?(?:https?:)?//[^)]+|@import\s*["'](?:https?:)?//[^"']+"""
 )
 SHOWN = re.compile(r"<(script|pre|code)\b.*?</\1>", re.S)  # where a shortcode may be spoken of
 BODY = {
@@ -39,6 +39,7 @@ WIDGETS = re.compile(
     r"""<script src="https://cdn\.jsdelivr\.net/npm/(?:jquery|requirejs)@[^>]*></script>\s*"""
     r"""|<script type="application/javascript">define\('jquery'.*?</script>\s*"""
 )
+FONTS = re.compile(r"""@import\s*(?:url\()?(["']?)https://fonts\.googleapis\.com/.*?\1\)?;""")
 WRAPPER = re.compile(r'(<div\b[^>]*?)\s(?:fig-)?alt="[^"]*\{\{[^"]*"')
 
 
@@ -57,6 +58,12 @@ def polish(root: Path, output: Path) -> list[Path]:
             changed.append(write_atomic(page, after))
         problems += _problems(page.relative_to(output).as_posix(), after, article)
         problems += [f"{page.name}: asks for {m[0][:120]}" for m in OUTSIDE.finditer(after)]
+    for sheet in sorted(output.rglob("*.css")):  # Quarto's theme asks for a font of its own
+        before = sheet.read_text(encoding="utf-8")
+        after = FONTS.sub("", before)
+        if after != before:
+            changed.append(write_atomic(sheet, after))
+        problems += [f"{sheet.name}: asks for {m[0][:120]}" for m in OUTSIDE.finditer(after)]
     for name, text in _others(output):
         problems += _problems(name, text, article)
     if problems:
