@@ -139,6 +139,9 @@ class Study:
             "file": self.run.relative(self.run.data), "sha256": sha256_file(self.run.data),
             "status": self.survey.status, "world": self.survey.world,
         }
+        if self.run.mapping and self.external is None:
+            data["mapping"] = {"file": self.run.relative(self.run.mapping),
+                               "sha256": sha256_file(self.run.mapping)}
         if self.external is None:
             return {"data": data}
         data["file"] = self.external.data.name  # wherever on this machine it lies

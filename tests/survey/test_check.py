@@ -192,5 +192,5 @@ def test_the_report_of_a_good_export(exported, registration):
     read = read_export(exported, registration)
     page = html_report(read, examine(read, registration), registration)
     for text in ("the paper can be built", "Failed the attention check", "CSV, UTF-8", "age_group",
-                 "rows that are alone in theirs", "public_shaming"):
+                 "rows that are alone in theirs", "public_shaming", "<td>IPAddress</td>"):
         assert text in page

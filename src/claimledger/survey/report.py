@@ -8,6 +8,7 @@ import pandas as pd
 from claimledger.registration.models import Registration
 from claimledger.survey.anonymity import anonymity, identifying_variables
 from claimledger.survey.check import Findings
+from claimledger.survey.private import private_columns
 from claimledger.survey.problem import Problem
 from claimledger.survey.read import Export
 from claimledger.survey.recode import recode
@@ -43,9 +44,11 @@ def html_report(export: Export, findings: Findings, registration: Registration) 
         names = identifying_variables(registration)
         table = anonymity(recode(findings.kept, registration), names).as_table()
         parts.append(_section("Anonymity of " + ", ".join(names), table))
-    kept = {name: form for name, form in export.recognised.items()}
-    forms = pd.DataFrame(list(kept.items()), columns=["item or factor", "its answers stand as"])
+    forms = pd.DataFrame(
+        list(export.recognised.items()), columns=["item or factor", "its answers stand as"])
     parts.append(_section("How answers were read", forms))
+    private = pd.DataFrame({"column": private_columns(export.cells)})
+    parts.append(_section("Columns that may tell who answered: read, and never passed on", private))
     title = f"Check of {escape(Path(export.path).name)}"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
