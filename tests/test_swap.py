@@ -1,7 +1,8 @@
 """The shipped answers as if people had given them: every word of simulation about them is gone.
 
-The rule: where answers are collected, "simulated" may qualify surveys, experiments and worlds (the
-section on error rates makes them whatever the data are), and never data, answers or respondents.
+The rule: where answers are collected, "simulated" may qualify surveys, experiments and worlds, and
+what is drawn from the registration (the section on error rates makes them whatever the data are),
+and never data, answers or respondents. It may stand in the list of what a status can be.
 """
 
 import csv
@@ -19,7 +20,8 @@ from pypdf import PdfReader
 
 pytestmark = [pytest.mark.build, pytest.mark.xdist_group("swap")]
 OF_WORLDS = re.compile(
-    r"simulated\W+(?:surveys|experiments|worlds)|(?:rates|power)\.simulations", re.IGNORECASE)
+    r"simulated\W+(?:surveys|experiments|worlds|from the registration)|(?:rates|power)\.simulations"
+    r'|"simulations": ?\d|\[ ?"simulated", ?"collected" ?\]', re.IGNORECASE)
 MAKES_WORLDS = "08_error_rates"      # the notebook whose code simulates, whatever the data are
 MARK = "Simulated data"
 
@@ -69,7 +71,8 @@ def run_folder(swapped) -> Path:
 
 
 def test_the_page_the_notebooks_and_the_drawings(run_folder):
-    pages = [p for p in run_folder.rglob("*") if p.suffix in (".html", ".svg", ".json", ".ipynb")]
+    kinds = (".html", ".svg", ".json", ".ipynb", ".xml")
+    pages = [path for path in run_folder.rglob("*") if path.suffix in kinds]
     assert len(pages) > 30 and any(p.name == "index.html" for p in pages)
     for path in pages:
         text = path.read_text(encoding="utf-8")
