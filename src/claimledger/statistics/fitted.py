@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.cluster import CORRECTIONS, cluster_robust
+from claimledger.statistics.cluster import CORRECTIONS, checked_fit, cluster_robust
 
 _ROBUST = {"HC0", "HC1", "HC2", "HC3"}
 
@@ -21,13 +21,17 @@ class Fitted:
     correction: str = "CR2"
 
     def __post_init__(self):
-        """Refuse a fit whose p values would be normal: see `use_t` of statsmodels."""
+        """Refuse normal p values (see `use_t` of statsmodels), and a fit that `checked_fit` does.
+
+        statsmodels fits singular designs, constant outcomes and zero weights without a word.
+        """
         if self.clusters is None and not self.fit.use_t:
             raise LedgerError(
                 f"fit of {shorten(self.formula, 100)}",
                 found="p values from the normal distribution",
                 expected="the t distribution", mend="fit(cov_type=..., use_t=True)",
             )
+        checked_fit(self.fit)
 
     @property
     def formula(self) -> str:

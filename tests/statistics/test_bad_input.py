@@ -1,0 +1,130 @@
+"""Bad input is a clear error, or a fallback that is reported; never a missing number in silence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+
+from claimledger.errors import LedgerError
+from claimledger.ledger.entry import dump
+from claimledger.statistics.cluster import cr2
+from claimledger.statistics.fitted import Fitted
+from claimledger.statistics.linear import hc2, lin_design
+from claimledger.statistics.marginal import marginal_means
+from claimledger.statistics.resampling import randomisation_test
+from claimledger.survey.weigh import rake
+
+N = 60
+
+
+@pytest.fixture
+def data(rng) -> pd.DataFrame:
+    return pd.DataFrame({
+        "y": rng.normal(size=N), "arm": pd.Categorical(np.tile(["a", "b", "c"], N // 3)),
+        "x": rng.normal(size=N), "who": np.arange(N) // 2, "w": rng.uniform(0.5, 2, N),
+    })  # fmt: skip
+
+
+def contrast_of(data: pd.DataFrame, weights=None, model="y ~ arm", term="arm[T.b]"):
+    """The way of every notebook: fit, and one contrast of it."""
+    fit = smf.wls(model, data, weights=1.0 if weights is None else weights)
+    return Fitted(fit.fit(cov_type="HC2", use_t=True)).contrast({term: 1.0})
+
+
+def test_sound_input_passes(data):
+    assert np.isfinite(contrast_of(data)).all()
+    assert np.isfinite(contrast_of(data, data["w"])).all()
+
+
+def test_a_constant_outcome(data):
+    same = data.assign(y=3.3)
+    with pytest.raises(LedgerError):
+        contrast_of(same)
+    with pytest.raises(LedgerError):
+        cr2(smf.ols("y ~ arm", same).fit(), same["who"])
+    with pytest.raises(LedgerError, match="constant"):
+        marginal_means(same["y"], same["arm"])
+    X = pd.get_dummies(same["arm"], dtype=float).to_numpy()
+    assert (hc2(X, same["y"]).se == 0).all(), "exactly zero, which every test refuses"
+    with pytest.raises(LedgerError, match="without variation"):
+        randomisation_test(X, same["y"], [1.0, -1.0, 0.0], seed=1, draws=9)
+
+
+def test_an_empty_cell(data):
+    empty = data[data["arm"] != "b"]
+    with pytest.raises(LedgerError):
+        contrast_of(empty)
+    with pytest.raises(LedgerError, match="empty levels"):
+        marginal_means(empty["y"], empty["arm"])
+
+
+def test_a_singular_design(data):
+    twice = data.assign(z=2 * data["x"])
+    with pytest.raises(LedgerError, match="rank"):
+        contrast_of(twice, model="y ~ x + z", term="x")
+    with pytest.raises(LedgerError, match="rank"):
+        cr2(smf.ols("y ~ x + z", twice).fit(), twice["who"])
+    with pytest.raises(LedgerError, match="rank"):
+        hc2(twice[["x", "z"]], twice["y"])
+    with pytest.raises(LedgerError, match="rank"):
+        lin_design(twice["arm"].eq("a").astype(float), twice[["x", "z"]])
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, np.inf])
+def test_weights_that_are_no_weights(data, bad):
+    weights = data["w"].mask(data.index == 3, bad)
+    if bad == 0:  # statsmodels refuses the others itself, or leaves out the row
+        with pytest.raises(LedgerError, match="weight"):
+            contrast_of(data, weights)
+    with pytest.raises(LedgerError, match="weight"):
+        marginal_means(data["y"], data["arm"], weights=weights)
+    if bad == 0:
+        with pytest.raises(LedgerError, match="weight"):
+            cr2(smf.wls("y ~ arm", data, weights=weights).fit(), data["who"])
+    with pytest.raises(LedgerError, match="weights"):
+        rake(data, {"arm": {"a": 0.3, "b": 0.3, "c": 0.4}}, base=weights.to_numpy())
+
+
+def test_one_cluster(data):
+    with pytest.raises(LedgerError, match="one cluster"):
+        cr2(smf.ols("y ~ arm", data).fit(), np.zeros(N))
+    with pytest.raises(LedgerError, match="one cluster"):
+        marginal_means(data["y"], data["arm"], clusters=np.zeros(N))
+
+
+def test_a_margin_that_the_sample_cannot_meet(data):
+    with pytest.raises(LedgerError, match="nobody in d"):
+        rake(data, {"arm": {"a": 0.3, "b": 0.3, "c": 0.3, "d": 0.1}})
+    with pytest.raises(LedgerError, match="no margin for c"):
+        rake(data, {"arm": {"a": 0.5, "b": 0.5}})
+    # Two margins that contradict each other in this sample: sex follows from the arm.
+    bound = data.assign(sex=data["arm"].map({"a": "m", "b": "m", "c": "f"}).astype(str))
+    margins = {"arm": {"a": 0.3, "b": 0.3, "c": 0.4}, "sex": {"m": 0.2, "f": 0.8}}
+    with pytest.raises(LedgerError, match="points off"):
+        rake(bound, margins)
+    # Weights that may not be trimmed and meet the margin at once: the gap in points says so.
+    trimmed = rake(data, {"arm": {"a": 0.05, "b": 0.05, "c": 0.9}}, trim=1.5)
+    assert trimmed.gap > 1 and trimmed.weights.max() <= 1.5 + 1e-6
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_outcome_that_is_not_finite(data, bad):
+    broken = data.assign(y=data["y"].mask(data.index == 5, bad))
+    X = pd.get_dummies(broken["arm"], dtype=float).to_numpy()
+    with pytest.raises(LedgerError, match="not finite"):
+        hc2(X, broken["y"])
+    with pytest.raises(LedgerError):
+        marginal_means(broken["y"], broken["arm"])
+    with pytest.raises(LedgerError):
+        randomisation_test(X, broken["y"], [1.0, -1.0, 0.0], seed=1, draws=9)
+    if np.isinf(bad):
+        with pytest.raises(LedgerError):
+            contrast_of(broken)
+    else:  # a missing answer leaves its row out, and the n of the entry says so
+        fit = smf.ols("y ~ arm", broken).fit(cov_type="HC2", use_t=True)
+        assert Fitted(fit).n == N - 1
+
+
+def test_the_ledger_takes_no_missing_number():
+    with pytest.raises(ValueError, match="JSON compliant"):
+        dump({"value": float("nan")})
