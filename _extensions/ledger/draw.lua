@@ -138,7 +138,7 @@ function draw.section()
       escape(header.data.file), escape(origin(header)), digits(header.data.sha256)),
     table.concat(rows, "\n"),
     '<script type="application/json" id="ledger">'
-      .. core.json:gsub("\n%s*", ""):gsub("<", "\\u003c") .. "</script>",
+      .. core.json:gsub("\n%s*", ""):gsub('([^\\])": ', '%1":'):gsub("<", "\\u003c") .. "</script>",
     "</section>",
   }, "\n")
 end

@@ -36,6 +36,9 @@ local function escape(text)
   return (text:gsub("[&<>\"]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }))
 end
 
+-- A row of the table; HTML lets the ends of cells and rows go unsaid.
+local function row_of(texts) return "<tr><td>" .. table.concat(texts, "<td>") end
+
 -- One hypothesis: a row for each size and effect; and the largest standard error in it.
 local function hypothesis_table(id, grid)
   local found, rows, worst = grid.hypotheses[id], pandoc.List(), 0
@@ -46,7 +49,7 @@ local function hypothesis_table(id, grid)
         table.insert(texts, escape(percent(found[share][i][k])))
         worst = math.max(worst, found.mcse and found.mcse[share] and found.mcse[share][i][k] or 0)
       end
-      rows:insert(cells("td", texts))
+      rows:insert(row_of(texts))
     end
   end
   local entry = core.ledger().entries[id]

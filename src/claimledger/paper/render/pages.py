@@ -26,6 +26,7 @@ IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "
 _WRAPPED = re.compile(
     rb"(</caption>\s*)<table-wrap[^>]*>\s*(<table\b.*?</table>\s*)</table-wrap>", re.S
 )
+_SPOKEN = re.compile(rb' role="img" aria-label="[^"]*"(?=[^>]* alt=")')  # the alt says it
 _BARE = re.compile(rb"(<abstract>\s*)(?!<p>)(\S.*?)(\s*</abstract>)", re.S)  # of one paragraph
 
 
@@ -182,7 +183,8 @@ class Press:
         if kind == "paper" and self.paper.option("html", "toc", True):
             depth = int(self.paper.option("html", "toc-depth", 3)) + 1  # the title is the first
             extra += ["--toc", f"--toc-depth={depth}"]
-        return self._pandoc(f"{name}.html", text, tokens, meta, extra, source)
+        made = self._pandoc(f"{name}.html", text, tokens, meta, extra, source)
+        return _SPOKEN.sub(b"", made)
 
     def _pandoc(
         self, output: str, text: str, tokens: Tokens, meta: dict, extra: list[str],

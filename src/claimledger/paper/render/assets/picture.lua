@@ -9,5 +9,6 @@ end
 return function(src)
   local svg = read(src)
   if not svg then return src end
+  svg = svg:gsub("xlink:href=", "href="):gsub('style="[^"]*"', function(style) return style:gsub("([:;]) ", "%1") end)
   return "data:image/svg+xml," .. svg:gsub('[%c%%#<>&"\']', function(c) return ("%%%02X"):format(c:byte()) end)
 end
