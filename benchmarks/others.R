@@ -3,8 +3,9 @@
 folder <- commandArgs(trailingOnly = TRUE)[1]
 at <- function(name) file.path(folder, name)
 has <- function(package) requireNamespace(package, quietly = TRUE)
-times <- data.frame(method = character(), seconds = numeric())
-note <- function(method, seconds) times[nrow(times) + 1, ] <<- list(method, seconds)
+times <- data.frame(method = character(), seconds = numeric(), processor = numeric())
+note <- function(method, time, scale = 1) times[nrow(times) + 1, ] <<-
+  list(method, scale * time[["elapsed"]], scale * (time[["user.self"]] + time[["sys.self"]]))
 
 if (has("estimatr")) {
   all <- read.csv(at("answers.csv"))
@@ -15,18 +16,18 @@ if (has("estimatr")) {
     estimatr::lm_robust(as.formula(paste(left, "~", paste(x, collapse = "+"))), data, se_type = "HC2")
   invisible(fit(y[1], experiments[[1]]))
   loop <- at_once <- list()
-  seconds <- system.time(for (data in experiments) {
+  time <- system.time(for (data in experiments) {
     p <- sapply(y, function(one) fit(one, data)$p.value)
     invisible(p.adjust(p, "holm"))
     loop[[length(loop) + 1]] <- t(p)
-  })[["elapsed"]]
-  note("R estimatr, loop", seconds)
-  seconds <- system.time(for (data in experiments) {
+  })
+  note("R estimatr, loop", time)
+  time <- system.time(for (data in experiments) {
     p <- fit(paste0("cbind(", paste(y, collapse = ","), ")"), data)$p.value
     invisible(p.adjust(p, "holm"))
     at_once[[length(at_once) + 1]] <- t(p)
-  })[["elapsed"]]
-  note("R estimatr, outcomes at once", seconds)
+  })
+  note("R estimatr, outcomes at once", time)
   write.csv(do.call(rbind, loop), at("p-loop.csv"), row.names = FALSE)
   write.csv(do.call(rbind, at_once), at("p-once.csv"), row.names = FALSE)
 }
@@ -40,10 +41,10 @@ if (has("survey")) {
     setNames(data.frame(rows$category, rows$share * nrow(people)), c(v, "Freq"))
   })
   forms <- lapply(variables, function(v) as.formula(paste("~", v)))
-  seconds <- system.time(
+  time <- system.time(
     raked <- survey::rake(design, forms, targets, control = list(maxit = 500, epsilon = 1e-9))
-  )[["elapsed"]]
-  note("R survey", seconds)
+  )
+  note("R survey", time)
   write.csv(data.frame(weight = weights(raked)), at("weights.csv"), row.names = FALSE)
 }
 for (package in c("ri2", "DeclareDesign")) if (has(package)) {
@@ -52,15 +53,15 @@ for (package in c("ri2", "DeclareDesign")) if (has(package)) {
   z <- sample(rep(0:1, length.out = n))
   y <- rnorm(n)
   if (package == "ri2") {
-    seconds <- system.time(ri2::conduct_ri(y ~ z, declaration = randomizr::declare_ra(N = n),
-      assignment = "z", sharp_hypothesis = 0, data = data.frame(y, z), sims = 200))[["elapsed"]]
-    note("R ri2", seconds * 8 * 10000 / 200)
+    time <- system.time(ri2::conduct_ri(y ~ z, declaration = randomizr::declare_ra(N = n),
+      assignment = "z", sharp_hypothesis = 0, data = data.frame(y, z), sims = 200))
+    note("R ri2", time, 8 * 10000 / 200)
   } else {
     library(DeclareDesign)
     one <- declare_model(N = n, U = rnorm(N), potential_outcomes(Y ~ 0 * Z + U)) +
       declare_inquiry(ATE = mean(Y_Z_1 - Y_Z_0)) + declare_assignment(Z = complete_ra(N)) +
       declare_measurement(Y = reveal_outcomes(Y ~ Z)) + declare_estimator(Y ~ Z, inquiry = "ATE")
-    note("R DeclareDesign", system.time(diagnose_design(one, sims = 50, bootstrap_sims = 0))[["elapsed"]] * 20)
+    note("R DeclareDesign", system.time(diagnose_design(one, sims = 50, bootstrap_sims = 0)), 20)
   }
 }
 write.csv(times, at("times.csv"), row.names = FALSE)

@@ -113,9 +113,9 @@ def others(results: Results, Y: np.ndarray, expected: np.ndarray) -> None:
         if done.returncode:
             raise SystemExit(done.stderr)
         found = {p.stem: pd.read_csv(p) for p in folder.glob("*.csv")}
-    times = found["times"].set_index("method")["seconds"]
+    times = found["times"].set_index("method")
     for method, task in asked.items():
-        if method not in times:
+        if method not in times.index:
             results.missing(task, method, "not installed")
             continue
         scale, note = 1.0, "scaled from fewer"
@@ -128,7 +128,7 @@ def others(results: Results, Y: np.ndarray, expected: np.ndarray) -> None:
             weights = found["weights"]["weight"].to_numpy()
             gap = np.abs(weights / weights.mean() - tasks.raking(people, margins)).max()
             note = f"weights within {gap:.0e} of claimledger's"
-        results.add(task, method, scale * times[method], np.nan, note)
+        results.add(task, method, *(scale * times.loc[method]), note)
 
 
 def the_rest(results: Results) -> None:
@@ -165,14 +165,15 @@ def main() -> None:
     the_rest(results)
     grown = growth()
     table = pd.DataFrame(results.rows)
-    best = table[table["method"].str.startswith("claimledger")].groupby("task")["seconds"].min()
-    table["times_ours"] = table["seconds"] / table["task"].map(best)
+    ours = table[table["method"].str.startswith("claimledger")].groupby("task")
+    for ratio, column in (("times_ours", "seconds"), ("times_processor", "processor_seconds")):
+        table[ratio] = table[column] / table["task"].map(ours[column].min())
     table.to_csv(out / "results.csv", index=False, float_format="%.5g")
     grown.to_csv(out / "growth.csv", index=False, float_format="%.5g")
     machine = (
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, Python "
         f"{platform.python_version()}, numpy {np.__version__}; load {before[0]:.1f} at the start "
-        f"and {os.getloadavg()[0]:.1f} at the end, of this machine's {os.cpu_count()}"
+        f"and {os.getloadavg()[0]:.1f} at the end"
     )
     (out / "machine.txt").write_text(machine + "\n", encoding="utf-8")
     import picture
