@@ -24,9 +24,9 @@ def draw(table: pd.DataFrame, grown: pd.DataFrame, machine: str, path: Path) -> 
         colors = ours.map({True: "#01665e", False: "#bdbdbd"})
         axis.barh(rows["method"], rows["seconds"], color=colors)
         for place, row in enumerate(rows.itertuples()):
-            ratio = "" if row.times_ours == 1 else f"  ({row.times_ours:,.3g} times)"
+            ratio = "" if row.times_ours == 1 else f"  ({row.times_ours:,.{0 if row.times_ours > 99 else 1}f} times)"
             axis.text(row.seconds, place, f" {row.seconds:.3g} s{ratio}", va="center")
-        axis.set(xscale="log", xlim=(0.005, shown["seconds"].max() * 12))
+        axis.set(xscale="log", xlim=(0.002, shown["seconds"].max() * 60))
         axis.set_title(task, loc="left", fontweight="bold", fontsize=8)
         axis.invert_yaxis()
     axes[-1].set_xlabel("seconds")
