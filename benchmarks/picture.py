@@ -24,7 +24,8 @@ def draw(table: pd.DataFrame, grown: pd.DataFrame, machine: str, path: Path) -> 
         colors = ours.map({True: "#01665e", False: "#bdbdbd"})
         axis.barh(rows["method"], rows["seconds"], color=colors)
         for place, row in enumerate(rows.itertuples()):
-            ratio = "" if row.times_ours == 1 else f"  ({row.times_ours:,.{0 if row.times_ours > 99 else 1}f} times)"
+            digits = 0 if row.times_ours > 99 else 1
+            ratio = "" if row.times_ours == 1 else f"  ({row.times_ours:,.{digits}f} times)"
             axis.text(row.seconds, place, f" {row.seconds:.3g} s{ratio}", va="center")
         axis.set(xscale="log", xlim=(0.002, shown["seconds"].max() * 60))
         axis.set_title(task, loc="left", fontweight="bold", fontsize=8)
