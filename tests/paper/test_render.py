@@ -75,6 +75,7 @@ def _jats_text(path):
     "and in code 0.21",
     "0.21 [0.11, 0.31]",  # table cell of the notebook
     "N was 1,202.",  # table cell of the paper
+    "= .66 starts a cell.",
     "as Figure 1 and Table 1 show",
     f"Figure 1: {SUPPORT}",
     f"Table 1: {MEANS}",

@@ -267,8 +267,18 @@ local function formula(math)
     quoted, tostring(math.mathtype == "DisplayMath"), set:gsub("^%$%s*", "$"):gsub("%s*%$$", "$")))
 end
 
+-- Typst takes a cell that starts with a sign of its own for a heading or a list: "= .010".
+local function literal(cell)
+  local first = cell.content[1]
+  if first and first.t == "Str" and first.text:match("^[=+/-]") then
+    cell.content:insert(1, pandoc.RawInline("typst", "#h(0pt)"))
+    return cell
+  end
+end
+
 local function fitted(tab)
   tables.fit(tab)
+  if typst then tab = tab:walk({ Plain = literal, Para = literal }) end
   return FORMAT == "docx" and word.sized(tab) or tab
 end
 
