@@ -144,7 +144,8 @@ def _programs(contents: Contents) -> list[str]:
             for one in listed]
     parts = sorted({
         name.split("/")[2] for name in contents.sources
-        if name.startswith("src/claimledger/") and name.count("/") > 2
+        if name.startswith("src/claimledger/") and name.count("/") == 3
+        and name.endswith("/__init__.py")
     })
     engine = [f"| `src/claimledger/{part}/` | {_docstring(contents, part)} |" for part in parts]
     return [
@@ -155,11 +156,10 @@ def _programs(contents: Contents) -> list[str]:
 
 
 def _docstring(contents: Contents, part: str) -> str:
-    """The first line of what a package says of itself, or the names of its modules."""
+    """The first line of what a package says of itself."""
     folder = contents.run.root / "src" / "claimledger" / part
     text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
-    names = ", ".join(path.stem for path in sorted(folder.glob("*.py")) if path.stem != "__init__")
-    return text.splitlines()[0] if text else f"modules {names}"
+    return text.partition("\n")[0]
 
 
 def _instructions(contents: Contents) -> list[str]:
