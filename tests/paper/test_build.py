@@ -287,7 +287,8 @@ def test_an_interrupted_build_ends_with_130_one_line_and_no_process_left(tmp_pat
     write_notebook(tmp_path, "01_a", cell + "time.sleep(600)")
     (tmp_path / "run.py").write_text(INTERRUPTED.format(tests=str(Path(__file__).parent)))
     process = subprocess.Popen(
-        [sys.executable, "run.py"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        [sys.executable, "run.py"], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell may ignore it
     until = time.monotonic() + 60
     while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()):
         assert time.monotonic() < until and process.poll() is None
