@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from claimledger.statistics.equivalence import t_upper
 from claimledger.statistics.experiments import draw_moments
 from claimledger.statistics.linear import Cells, hc2_cells
 from claimledger.statistics.multiplicity import holm
 from claimledger.statistics.resampling import randomisation_test
+from claimledger.statistics.student import t_upper
 from claimledger.survey.weigh import rake
 
 N, OUTCOMES, CORRELATION = 1502, 8, 0.3

@@ -4,6 +4,7 @@ import pytest
 from survey_items import CORRECTIVE, MEASURES
 
 from claimledger.survey import population
+from claimledger.survey.latent import calibrate
 from claimledger.survey.simulate import draw_outcomes, simulate, simulate_file, stream
 
 
@@ -60,9 +61,8 @@ def test_assignment_has_the_registered_probabilities(registration, simulation):
 
 def test_the_fast_path_agrees_with_the_slow_one(registration, simulation, big):
     design = big["published"].head(1502)
-    draws = draw_outcomes(
-        registration, simulation, "published", design, np.random.default_rng(1), 60
-    )
+    latent = calibrate(registration, simulation, simulation.world("published"))
+    draws = draw_outcomes(latent, design, np.random.default_rng(1), 60)
     items = list(simulation.outcomes)
     assert draws.shape == (60, len(items), 1502) and draws.dtype == np.int8
     control = (design["misalignment"] == "control").to_numpy()

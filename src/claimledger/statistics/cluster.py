@@ -20,8 +20,8 @@ from scipy import special
 from statsmodels.regression.linear_model import OLS, WLS
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.equivalence import t_upper
 from claimledger.statistics.linear import check_design
+from claimledger.statistics.student import t_upper
 
 CORRECTIONS = ("CR2", "stata", "survey")
 _WHERE = "statistics.cluster"

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.equivalence import check_alpha, check_estimates, t_upper, tost
+from claimledger.statistics.equivalence import check_alpha, check_estimates, tost
 from claimledger.statistics.multiplicity import adjust
+from claimledger.statistics.student import t_upper
 
 HYPOTHESIS = ("supported", "refuted", "negligible", "undecided")
 COMPARISON = ("higher", "lower", "negligible", "undecided")
@@ -78,11 +79,10 @@ def decide(
             expected="+1, -1, or 0 for a comparison without a direction",
             mend="correct the direction in the registration",
         )
-    estimate, se, df, direction = np.broadcast_arrays(
-        *map(np.atleast_1d, (estimate, se, df, direction))
-    )
-    p = np.minimum(1.0, 2 * t_upper(np.abs(estimate / se), df))
-    bound = np.broadcast_to(np.asarray(bound, dtype=float), p.shape)  # None becomes NaN
+    shape = np.broadcast_shapes((1,), *(a.shape for a in (estimate, se, df, direction)))
+    p = np.broadcast_to(np.minimum(1.0, 2 * t_upper(np.abs(estimate / se), df)), shape)
+    direction = np.broadcast_to(direction, shape)
+    bound = np.broadcast_to(np.asarray(bound, dtype=float), shape)  # None becomes NaN
     registered = ~np.isnan(bound)
     tost_p = np.where(registered, tost(estimate, se, df, np.where(registered, bound, 1.0)).p, 1.0)
     p_adjusted, tost_p_adjusted = adjust(p, correction), adjust(tost_p, correction)

@@ -17,7 +17,8 @@ from scipy import special, stats
 from claimledger.errors import LedgerError
 from claimledger.statistics.batch import Analysis, Batch
 from claimledger.statistics.decision import Decision, decide, verdict_name
-from claimledger.statistics.equivalence import check_alpha, check_estimates, t_upper
+from claimledger.statistics.equivalence import check_alpha, check_estimates
+from claimledger.statistics.student import t_upper
 from claimledger.statistics.tally import Tally, proportion, run, summarise, tally
 
 _WHERE = "statistics.diagnose"

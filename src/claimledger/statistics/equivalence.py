@@ -10,11 +10,7 @@ import numpy as np
 from scipy import special
 
 from claimledger.errors import LedgerError
-
-
-def t_upper(t, df) -> np.ndarray:
-    """P(T > t) with `df` degrees of freedom (infinite: normal), accurate in the far tail."""
-    return special.stdtr(df, -np.asarray(t, dtype=float))
+from claimledger.statistics.student import t_upper
 
 
 def check_estimates(where: str, estimate, se, df) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -14,7 +14,6 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
@@ -23,7 +22,7 @@ from claimledger.statistics.decision import Decision, decide
 from claimledger.statistics.linear import hc2_cells
 from claimledger.statistics.rates import index_weights, registered_analyses
 from claimledger.statistics.tally import Tally, tally
-from claimledger.survey.latent import calibrate, matrix
+from claimledger.survey.latent import calibrate, matrix, normals
 from claimledger.survey.world import Simulation, World
 
 
@@ -111,10 +110,6 @@ class Plan:
         return count, mean + np.where(count[:, None], level, 0.0), within
 
 
-# Standard normals at 65,536 equally likely places: drawn four times as fast as by the usual way,
-# and more finely than answers on a scale of a few points can show.
-_NORMAL = ndtri((np.arange(2**16) + 0.5) / 2**16)
-_NORMAL = (_NORMAL / _NORMAL.std()).astype(np.float32)
 _BLOCK = 12_000  # respondents drawn at a time: the arrays stay in the processor's cache
 
 
@@ -135,7 +130,7 @@ def draw_moments(
     for first in range(0, size, step):
         part = count[first : first + step]
         n = int(part.sum())
-        latent = root @ _NORMAL.take(rng.integers(0, 2**16, (items, n), dtype=np.uint16))
+        latent = root @ normals(rng, (items, n))
         answers = np.zeros((items, n), dtype=np.int8)
         for threshold in thresholds.T:
             answers += latent > threshold[:, None]
@@ -248,8 +243,7 @@ def _judge(family: Family, effects, count, mean, within) -> tuple[np.ndarray, ..
 
     rest = (own_of(value) for value in vars(decision).values())
     return (
-        own_of(estimates), own_of(error[:, None, None, :]), own_of(df[:, None, None, :]), false,
-        *rest,
+        own_of(estimates), own_of(error[:, None, None, :]), df[..., None], false, *rest,
     )
 
 

@@ -116,7 +116,7 @@ def power_grid(
         told = None if progress is None else _offset(progress, i, len(sizes))
         sums = run(
             partial(experiments, plan, n, effects), simulations, [seed, n],
-            chunk=25, workers=workers, progress=told,
+            chunk=100, workers=workers, progress=told,
         )
         part = summarise(sums, true)
         part = {_name(name): pair for name, pair in part.items()}

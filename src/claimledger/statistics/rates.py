@@ -13,6 +13,7 @@ from claimledger.registration.models import Hypothesis, Registration
 from claimledger.statistics.batch import Analysis
 from claimledger.statistics.decision import HYPOTHESIS
 from claimledger.statistics.diagnose import diagnose
+from claimledger.survey.latent import Latent, calibrate
 from claimledger.survey.recode import sample_rows
 from claimledger.survey.simulate import draw_outcomes
 from claimledger.survey.world import Simulation, load_simulation
@@ -32,7 +33,9 @@ def verdict_rates(study, world: str, simulations: int, workers: int = 1) -> Rate
     """Run the registered analysis on `simulations` surveys with this sample's assignment."""
     simulation = load_simulation(study.run.root / "data" / "simulation.yml", study.registration)
     analyses = registered_analyses(study.registration, simulation, study.frame)
-    draw = _Draw(study.registration, simulation, world, study.frame)
+    latent = calibrate(study.registration, simulation, simulation.world(world))
+    means = index_weights(study.registration, simulation)
+    draw = _Draw(latent, study.frame[list(latent.factors)], means)
     result = diagnose(analyses, draw, simulations, study.run.seed, workers=workers)
     verdicts = result.verdicts.pivot(index="id", columns="verdict", values="rate")
     verdicts = verdicts.reindex(index=[a.id for a in analyses], columns=list(HYPOTHESIS)).fillna(0)
@@ -42,12 +45,11 @@ def verdict_rates(study, world: str, simulations: int, workers: int = 1) -> Rate
 class _Draw:
     """Items of fresh respondents, and the indices made from them; can be sent to a worker."""
 
-    def __init__(self, registration: Registration, simulation: Simulation, world: str, frame):
-        self.parts = (registration, simulation, world, frame[list(registration.design.factors)])
-        self.means = index_weights(registration, simulation).astype(np.float32)
+    def __init__(self, latent: Latent, frame: pd.DataFrame, means: np.ndarray):
+        self.latent, self.frame, self.means = latent, frame, means.astype(np.float32)
 
     def __call__(self, rng: np.random.Generator, simulations: int) -> np.ndarray:
-        answers = draw_outcomes(*self.parts, rng, simulations).astype(np.float32)
+        answers = draw_outcomes(self.latent, self.frame, rng, simulations).astype(np.float32)
         return np.concatenate([answers, self.means @ answers], axis=1)
 
 

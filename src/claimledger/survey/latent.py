@@ -10,13 +10,23 @@ from itertools import product
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import eval_hermitenorm, gammaln, ndtr
+from scipy.special import eval_hermitenorm, gammaln, ndtr, ndtri
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
 from claimledger.survey.world import Pairs, Simulation, World
 
 _HERMITE = 24      # terms of Mehler's series; the error is far below Monte Carlo error
+
+# Standard normals at 65,536 equally likely places: drawn four times as fast as by the usual way,
+# and more finely than answers on a scale of a few points can show.
+_NORMAL = ndtri((np.arange(2**16) + 0.5) / 2**16)
+_NORMAL = (_NORMAL / _NORMAL.std()).astype(np.float32)
+
+
+def normals(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normals for many simulated answers, float32."""
+    return _NORMAL.take(rng.integers(0, 2**16, shape, dtype=np.uint16))
 
 
 @dataclass(frozen=True)

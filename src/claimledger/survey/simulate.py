@@ -8,7 +8,7 @@ import pandas as pd
 
 from claimledger.registration.models import Registration
 from claimledger.survey.export import export
-from claimledger.survey.latent import calibrate
+from claimledger.survey.latent import Latent, normals
 from claimledger.survey.population import NOT_ASKED, Block, Simulator
 from claimledger.survey.world import FILE, Simulation, World
 
@@ -62,30 +62,23 @@ def simulate(
 
 
 def draw_outcomes(
-    registration: Registration, simulation: Simulation, world: str | World,
-    design_frame: pd.DataFrame, rng: np.random.Generator, simulations: int,
+    latent: Latent, frame: pd.DataFrame, rng: np.random.Generator, simulations: int,
 ) -> np.ndarray:
     """Answers of fresh respondents under one fixed assignment, many times.
 
-    `design_frame` holds the factors' level ids, n rows. Returns int8 codes (simulations, items, n)
-    with items in the order of `simulation.outcomes`; 0 where an item is not asked. Background
-    effects are part of the respondents' variation; no answer is missing.
+    `frame` holds the factors' level ids, n rows. Returns int8 codes (simulations, items, n) with
+    items in the order of `latent.items`; 0 where an item is not asked. Background effects are part
+    of the respondents' variation; no answer is missing.
     """
-    latent = calibrate(registration, simulation, simulation.world(world))
-    codes = np.array([
-        pd.Categorical(design_frame[name], levels).codes for name, levels in latent.factors.items()
-    ])
-    cells = latent.cell(codes)
+    codes = [pd.Categorical(frame[name], levels).codes for name, levels in latent.factors.items()]
+    cells = latent.cell(np.array(codes))
     thresholds = latent.thresholds[cells].transpose(2, 1, 0).astype(np.float32)
     asked = latent.asked[cells].T
     lowest = np.where(asked, latent.lowest[:, None], 0).astype(np.int8)
     root = np.linalg.cholesky(latent.correlation).astype(np.float32)
-    result = np.empty((simulations, len(latent.items), len(design_frame)), dtype=np.int8)
-    normal = np.empty(result.shape[1:], dtype=np.float32)
-    latents = np.empty_like(normal)
+    result = np.empty((simulations, len(latent.items), len(frame)), dtype=np.int8)
     for one in result:
-        rng.standard_normal(out=normal, dtype=np.float32)
-        np.matmul(root, normal, out=latents)
+        latents = root @ normals(rng, one.shape)
         one[:] = lowest
         for threshold in thresholds:
             one += latents > threshold
