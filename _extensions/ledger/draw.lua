@@ -66,7 +66,7 @@ end
 
 -- Where a notebook's cell can be read, relative to the paper's page.
 function draw.cell(notebook, label)
-  return ("build/notebooks/%s-preview.html#%s"):format(notebook, label or "")
+  return ("build/notebooks/%s-preview.html"):format(notebook) .. (label and "#" .. label or "")
 end
 
 local function place(entry)
@@ -202,7 +202,9 @@ function draw.deviations()
   local simple = pandoc.SimpleTable({}, { "AlignLeft", "AlignLeft", "AlignLeft", "AlignLeft" },
     { 0.12, 0.26, 0.26, 0.36 },
     pandoc.List(head):map(function(name) return { pandoc.Plain(name) } end), rows)
-  return pandoc.Blocks({ pandoc.utils.from_simple_table(simple) })
+  local made = pandoc.utils.from_simple_table(simple)
+  made.classes:insert("sized")
+  return pandoc.Blocks({ made })
 end
 
 -- The spans marked as exceptions, each with its reason, once.
@@ -219,13 +221,20 @@ function draw.exceptions(marked)
 end
 
 -- The titles of the notebooks, from the settings of the manuscript.
-local titles = {}
+local titles, stems = {}, pandoc.List()
 function draw.read_titles(meta)
   for _, book in ipairs(meta.manuscript and meta.manuscript.notebooks or {}) do
     local path = pandoc.utils.stringify(book.notebook or book)
     local stem = pandoc.path.split_extension(pandoc.path.filename(path))
+    -- Quarto adds the article to the list where it takes a text of ours for a computation.
+    if not titles[stem] and path:match("%.ipynb$") then stems:insert(stem) end
     titles[stem] = book.title and pandoc.utils.stringify(book.title) or stem
   end
+end
+
+-- All notebooks in reading order, each with the address of its page.
+function draw.books()
+  return stems:map(function(stem) return { title = titles[stem], href = draw.cell(stem) } end)
 end
 
 -- The line under an exhibit's caption: "Notebook: title", a link to its cell.

@@ -6,6 +6,7 @@ local function script(name)
     or os.getenv("CLAIMLEDGER_EXTENSION") .. "/" .. name
 end
 local core, draw, panel = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("panel.lua"))
+local page = dofile(script("page.lua"))
 local marked = pandoc.List()
 
 local collect = {
@@ -46,8 +47,9 @@ local function described(float)
   float.attributes.alt, float.attributes["fig-alt"] = nil, nil
   float.content = float.content:walk({
     Image = function(image)
-      local png = "figures/" .. float.identifier .. ".png"
-      if FORMAT == "docx" and core.exists(png) then image.src = png end
+      local path = "figures/" .. float.identifier
+      if FORMAT == "docx" and core.exists(path .. ".png") then image.src = path .. ".png" end
+      if core.html then image.src = page.picture(core.root .. "/" .. path .. ".svg") or image.src end
       image.attributes["fig-alt"], image.attributes.alt = alt, nil
       image.caption = pandoc.Inlines(alt)
       return image
@@ -64,22 +66,15 @@ local exhibits = {
   end,
 }
 
-local close = {
-  Pandoc = function(doc)
-    if not (core.html and core.article) then return nil end
-    local section = pandoc.RawBlock("html", draw.section())
-    if quarto then
-      quarto.doc.add_html_dependency({
-        name = "ledger-cards", version = "0.1.0",
-        stylesheets = { "cards.css", "exhibits.css" },
-        scripts = { { path = "cards.js", afterBody = true }, { path = "exhibits.js", afterBody = true } },
-      })
-      doc.blocks:insert(section)
-    else
-      doc.meta["ledger-section"] = pandoc.MetaBlocks({ section })
-    end
-    return doc
-  end,
-}
+-- Quarto's node for a callout, in a page; the embedded renderer has none.
+if core.html and quarto then
+  exhibits.Callout = function(callout)
+    local title = callout.title and pandoc.utils.blocks_to_inlines(pandoc.Blocks(callout.title))
+    title = title or pandoc.Inlines((callout.type:gsub("^%l", string.upper)))
+    return page.callout(callout.type, title, pandoc.Blocks(callout.content))
+  end
+end
 
-return { collect, fill, exhibits, close }
+local tables = core.html and quarto and { traverse = "topdown", Table = page.table } or {}
+
+return { collect, fill, exhibits, tables, { Pandoc = page.dress } }

@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from claimledger.files import Run
+from claimledger.paper.polish import polish
 from claimledger.paper.render import render
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "paper"))
@@ -73,11 +75,20 @@ def grid() -> dict:
             "alpha": 0.05, "what": "Numbers made up for a test.", "hypotheses": {"H1": one}}
 
 
-@pytest.fixture(scope="session")
-def small(tmp_path_factory):
-    """The small paper of the renderer's tests, with the panel of the design's power."""
+@pytest.fixture(scope="session", params=["embedded", "quarto"])
+def small(request, tmp_path_factory):
+    """The small paper of the renderer's tests, with the panel of the design's power, from each."""
+    quarto = shutil.which("quarto")
+    if request.param == "quarto" and not quarto:
+        pytest.skip("no Quarto on this machine: its page is not tried in a browser")
     root = make_project(tmp_path_factory.mktemp("browser") / "project")
     (root / "figures" / "fig-power.json").write_text(json.dumps(grid()), encoding="utf-8")
     with (root / "paper.qmd").open("a", encoding="utf-8") as paper:
         paper.write(PANEL)
-    return render(Run.open(root), ["html"])["html"]
+    if request.param == "embedded":
+        return render(Run.open(root), ["html"])["html"]
+    call = [quarto, "render", "--to", "html"]
+    done = subprocess.run(call, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    polish(root, root / "_manuscript")
+    return root / "_manuscript" / "index.html"

@@ -39,6 +39,10 @@ def root(tmp_path_factory):
     return root
 
 
+def words(element):
+    return " ".join(element.get_text().split())
+
+
 def read(path):
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
@@ -63,12 +67,43 @@ def test_both_renderers_bind_the_same_claims_and_say_the_same(root, tmp_path, mo
         assert texts[0] == texts[1]
 
 
-def test_the_scripts_run_after_the_text_that_they_serve(root):
+def test_the_page_holds_its_style_and_scripts_and_nothing_of_a_theme(root):
     text = (root / "_manuscript" / "index.html").read_text(encoding="utf-8")
-    for name in ("cards.js", "exhibits.js"):
-        assert text.index(f"/{name}") > text.index('id="ledger"')
-    for sheet in (root / "_manuscript").rglob("*.css"):
-        assert "fonts.googleapis" not in sheet.read_text(encoding="utf-8")
+    page = read(root / "_manuscript" / "index.html")
+    assert page.select("script[src], link[href], img:not([src^='data:image/svg'])") == []
+    assert text.index('id="ledger"') < text.index("Opens the card of a number")  # the script
+    assert str(root) not in text
+    book = next(root.glob("_manuscript/build/notebooks/*-preview.html"))
+    assert read(book).select("script[src], link[href], #quarto-embed-header, .cell-decorator") == []
+
+
+def bare(style):
+    return re.sub(r"/\*.*?\*/|\s|;(?=\s*})", "", style, flags=re.S)
+
+
+def outline(page):
+    """Tags and classes in order, but for those that only say where a thing came from."""
+    for one in page.select("style, script, .sourceCode, figure, .callout"):
+        one.clear()
+    wanted = ("header, main, nav, section, h1, h2, h3, h4, p, figure, figcaption, .callout, "
+              ".scroll, aside, ol, dl")
+    own = {"title", "subtitle", "authors", "affiliations", "date", "abstract", "keywords", "back",
+           "callout", "contents", "status", "scroll", "notebooks", "ledger-entries", "footnotes"}
+    return [(one.name, *sorted(own & set(one.get("class", [])))) for one in page.select(wanted)]
+
+
+def test_nobody_can_tell_the_two_pages_apart(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    other = render(Run.open(make_project(tmp_path / "project")), ["html"])["html"]
+    mine, theirs = read(other), read(root / "_manuscript" / "index.html")
+    assert words(theirs.select_one(".files")) == "PDF · DOCX · JATS"
+    theirs.select_one(".files").decompose()  # the other was made alone
+    assert words(mine.header) == words(theirs.header)
+    assert bare(mine.style.text) == bare(theirs.style.text)
+    for wanted in ("figcaption", ".callout-title", "nav.contents", ".abstract", ".notebooks"):
+        both = [[words(one) for one in page.select(wanted)] for page in (mine, theirs)]
+        assert both[0] == both[1] != [], wanted
+    assert outline(mine) == outline(theirs)
 
 
 def test_alt_texts_survive_in_every_format(root):

@@ -29,6 +29,31 @@ def test_the_head_gets_the_title_of_the_body(root):
     assert polish(root, path.parent) == []  # nothing left to mend
 
 
+TOOLS = ('<script src="../../site_libs/a.js"></script><link href="site_libs/b.css">'
+         '<div id="quarto-embed-header"><a>Back</a></div><div data-notebook="/home/a.ipynb"></div>')
+OURS = ('<div class="layout{}"><main id="text"><header><h1>T</h1></header>{}<h1>A</h1><h2>B</h2>'
+        "<figcaption>\nFigure&nbsp;1: Words.</figcaption></main></div>")
+
+
+def test_quartos_page_gets_our_headings_and_captions_once(root):
+    path = page(root, OURS.format("", TOOLS))
+    path.with_name("paper.pdf").touch()
+    for _ in range(2):
+        polish(root, path.parent)
+        assert path.read_text() == OURS.format("", "<div></div>").replace(
+            "</header>", '<p class="files"><a href="paper.pdf">PDF</a></p>\n</header>'
+        ).replace("h2>", "h3>").replace("h1>A</h1>", "h2>A</h2>").replace(
+            "Figure&nbsp;1:", "<strong>Figure&nbsp;1:</strong>")
+
+
+def test_a_notebooks_page_numbers_nothing_and_a_page_of_another_theme_is_left(root):
+    path = page(root, OURS.format(" notebook", TOOLS))
+    polish(root, path.parent)
+    assert "Figure" not in path.read_text() and "<h2>A</h2>" in path.read_text()
+    path.write_text(other := OURS.replace(' id="text"', "").format("", TOOLS))
+    assert polish(root, path.parent) == [] and path.read_text() == other
+
+
 def test_a_wrapper_loses_its_unresolved_alt_and_a_picture_keeps_its_own(root):
     picture = '<img alt="0.21 more" src="a.svg"></div>'
     path = page(root, '<div id="a" alt="{{< num H1 >}} more">' + picture)

@@ -22,6 +22,7 @@ OUTPUTS = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats
 BUILT_BY = "CLAIMLEDGER_BUILT_BY"  # set for the programs that a build starts: do not build again
 NOT_FOR_NOTEBOOKS = {  # modules that no notebook's result can depend on
     "__main__", "cli", "cli_answers", "build", "steps", "progress", "renderer", "polish",
+    "quarto_page",
     "tokens", "prose", "lint", "readback", "names", "review",
     "privacy",
 }

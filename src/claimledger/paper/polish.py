@@ -15,6 +15,7 @@ from pathlib import Path
 
 from claimledger.errors import LedgerError
 from claimledger.files import CONFIG, find_root, settings, write_atomic
+from claimledger.paper.quarto_page import as_ours
 
 UNRESOLVED = [
     (re.compile(r"\{\{(?:&lt;|<)[^{}]*\}\}"), "a shortcode that nothing resolved"),
@@ -31,8 +32,9 @@ OUTSIDE = re.compile(
 )
 SHOWN = re.compile(r"<(script|pre|code)\b.*?</\1>", re.S)  # where a shortcode may be spoken of
 BODY = {
-    "citation_title": r'<h1 class="title"[^>]*>(.*?)</h1>',
-    "citation_abstract": r'<div class="abstract"[^>]*>\s*(?:<div[^>]*>[^<]*</div>)?(.*?)</div>',
+    "citation_title": r"<h1\b[^>]*>(.*?)</h1>",
+    "citation_abstract": r'<section class="abstract"[^>]*>\s*<h2.*?</h2>(.*?)'
+                         r'(?:<p class="keywords">|</section>)',
 }
 # What Quarto adds for widgets where any output of a notebook is HTML, a bare data frame even.
 WIDGETS = re.compile(
@@ -53,7 +55,7 @@ def polish(root: Path, output: Path) -> list[Path]:
     changed, problems = [], []
     for page in sorted(output.rglob("*.html")):
         before = page.read_text(encoding="utf-8")
-        after = WIDGETS.sub("", WRAPPER.sub(r"\1", _head(before)))
+        after = as_ours(WIDGETS.sub("", WRAPPER.sub(r"\1", _head(before))), output)
         if after != before:
             changed.append(write_atomic(page, after))
         problems += _problems(page.relative_to(output).as_posix(), after, article)

@@ -18,7 +18,6 @@ ASSETS = Path(__file__).parent / "assets"
 # No column of a pipe table is given a width: each format fits the columns to their content.
 COMMON = ["--standalone", "--columns=10000", "--wrap=none", "--strip-comments"]
 CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
-SHARED = ("cards", "exhibits")  # of the extension: for the pages of both renderers
 FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
 IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "acknowledgements",
                "repo-url", "citation", "funding")
@@ -92,21 +91,13 @@ class Press:
         (self.folder / "cells").mkdir()
         for book, _ in self.books:
             extract_figures(book, self.folder / "cells")
-        sheets = [ASSETS / "page.css", *(self.extension / f"{n}.css" for n in SHARED)]
-        style = "".join(path.read_text(encoding="utf-8") for path in sheets)
-        (self.folder / "head.html").write_text(f"<style>\n{style}</style>\n", encoding="utf-8")
-        scripts = [ASSETS / "page.js", *(self.extension / f"{name}.js" for name in SHARED)]
-        script = "".join(path.read_text(encoding="utf-8") for path in scripts)
-        (self.folder / "foot.html").write_text(f"<script>\n{script}</script>\n", encoding="utf-8")
         _ = self.paper
 
     def html(self) -> bytes:
         """The paper as one self-contained page."""
         others = [{"name": n.upper(), "href": FILES[n]} for n in self.formats if n != "html"]
-        books = [{"title": t, "href": f"build/notebooks/{b.path.stem}-preview.html"}
-                 for b, t in self.books]
         return self._page("paper", self.paper.body, self.paper.tokens, self._meta("html") | {
-            "files": others, "books": books,
+            "files": others,
         })
 
     def notebook_page(self, book: Notebook, title: str) -> bytes:
@@ -177,8 +168,8 @@ class Press:
     ) -> bytes:
         kind = "notebook" if meta.get("notebook") else "paper"
         extra = [
-            "--to=html5", "--embed-resources", "--mathml", f"--template={ASSETS / 'page.html'}",
-            "--include-in-header=head.html", "--include-after-body=foot.html",
+            "--to=html5", "--embed-resources", "--mathml",
+            f"--template={self.extension / 'page' / 'article.html'}",
         ]
         if kind == "paper" and self.paper.option("html", "toc", True):
             depth = int(self.paper.option("html", "toc-depth", 3)) + 1  # the title is the first

@@ -139,7 +139,7 @@ def _day(value: object) -> date | None:
 
 
 def metadata(options: dict, moment: int) -> dict:
-    """Front matter as the templates want it: `author` names, `by` with marks, `affiliations`."""
+    """Front matter as the templates want it: `author` names, `by` with marks, `places`."""
     meta = {k: v for k, v in options.items() if k not in ("author", "date")}
     people = options.get("author") or []
     people = [_person(p) for p in (people if isinstance(people, list) else [people])]
@@ -155,7 +155,7 @@ def metadata(options: dict, moment: int) -> dict:
     meta["author"] = [p["name"] for p in people]
     meta["by"] = people
     marks = [str(i + 1) if len(places) > 1 else "" for i in range(len(places))]
-    meta["affiliations"] = [{"mark": m, "name": p} for m, p in zip(marks, places, strict=True)]
+    meta["places"] = [{"mark": m, "name": p} for m, p in zip(marks, places, strict=True)]
     if options.get("date") is not None:
         day = _day(options["date"])
         if options["date"] in ("today", "now", "last-modified"):

@@ -6,8 +6,8 @@ local core = dofile(extension .. "/core.lua")
 local draw = dofile(extension .. "/draw.lua")
 local handlers = dofile(extension .. "/shortcodes.lua")
 local beside = pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/"
-local tables, jats = dofile(beside .. "tables.lua"), dofile(beside .. "jats.lua")
-local inside, word = dofile(beside .. "picture.lua"), dofile(beside .. "word.lua")
+local tables, frame = dofile(extension .. "/tables.lua"), dofile(extension .. "/page.lua")
+local jats, word = dofile(beside .. "jats.lua"), dofile(beside .. "word.lua")
 local html, typst, xml = FORMAT:match("html") ~= nil, FORMAT == "typst", FORMAT:match("jats") ~= nil
 local page = not core.article
 
@@ -174,7 +174,7 @@ local function described(image)
     local quoted = text_of(image.caption):gsub('["\\]', "\\%0")
     return pandoc.RawInline("typst", ('#image("%s", alt: "%s")'):format(image.src, quoted))
   end
-  if html and image.src:match("%.svg$") then image.src = inside(image.src) end
+  if html and image.src:match("%.svg$") then image.src = frame.picture(image.src) or image.src end
   return image
 end
 
@@ -206,16 +206,10 @@ local function callout(el)
   end
   title = title or pandoc.Inlines((sort:sub(9):gsub("^%l", string.upper)))
   if xml then return jats.callout(title, el.content) end
-  local head = pandoc.Div({ pandoc.Para({ pandoc.Strong(title) }) }, pandoc.Attr("", { "callout-title" }))
-  el.content:insert(1, FORMAT == "docx" and head.content[1] or head)
-  if typst then
-    el.content[1] = pandoc.Para({ pandoc.Strong(title) })
-    return { raw("#callout["), table.unpack(el.content .. pandoc.Blocks({ raw("]") })) }
-  elseif FORMAT == "docx" then
-    return pandoc.Div(el.content, pandoc.Attr("", {}, { ["custom-style"] = "Callout" }))
-  end
-  el.classes, el.attributes = { "callout", sort }, { role = "note" }
-  return el
+  if html then return frame.callout(sort:sub(9), title, el.content) end
+  el.content:insert(1, pandoc.Para({ pandoc.Strong(title) }))
+  if typst then return { raw("#callout["), table.unpack(el.content .. pandoc.Blocks({ raw("]") })) } end
+  return pandoc.Div(el.content, pandoc.Attr("", {}, { ["custom-style"] = "Callout" }))
 end
 
 -- References ---------------------------------------------------------------------------------
@@ -287,8 +281,8 @@ return {
   { Div = callout },  -- before the count: a callout's heading is no section
   count,
   { Cite = references },
-  { Image = described, Math = formula, Table = fitted },
-  { traverse = "topdown", Table = html and tables.scrolling or nil, Header = heading },
+  { Image = described, Math = formula, Table = not html and fitted or nil },
+  { traverse = "topdown", Table = html and frame.table or nil, Header = heading },
   {
     traverse = "topdown", Div = div, Figure = figure,
     Header = function(header)

@@ -76,10 +76,4 @@ function tables.fit(tab)
   return height > ROOM
 end
 
--- In a page a table too wide for the screen scrolls by itself; the keyboard can do it too.
-function tables.scrolling(tab)
-  local open = '<div class="scroll" tabindex="0" role="group" aria-label="Table">'
-  return { pandoc.RawBlock("html", open), tab, pandoc.RawBlock("html", "</div>") }, false
-end
-
 return tables
