@@ -50,7 +50,7 @@ def test_a_link_cannot_leave_the_project_either(tmp_path):
 
 
 def test_the_registrations_margins_are_read_from_the_project_only(root):
-    from claimledger.survey import open_survey
+    from claimledger.survey.open import open_survey
 
     promise = load(root / "registration.yml")
     weighting = promise.weighting.model_copy(update={"margins": "../margins.csv"})

@@ -16,7 +16,7 @@ from claimledger.paper import exhibits
 from claimledger.registration.load import load
 from claimledger.registration.lock import check_lock
 from claimledger.registration.models import Analysis, Registration
-from claimledger.survey import Survey, open_survey
+from claimledger.survey.open import Survey, open_survey
 from claimledger.survey.recode import sample_rows, stack
 
 

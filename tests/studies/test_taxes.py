@@ -16,7 +16,7 @@ from claimledger.ledger.merge import merge
 from claimledger.registration.load import load
 from claimledger.registration.lock import freeze
 from claimledger.study import Study
-from claimledger.survey import open_survey
+from claimledger.survey.open import open_survey
 
 FEATURES = {  # levels as they stand in the file, the baseline first
     "taxrate1": ["<10k: 0%", "<10k: 5%", "<10k: 15%", "<10k: 25%"],

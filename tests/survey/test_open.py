@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claimledger.errors import LedgerError
-from claimledger.survey import open_survey
 from claimledger.survey.export import export
+from claimledger.survey.open import open_survey
 from claimledger.survey.recode import recode
 from claimledger.survey.simulate import simulate
 

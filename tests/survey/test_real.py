@@ -8,9 +8,9 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.registration.load import load
-from claimledger.survey import open_survey
 from claimledger.survey.check import check
 from claimledger.survey.exclude import exclude
+from claimledger.survey.open import open_survey
 from claimledger.survey.read import coded, read_export
 
 REGISTRATION = """

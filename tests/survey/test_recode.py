@@ -6,8 +6,8 @@ from survey_items import MEASURES
 from claimledger.errors import LedgerError
 from claimledger.registration.load import load
 from claimledger.registration.models import Derived
-from claimledger.survey import open_survey
 from claimledger.survey.export import export
+from claimledger.survey.open import open_survey
 from claimledger.survey.recode import derive, labelled, recode, stack
 from claimledger.survey.simulate import simulate
 from claimledger.survey.world import load_simulation

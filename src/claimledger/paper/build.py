@@ -13,7 +13,7 @@ import claimledger
 from claimledger.errors import LedgerError
 from claimledger.external import external_of, run_for
 from claimledger.files import CONFIG, Run, settings, sweep
-from claimledger.paper import execute, renderer
+from claimledger.paper import execute, kernels, renderer
 from claimledger.paper.progress import Progress
 from claimledger.paper.steps import Report, Step, alone, run_steps
 
@@ -127,7 +127,7 @@ def _make(
             ran = run_steps(first, record, run.root, progress)
             return ran + run_steps(steps(), record, run.root, progress, proceed=proceed)
         except BaseException:
-            execute.stop_kernels()
+            kernels.stop()
             raise
 
 

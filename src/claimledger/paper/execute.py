@@ -1,22 +1,22 @@
 """Run one notebook, and make its executed copy clean: the same inputs give the same bytes."""
 
 import json
-import os
 import re
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from weakref import WeakSet
 
 from claimledger.errors import LedgerError
 from claimledger.external import run_for
 from claimledger.files import Run, settings, write_atomic
+from claimledger.paper import kernels
 from claimledger.paper.clean import ANSI, LABEL, METADATA, clean, write_alt_texts
 
 CELL_SECONDS = 1800  # default time limit of one cell; `cell_seconds` below `ledger:` overrides
-FIXED_DATE = "315532800"  # 1980-01-01, the first day that a ZIP archive can hold
-THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")  # ..._NUM_THREADS
+
+# jsonschema checks addresses by a grammar that takes two seconds to set up; here are none to check.
+sys.modules.setdefault("rfc3987_syntax", None)
 
 OnCell = Callable[[int, int], None]  # (cell now running, number of cells), both from one
 
@@ -60,6 +60,7 @@ def execute(run: Run, stem: str, on_cell: OnCell = lambda number, of: None) -> P
     Raises LedgerError for a notebook that cannot be read, an unknown parameter, a failing cell,
     a cell over its time limit, and a notebook that records nothing.
     """
+    kernels.warm()
     run = run_for(run, stem)
     source, fragment = source_of(run, stem), fragment_of(run, stem)
     notebook = _read(source)
@@ -144,7 +145,7 @@ def _run_cells(run: Run, source: Path, notebook, values: dict, on_cell: OnCell):
         try:
             return papermill.execute_notebook(
                 notebook, None, parameters=values, kernel_name="python3", progress_bar=False,
-                kernel_manager_class=_kernel(environment(run, folder), Path(folder)),
+                kernel_manager_class=kernels.manager(run, Path(folder)),
                 resources={"metadata": {"path": str(run.root)}}, execution_timeout=limit,
                 on_cell_start=started, record_timing=False, coalesce_streams=True,
             )
@@ -166,57 +167,6 @@ def _run_cells(run: Run, source: Path, notebook, values: dict, on_cell: OnCell):
             ) from None
 
 
-def environment(run: Run, folder: str) -> dict[str, str]:
-    """What a kernel sees: one thread, fixed hashes, UTC, a fixed date, nobody's private settings.
-
-    Side by side, notebooks with many threads each would only stand in each other's way.
-    """
-    rcfile = write_atomic(Path(folder) / "matplotlibrc", "svg.hashsalt: claimledger\n")
-    return {
-        **{f"{name}_NUM_THREADS": "1" for name in THREADS},
-        "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8",
-        "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", FIXED_DATE),
-        "MATPLOTLIBRC": str(rcfile), "IPYTHONDIR": folder,
-        "CLAIMLEDGER_RUN": run.name, "CLAIMLEDGER_DATA": str(run.data),
-        "CLAIMLEDGER_MAPPING": str(run.mapping or ""),
-    }
-
-
-def _kernel(variables: dict[str, str], folder: Path):
-    """A kernel of this very interpreter, whatever kernels are installed on the machine."""
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager
-
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    literal = {key: value.replace("$", "$$") for key, value in variables.items()}
-    spec = KernelSpec(argv=argv, display_name="Python 3", language="python", env=literal)
-
-    class OwnKernel(AsyncKernelManager):
-        kernel_spec = spec
-
-        def __init__(self, **options):
-            super().__init__(**options)
-            self.transport = "ipc"  # sockets in our own folder: no port that another could take
-            self.connection_file = str(folder / "kernel.json")
-
-        async def start_kernel(self, **options):
-            with open(folder / "said", "wb") as said:
-                await self._async_start_kernel(stdout=said, stderr=said, **options)
-            _running.add(self.provisioner.process)
-
-    return OwnKernel
-
-
-def stop_kernels() -> None:
-    """End every notebook's process at once; for a build that was interrupted."""
-    for process in list(_running):
-        if process.poll() is None:
-            process.kill()
-
-
-_running: WeakSet = WeakSet()
-
-
 def _message(error) -> str:
     """The last lines of what a cell said as it failed, and the line of the cell that failed."""
     text = ANSI.sub("", f"{error.ename}: {error.evalue}").strip()
@@ -229,7 +179,7 @@ def _message(error) -> str:
 
 
 def _last_words(folder: str) -> str:
-    lines = (Path(folder) / "said").read_text("utf-8", "replace").splitlines()
+    lines = (Path(folder) / kernels.SAID).read_text("utf-8", "replace").splitlines()
     return "\n".join(f"    {line}" for line in lines if "WARNING" not in line)[-600:]
 
 

@@ -21,6 +21,7 @@ MARKERS = ["o", "s", "D", "^", "v", "P", "X"]
 NOTE = "Simulated data: no person gave these answers"
 TAG = re.compile(r"(?<!\{\{)<(?=[A-Za-z/!?])")
 _WIDTH = 6.5  # inches: the width of the text
+_MARGIN = 0.1  # inches around a figure
 
 
 def use_style() -> None:
@@ -43,11 +44,14 @@ def save_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
         figure.text(
             0.995, -0.012, note, ha="right", va="top", fontsize=7.5, style="italic", color="#555555"
         )
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # found once, and the same in every format
+    frame = figure.get_tightbbox().padded(_MARGIN)
     for kind in ("svg", "pdf", "png"):
         stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
         path = inside(folder, f"{label}.{kind}", f"figure {label}")
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=stamp[kind])
+        figure.savefig(buffer, format=kind, bbox_inches=frame, metadata=stamp[kind])
         content = buffer.getvalue()
         drawn = slim(content.decode()) if kind == "svg" else content
         write_atomic(path, drawn)

@@ -76,36 +76,60 @@ def curve_test(
     return CurveTest(median, float(p[0]), share, float(p[1]), draws, *observed)
 
 
-def weighted_hc(X: np.ndarray, Y: np.ndarray, weights, contrast) -> tuple[np.ndarray, ...]:
+def weighted_hc(
+    X: np.ndarray, Y: np.ndarray, weights, contrast, basis: np.ndarray | None = None
+) -> tuple[np.ndarray, ...]:
     """Estimates (m,), HC2 and HC3 standard errors (m,) of one contrast by weighted least squares.
 
-    X (n, k), Y (n, m), weights (n,) or None. NaN where the design is singular, or a row that the
-    contrast uses is alone in its cell.
+    X (n, k), Y (n, m), weights (n,) or None. basis (n, q), from `orthonormal`: further columns of
+    the design, which the contrast does not use and which are partialled out (Frisch and Waugh
+    1933). NaN where the design is singular, or a row that the contrast uses is alone in its cell.
     """
     root = np.ones(len(X)) if weights is None else np.sqrt(np.asarray(weights, dtype=float))
     A, Z = X * root[:, None], Y * root[:, None]
     missing = np.full(Y.shape[1], np.nan)
-    if len(X) <= X.shape[1]:
-        return missing, missing, missing
     scale = np.sqrt(np.einsum("nk,nk->k", A, A))
-    if not np.all(scale > 0):
+    taken = np.zeros(len(X))
+    if basis is not None:
+        A, Z = A - basis @ (basis.T @ A), Z - basis @ (basis.T @ Z)
+        taken = np.einsum("nq,nq->n", basis, basis)
+    used = X.shape[1] + (0 if basis is None else basis.shape[1])
+    found = _factor(A, scale) if len(X) > used else None
+    if found is None:
         return missing, missing, missing
-    A = A / scale
-    try:
-        factor = linalg.cholesky(A.T @ A, lower=True)
-    except linalg.LinAlgError:
-        return missing, missing, missing
-    if np.diag(factor).min() < 1e-6:
-        return missing, missing, missing
-    H = linalg.solve_triangular(factor, A.T, lower=True).T
+    H, factor = found
     influence = H @ linalg.solve_triangular(factor, np.asarray(contrast) / scale, lower=True)
-    free = 1 - np.einsum("nk,nk->n", H, H)
+    free = 1 - taken - np.einsum("nk,nk->n", H, H)
     if np.any((free < 1e-10) & (np.abs(influence) > 1e-10)):
         return missing, missing, missing
     free = np.maximum(free, 1e-10)
     squares = (influence[:, None] * (Z - H @ (H.T @ Z))) ** 2
     hc2, hc3 = (np.sqrt((1 / free**power) @ squares) for power in (1, 2))
     return influence @ Z, hc2, hc3
+
+
+def orthonormal(X: np.ndarray, weights) -> np.ndarray | None:
+    """Orthonormal columns (n, q) that span those of X, each row times the root of its weight.
+
+    None where X is singular.
+    """
+    A = X if weights is None else X * np.sqrt(np.asarray(weights, dtype=float))[:, None]
+    found = _factor(A, np.sqrt(np.einsum("nk,nk->k", A, A)))
+    return None if found is None else found[0]
+
+
+def _factor(A: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """An orthonormal basis of the columns over their scale, and its Cholesky factor (lower)."""
+    if not np.all(scale > 0):
+        return None
+    A = A / scale
+    try:
+        factor = linalg.cholesky(A.T @ A, lower=True, check_finite=False)
+    except linalg.LinAlgError:
+        return None
+    if np.diag(factor).min() < 1e-6:
+        return None
+    return linalg.solve_triangular(factor, A.T, lower=True, check_finite=False).T, factor
 
 
 class _Curve:
@@ -140,7 +164,7 @@ class _Between(_Curve):
                     raise
                 del self.designs[key]
         first = next(iter(self.designs.values()))  # the registered one: all rows, no covariates
-        self.treatment = np.column_stack([first["X"][:, at[0]] for at, _ in first["products"]])
+        self.treatment = first["main"]
 
     def _prepare(self, study, hypothesis: Hypothesis, one: dict, lin: bool) -> None:
         """Arrays of one design, and where the permuted columns and their products stand."""
@@ -155,26 +179,34 @@ class _Between(_Curve):
             places = X.columns.get_indexer([name, *pairs])
             covariate = X[[c.removeprefix(f"{name}:") for c in pairs]].to_numpy()
             one["products"].append((places, np.column_stack([np.ones(len(X)), covariate])))
-        one["X"] = X.to_numpy()
-        one["contrast"] = np.array([hypothesis.contrast.get(name, 0.0) for name in X])
+        one["weights"] = None if weights is None else weights.to_numpy()
+        moving = np.concatenate([places for places, _ in one["products"]])
+        values = X.to_numpy()
+        one["main"] = values[:, X.columns.get_indexer(moved)]
+        one["basis"] = orthonormal(np.delete(values, moving, axis=1), one["weights"])
+        one["df"] = len(X) - X.shape[1]
+        one["contrast"] = np.array([hypothesis.contrast.get(X.columns[i], 0.0) for i in moving])
         one["Y"] = np.column_stack([part[hypothesis.outcome] for _, _, part in one["uses"]])
         one["sd"] = one["Y"].std(axis=0, ddof=1)
-        one["weights"] = None if weights is None else weights.to_numpy()
 
     def __call__(self, rng: np.random.Generator | None) -> Statistics:
         order = np.arange(self.n) if rng is None else rng.permutation(self.n)
         estimates, t = np.full((2, len(self.specs)), np.nan)
         for one in self.designs.values():
-            X, drawn = one["X"].copy(), self.treatment[order][one["at"]]
-            for column, (places, covariates) in zip(drawn.T, one["products"], strict=True):
-                X[:, places] = column[:, None] * covariates
-            found = weighted_hc(X, one["Y"], one["weights"], one["contrast"])
+            if one["basis"] is None:
+                continue
+            drawn = self.treatment[order][one["at"]]
+            moving = np.column_stack([
+                column[:, None] * covariates
+                for column, (_, covariates) in zip(drawn.T, one["products"], strict=True)
+            ])
+            found = weighted_hc(moving, one["Y"], one["weights"], one["contrast"], one["basis"])
             for column, (i, spec, _) in enumerate(one["uses"]):
                 estimate, hc2, hc3 = (part[column] for part in found)
                 se, spread = hc3 if spec.get("vcov") == "HC3" else hc2, one["sd"][column]
                 if se > 0 and spread > 0:
                     estimates[i], t[i] = estimate / spread, estimate / se
-                    self.df[i] = len(X) - X.shape[1]
+                    self.df[i] = one["df"]
         return estimates, t
 
 

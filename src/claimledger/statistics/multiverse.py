@@ -69,12 +69,14 @@ def specified_rows(
     study, hypothesis: Hypothesis, spec: dict[str, str]
 ) -> tuple[pd.DataFrame, pd.Series | None]:
     """The rows that a specification analyses, coded as it says, and their weights if any."""
-    rows = study.sample(hypothesis.sample)
-    if spec.get("exclusions") == "attentive":
-        rows = rows[rows["recalled_all"]]
-    if spec.get("coding") == "favour":
-        rows = _in_favour(rows, study.registration)
-    rows = rows.dropna(subset=hypothesis.stack or [hypothesis.outcome])
+    kept = vars(study).setdefault("specified", {})  # with the study: many analyses share rows
+    key = (hypothesis.sample, spec.get("exclusions"), spec.get("coding"))
+    if key not in kept:
+        rows = study.sample(hypothesis.sample)
+        if spec.get("exclusions") == "attentive":
+            rows = rows[rows["recalled_all"]]
+        kept[key] = _in_favour(rows, study.registration) if key[2] == "favour" else rows
+    rows = kept[key].dropna(subset=hypothesis.stack or [hypothesis.outcome])
     return rows, study.survey.weights.loc[rows.index] if spec.get("weights") == "raked" else None
 
 
@@ -144,9 +146,12 @@ def multiverse(study) -> pd.DataFrame:
 
 
 def _decided(study, members: list[Hypothesis], spec: dict[str, str], family) -> pd.DataFrame:
-    fits = [fit_specification(study, h, spec) for h in members]
-    estimate, se, df = np.array([fitted.contrast(contrast) for fitted, contrast in fits]).T
-    sd = np.array([fitted.sd(contrast) for fitted, contrast in fits])
+    models = [(h.model, h.sample, h.vcov, *h.stack) for h in members]  # many ask the same model
+    one_of_each = dict(zip(models, members, strict=True))
+    fits = {model: fit_specification(study, h, spec)[0] for model, h in one_of_each.items()}
+    asked = [(fits[model], h.contrast) for model, h in zip(models, members, strict=True)]
+    estimate, se, df = np.array([fitted.contrast(contrast) for fitted, contrast in asked]).T
+    sd = np.array([fitted.sd(contrast) for fitted, contrast in asked])
     direction = [1 if h.direction == "positive" else -1 for h in members]
     bound = sd * np.array([h.sesoi for h in members])
     decision = decide(estimate, se, df, bound, direction, family.alpha, family.correction)
