@@ -14,6 +14,9 @@ local collect = {
     if span.classes:includes("typed") then
       marked:insert(span)
       return span.content
+    elseif span.classes:includes("stated") then
+      local given = span.attributes
+      return core.claim(given.claim, span.content, "when", { ["data-verdict"] = given.verdict })
     end
   end,
 }

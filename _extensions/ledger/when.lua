@@ -8,14 +8,55 @@ local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
 local review = os.getenv("CLAIMLEDGER_REVIEW") == "1"
 local keep = { traverse = "topdown" }
 
+-- The verdict that a passage most depends on: of the entry with the fewest words, of these the last.
+local function decisive(conditions)
+  local id, fewest
+  for name, words in pairs(conditions) do
+    local _, count = words:gsub("%S+", "")
+    if not fewest or count <= fewest then id, fewest = name, count end
+  end
+  return id
+end
+
+local PLAIN = { Str = true, Space = true, SoftBreak = true, Emph = true, Strong = true, Quoted = true }
+local TOKEN = utf8.char(0xE000)  -- where the embedded renderer puts a shortcode
+
+-- A passage says its verdict first: its opening words, up to a number, a link or the sentence's end,
+-- become the link to the card, as a number and a phrase of `says` are.
+local function state(inlines, conditions)
+  local first, last, words
+  for index, one in ipairs(inlines) do
+    local text = pandoc.utils.stringify(one)
+    local plain = PLAIN[one.t] and not text:find(TOKEN, 1, true)
+    if plain and text:match("%w") then
+      first, last, words = first or index, index, (words or 0) + 1
+    end
+    if (not plain or text:match("[.?!]$")) and words then break end
+  end
+  if not words then return inlines end
+  local id = decisive(conditions)
+  local span = pandoc.Span({ table.unpack(inlines, first, last) },
+    pandoc.Attr("", { "stated" }, { claim = id, verdict = core.ledger().entries[id].verdict }))
+  local out = pandoc.Inlines({ table.unpack(inlines, 1, first - 1) })
+  out:insert(span)
+  out:extend({ table.unpack(inlines, last + 1) })
+  return out
+end
+
 -- From the outside in. What has an id or another class stays a block or span.
 local function when(el)
   if review and el.classes:includes("identifying") then return {}, false end
   if not el.classes:includes("when") then return nil end
   if not core.holds(el.attributes) then return {}, false end
+  local conditions = el.attributes
   el.classes = el.classes:filter(function(class) return class ~= "when" end)
   el.attributes = {}
   el.content = el.content:walk(keep)
+  local prose = el.t == "Span" and el or el.content[1]
+  if prose and (prose.t == "Span" or prose.t == "Para" or prose.t == "Plain") then
+    prose.content = state(prose.content, conditions)
+    if el.t == "Div" then el.content[1] = prose end
+  end
   if #el.classes == 0 and el.identifier == "" then return el.content, false end
   return el, false
 end

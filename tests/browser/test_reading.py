@@ -89,6 +89,25 @@ def test_a_figure_enlarges_by_keyboard_and_escape_leads_back(small, visit):
     assert button.evaluate("one => one === document.activeElement")
 
 
+def test_nothing_lies_over_a_picture(small, visit):
+    for width in (390, 1300):
+        page = visit(small, width, has_touch=True)
+        picture = page.locator("#fig-support img").bounding_box()
+        button = page.get_by_role("button", name="Enlarge Figure 1").bounding_box()
+        assert button["y"] >= picture["y"] + picture["height"]
+
+
+def test_a_passage_opens_the_card_of_the_verdict_that_it_states(small, visit):
+    page = visit(small)
+    link = page.locator("a.claim.when", has_text="This paragraph shows because")
+    assert link.inner_text() == "This paragraph shows because the first hypothesis was decided"
+    link.focus()
+    page.keyboard.press("Enter")
+    card = page.locator("#claim-card")
+    assert card.is_visible() and "supported" in card.inner_text()
+    assert link.get_attribute("data-verdict") == "supported"
+
+
 def test_the_panel_answers_the_keyboard_with_the_numbers_of_the_grid(small, visit):
     page = visit(small)
     said = page.locator(".power-panel output")

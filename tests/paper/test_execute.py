@@ -128,6 +128,14 @@ def test_paths_are_cleaned_as_whole_names_only(tmp_path):
     assert cell.outputs[0].text == f". data/x.csv 'b' {root}-other file:[environment]/lib"
 
 
+def test_a_data_frame_is_kept_as_text(tmp_path):
+    both = new_output("display_data", data={"text/html": "<table>", "text/plain": "a  b"})
+    page = new_output("display_data", data={"text/html": "<p>only this</p>"})
+    cell = new_code_cell("1", outputs=[both, page])
+    clean(new_notebook(cells=[cell]), write_project(tmp_path, "01_a"))
+    assert [set(one["data"]) for one in cell.outputs] == [{"text/plain"}, {"text/html"}]
+
+
 def test_an_exhibit_without_its_cell_is_an_error_that_names_the_nearest_label():
     notebook = new_notebook(cells=[new_code_cell("#| label: fig-support\nplot()")])
     with pytest.raises(LedgerError, match="nearest labels: fig-support"):

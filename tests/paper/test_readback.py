@@ -51,6 +51,19 @@ def page(*changes: tuple[str, str], ledger: dict = LEDGER) -> str:
     )
 
 
+SPARED = '<a class="claim when" href="#claim-H1" data-verdict="{}">{}</a> by those'
+
+
+def test_the_opening_of_a_passage_is_a_claim_of_its_verdict():
+    old = "So democracies are spared by those"
+    assert faults((old, SPARED.format("supported", "So democracies are spared"))) == []
+    for verdict, words, fault in [
+        ("refuted", "So democracies are spared", "bound as refuted, but it is supported"),
+        ("supported", "So democracies are loved", "no token of the source prints this"),
+    ]:
+        assert any(fault in found for found in faults((old, SPARED.format(verdict, words))))
+
+
 def faults(*changes: tuple[str, str], ledger: dict = LEDGER) -> list[str]:
     """What is found in the page's claims, then in its text."""
     found = read_html(page(*changes, ledger=ledger))

@@ -13,16 +13,16 @@
       || caption?.textContent.split(":")[0] || "figure";
     const button = make("button", { type: "button", className: "enlarge", textContent: "Enlarge" });
     button.setAttribute("aria-label", `Enlarge ${name}`);
-    const frame = make("span", { className: "exhibit-frame" });
-    picture.replaceWith(frame);
-    frame.append(picture, button);
+    const line = caption?.querySelector(".exhibit-source");
+    if (line) line.append(" · ", button); // under the picture: it must cover none of its marks
+    else (caption || figure).append(" ", button);
     const open = () => {
       const close = make("button", { type: "button", textContent: "Close", autofocus: true });
       const inner = make("div", { className: "picture", tabIndex: 0 }, picture.cloneNode());
       inner.setAttribute("role", "region");
       inner.setAttribute("aria-label", name);
       const words = caption?.cloneNode(true);
-      words?.querySelectorAll(".exhibit-source").forEach((source) => source.remove());
+      words?.querySelectorAll(".exhibit-source, button").forEach((one) => one.remove());
       const dialog = make("dialog", { className: "enlarged" }, close, inner,
         make("p", { textContent: words?.textContent.trim() || "" }));
       dialog.setAttribute("aria-label", name);

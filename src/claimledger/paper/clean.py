@@ -38,6 +38,8 @@ def clean(notebook, run: Run) -> None:
                 output["text"] = scrub(output["text"])
             bundle = output.get("data", {})
             bundle.pop("application/vnd.jupyter.widget-view+json", None)
+            if "text/plain" in bundle:  # Quarto would load scripts from a network for a data frame
+                bundle.pop("text/html", None)
             for kind, value in bundle.items():
                 if kind.startswith("text/"):
                     bundle[kind] = scrub(value)

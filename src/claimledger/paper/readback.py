@@ -1,9 +1,8 @@
 """Read finished papers back: do they print what the ledger says, and nothing else?
 
 A page in HTML binds each claim (`<a class="claim num" href="#claim-ID">`) and carries its ledger,
-so its claims are checked one by one. PDF and DOCX are plain text: there it is checked that each
-passage that the verdicts keep is present, and that no passage which they drop, and no phrase of
-another verdict, stands anywhere.
+so its claims are checked one by one. In PDF and DOCX, which are plain text, each passage that the
+verdicts keep is looked for, and no passage that they drop, nor a phrase of another verdict, may be.
 """
 
 import json
@@ -28,7 +27,7 @@ BLOCKS = {"p", "div", "li", "td", "th", "h1", "h2", "h3", "h4", "h5", "h6", "fig
 
 @dataclass(frozen=True)
 class Claim:
-    """One number or phrase of the page that is bound to an entry; `kind` is num or says."""
+    """A number, phrase or opening of a passage, bound to an entry: `kind` num, says or when."""
 
     id: str
     kind: str
@@ -54,9 +53,8 @@ def read_html(html: str, file: str = "index.html") -> Page:
     reader = _Reader(file)
     reader.feed(html)
     reader.close()
-    page = reader.page
-    page.text = " ".join("".join(reader.pieces).split())
-    return page
+    reader.page.text = " ".join("".join(reader.pieces).split())
+    return reader.page
 
 
 class _Reader(HTMLParser):
@@ -83,7 +81,7 @@ class _Reader(HTMLParser):
         classes = (given.get("class") or "").split()
         if tag == "a" and "claim" in classes and not self.skipped:
             id = given.get("data-id") or unquote(given.get("href", "")).removeprefix("#claim-")
-            kind = "says" if "says" in classes else "num"
+            kind = next((k for k in ("says", "when") if k in classes), "num")
             self.claim = (id, kind, given, self.getpos(), len(self.pieces))
 
     def handle_endtag(self, tag: str) -> None:
@@ -140,18 +138,21 @@ def check_page(page: Page, ledger: dict, sources: Iterable[Source]) -> list[Prob
     if page.ledger is not None and page.ledger != ledger:
         problems.append(Problem(page.file, 1, 1, "the page carries another ledger",
                                 "render the paper again"))
-    came = verdicts(ledger)
-    asked, possible = Counter(), set()
+    came, asked, possible, passages = verdicts(ledger), Counter(), set(), []
     for source in sources:
         for token in kept(source, came):
-            if token.kind in ("num", "says"):
+            if token.kind == "when":
+                passages.append(squeeze(token.body))
+            elif token.kind in ("num", "says"):
                 key = (token.kind, token.args[0], squeeze(printed(token, ledger)))
                 possible.add(key)
                 asked[key] += source.kind == "article"
-    shown = Counter((c.kind, c.id, squeeze(c.text)) for c in page.claims)
+    shown = Counter()
     for claim in page.claims:
         fault = _fault(claim, ledger["entries"].get(claim.id))
-        if not fault and (claim.kind, claim.id, squeeze(claim.text)) not in possible:
+        shown[key := (claim.kind, claim.id, squeeze(claim.text))] += 1
+        said = any(key[2] in p for p in passages) if claim.kind == "when" else key in possible
+        if not fault and not said:
             fault = "no token of the source prints this"
         if fault:
             found = f"{claim.kind} {claim.id} “{claim.text}”: {fault}"
@@ -164,7 +165,7 @@ def check_page(page: Page, ledger: dict, sources: Iterable[Source]) -> list[Prob
 def _fault(claim: Claim, entry: dict | None) -> str:
     if entry is None:
         return "no such entry in the ledger"
-    if claim.kind == "says":
+    if claim.kind in ("says", "when"):
         stale = claim.verdict not in (None, entry.get("verdict"))
         return f"bound as {claim.verdict}, but it is {entry.get('verdict')}" if stale else ""
     texts = entry["text"]

@@ -248,7 +248,7 @@ end
 
 local function heading(header)
   if not html then return nil end
-  header.level = header.level + 1
+  header.level = math.max(2, header.level + (page and 0 or 1))
   return header
 end
 
