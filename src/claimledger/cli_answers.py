@@ -114,13 +114,18 @@ def map_(
 def diagnose(
     sizes: Annotated[str | None, typer.Option(help="Sample sizes, with commas between.")] = None,
     effects: Annotated[str | None, typer.Option(help="Effects in SD, as registered.")] = None,
+    covariates: Annotated[str, typer.Option(help="none, or lin: adjusted for all.")] = "none",
+    weights: Annotated[str, typer.Option(help="none, or raked to the margins.")] = "none",
     simulations: Annotated[int, typer.Option(min=2, help="Experiments of each size.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed, the same answer.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler's address.")] = None,
     out: Annotated[Path, typer.Option(help="All results, as JSON.")] = Path("build/diagnosis.json"),
 ) -> None:
-    """Run the registered analysis on simulated experiments over sample sizes and effects."""
+    """Run the registered analysis on simulated experiments over sample sizes and effects.
+
+    With covariates or weights, one simulated survey of each size is held fixed but for its answers.
+    """
     from contextlib import nullcontext
 
     from rich.console import Console
@@ -146,7 +151,8 @@ def diagnose(
         bar = bars.add_task("experiments", total=None)
         found = power.power_grid(
             registration, simulation, **grid, simulations=simulations, seed=seed,
-            workers=-1 if scheduler else workers,
+            workers=-1 if scheduler else workers, root=run.root, covariates=covariates,
+            weights=weights,
             progress=lambda done, total: bars.update(bar, completed=done, total=total),
         )
     for table in power.tables(found):

@@ -5,6 +5,8 @@ from survey_items import CORRECTIVE, MEASURES
 
 from claimledger.survey import population
 from claimledger.survey.latent import calibrate
+from claimledger.survey.population import intervals
+from claimledger.survey.recode import recode
 from claimledger.survey.simulate import draw_outcomes, simulate, simulate_file, stream
 
 
@@ -62,7 +64,8 @@ def test_assignment_has_the_registered_probabilities(registration, simulation):
 def test_the_fast_path_agrees_with_the_slow_one(registration, simulation, big):
     design = big["published"].head(1502)
     latent = calibrate(registration, simulation, simulation.world("published"))
-    draws = draw_outcomes(latent, design, np.random.default_rng(1), 60)
+    cells = latent.cell(np.array([design[f].cat.codes for f in latent.factors]))
+    draws = draw_outcomes(latent, cells, np.random.default_rng(1), 60)
     items = list(simulation.outcomes)
     assert draws.shape == (60, len(items), 1502) and draws.dtype == np.int8
     control = (design["misalignment"] == "control").to_numpy()
@@ -81,6 +84,49 @@ def test_the_fast_path_agrees_with_the_slow_one(registration, simulation, big):
         for i in ("cut_military_aid", "economic_sanctions")
     )
     assert np.corrcoef(one, two)[0, 1] == pytest.approx(0.37, abs=0.03)
+
+
+def test_answers_lean_on_the_background_of_the_same_people(registration, simulation, big):
+    """Given their intervals the answers have the slopes and spreads of a simulated survey."""
+    people = recode(big["null"].head(3000), registration)
+    latent = calibrate(registration, simulation, simulation.world("null"))
+    cells = latent.cell(np.array([people[f].cat.codes for f in latent.factors]))
+    between = intervals(registration, simulation, people)
+    draws = draw_outcomes(latent, cells, np.random.default_rng(2), 40, between)
+    fresh = draw_outcomes(latent, cells, np.random.default_rng(2), 40)
+    whole = recode(big["null"], registration)
+    for item in ("favourable", "troops"):
+        at = latent.items.index(item)
+        assert draws[:, at].mean() == pytest.approx(whole[item].mean(), abs=0.05)
+        assert draws[:, at].std() == pytest.approx(whole[item].std(), abs=0.03)
+        for other in ("internationalism", "party", "age", "militant"):
+            expected = whole[item].corr(whole[other])
+            found = np.corrcoef(draws[:, at].mean(axis=0), people[other])[0, 1]
+            found *= draws[:, at].mean(axis=0).std() / draws[:, at].std()
+            assert found == pytest.approx(expected, abs=0.035), (item, other)
+            assert abs(np.corrcoef(fresh[:, at].ravel(), np.tile(people[other], 40))[0, 1]) < 0.02
+
+
+def test_intervals_hold_the_latent_normals_and_are_everywhere_without_an_answer(
+    registration, simulation, big
+):
+    people = recode(big["published"].head(2000), registration)
+    people.loc[:9, ["party", "age"]] = np.nan
+    people.loc[:9, "sex"] = None
+    low, high = intervals(registration, simulation, people)
+    names = list(simulation.background)
+    for name in ("party", "age", "sex"):
+        at = names.index(name)
+        assert (low[at, :10] == 0).all() and (high[at, :10] == 1).all()
+        assert ((high - low)[at, 10:] < 0.7).all()
+    assert (low < high).all()
+    male = people["sex"].iloc[10:] == "Male"
+    ends = low[names.index("sex"), 10:], high[names.index("sex"), 10:]
+    np.testing.assert_allclose(ends[0], np.where(male, 0, 0.49), atol=1e-6)
+    np.testing.assert_allclose(ends[1], np.where(male, 0.49, 1), atol=1e-6)
+    # Each answer's interval is as wide as its share, so that the places fill the unit interval.
+    place = (low + high)[names.index("age"), 10:] / 2
+    assert np.abs(np.sort(place) - np.linspace(0, 1, len(place))).max() < 0.05
 
 
 def test_simulate_file_finds_the_simulation_of_the_project(files, tmp_path):

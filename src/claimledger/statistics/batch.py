@@ -1,7 +1,8 @@
 """Registered analyses of many experiments at once: estimates, standard errors, outcome spreads.
 
-Serves any factorial experiment whose analyses are contrasts of an OLS fit with HC2, or means of
-contrasts of items within respondents. Analyses that share a design and rows are computed together.
+Serves analyses that are contrasts of a least squares fit with HC2, or means of contrasts of items
+within respondents, with covariates and weights where there are any. Analyses that share a design,
+rows and weights are computed together.
 """
 
 from collections.abc import Sequence
@@ -9,16 +10,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import statsmodels.api as sm
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.linear import Cells, check_design, hc2, hc2_cells
+from claimledger.statistics.cluster import cr2
+from claimledger.statistics.linear import Cells, Rows, check_design, hc2_cells
 
 _WHERE = "statistics.batch"
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """One registered test: a contrast of an OLS fit with HC2, or a mean within respondents.
+    """One registered test: a contrast of a fit with HC2, or a mean within respondents.
 
     id, family : names.
     X : (n, k) design over all respondents, or None for a mean.
@@ -31,9 +34,11 @@ class Analysis:
         analysed rows, for a contrast of items in those of the stacked items; None where there is
         none.
     correction : holm, bh or none; one for the whole family.
+    weights : (n,) above 0 in the analysed rows, or None. The spread stays unweighted.
 
-    The mean of a contrast of items with HC2 is, with complete answers, exactly the regression of
-    the stacked items with CR2 by respondent, degrees of freedom (n - 1) included.
+    With complete answers the mean of a contrast of items is exactly the regression of the stacked
+    items with CR2 by respondent, degrees of freedom included: HC2 and n - 1 without weights. With
+    weights the identity is the working covariance, not the inverse weights as in HC2 of a WLS fit.
     """
 
     id: str
@@ -45,6 +50,7 @@ class Analysis:
     direction: int
     sesoi_sd: float | None
     correction: str = "holm"
+    weights: np.ndarray | None = None
 
     @cached_property
     def design(self) -> np.ndarray:
@@ -52,10 +58,18 @@ class Analysis:
         count = int(np.sum(self.rows))
         return np.ones((count, 1)) if self.X is None else np.asarray(self.X, float)[self.rows]
 
+    @cached_property
+    def df(self) -> float:
+        """Degrees of freedom: n' - k; of a weighted mean those of CR2."""
+        if self.X is None and self.used is not None:
+            places = np.arange(len(self.design))
+            return cr2(sm.WLS(places, self.design, self.used).fit(), places).contrast([1.0]).df
+        return float(self.design.shape[0] - self.design.shape[1])
+
     @property
-    def df(self) -> int:
-        """Degrees of freedom, n' - k."""
-        return self.design.shape[0] - self.design.shape[1]
+    def used(self) -> np.ndarray | None:
+        """Weights of the analysed rows, if any."""
+        return None if self.weights is None else np.asarray(self.weights, float)[self.rows]
 
     @property
     def items(self) -> list[int]:
@@ -64,7 +78,7 @@ class Analysis:
         return [int(self.outcome)] if whole else np.flatnonzero(self.outcome).tolist()
 
     def check(self, n: int) -> None:
-        """An error unless the parts fit together and the design is of full rank."""
+        """An error unless the parts fit together."""
         rows, weights = np.asarray(self.rows), np.asarray(self.outcome)
         if rows.dtype != bool or rows.shape != (n,):
             found, expected = f"rows {rows.dtype} {rows.shape}", f"a boolean for each of {n} rows"
@@ -75,8 +89,9 @@ class Analysis:
             found, expected = f"item weights {weights}", "weights that sum to zero, not all zero"
         elif weights.ndim == 0 and weights < 0:
             found, expected = f"outcome {weights}", "a position in the stack, from 0"
+        elif self.weights is not None and np.shape(self.weights) != (n,):
+            found, expected = f"weights of shape {np.shape(self.weights)}", f"({n},) weights"
         else:
-            check_design(f"{_WHERE}: {self.id}", self.design)
             return
         raise LedgerError(
             f"{_WHERE}: {self.id}", found=found, expected=expected, mend="correct the analysis"
@@ -101,7 +116,8 @@ class Batch:
         groups: dict[tuple, list[int]] = {}
         for position, a in enumerate(self.analyses):
             a.check(self.n)
-            groups.setdefault((a.design.tobytes(), a.rows.tobytes()), []).append(position)
+            weights = None if a.weights is None else (a.X is None, a.used.tobytes())
+            groups.setdefault((a.design.tobytes(), a.rows.tobytes(), weights), []).append(position)
         self._groups = [_Group(self.analyses, members) for members in groups.values()]
         self.outcomes = 1 + max(max(a.items) for a in self.analyses)
 
@@ -146,11 +162,16 @@ class _Group:
         self.pick = [
             next(places) if np.ndim(a.outcome) else self.items.index(int(a.outcome)) for a in chosen
         ]
-        cells = Cells.of(self.X)
-        # With nearly as many distinct rows as rows (covariates), the rows serve better.
-        self.cells = cells if len(cells.rows) <= len(self.X) / 4 else None
+        cells, weights = Cells.of(self.X), chosen[0].used
+        # With weights, or with nearly as many distinct rows as rows (covariates), the rows serve.
+        self.cells = cells if weights is None and len(cells.rows) <= len(self.X) / 4 else None
         rows = np.flatnonzero(chosen[0].rows)
         self.order = rows if self.cells is None else rows[cells.order]
+        if self.cells is not None:
+            check_design(f"{_WHERE}: {self.name}", cells.rows, len(self.X))
+        else:
+            working = "identity" if chosen[0].X is None else "weights"
+            self.rows = Rows.of(self.X, self.contrasts, weights, working)
 
     def estimate(self, Y) -> np.ndarray:
         """Estimates, standard errors and spreads (3, simulations, members)."""
@@ -165,7 +186,7 @@ class _Group:
         mixed = np.einsum("ui,sin->sun", self.mixtures, values, optimize=True)
         if self.cells is None:
             stacked = np.concatenate([values, mixed], axis=1)
-            flat = hc2(self.X, stacked.reshape(-1, len(self.X)).T, self.contrasts)
+            flat = self.rows.estimate(stacked.reshape(-1, len(self.X)).T)
             coef, se = (a.T.reshape(*stacked.shape[:2], -1) for a in flat)
             mean, count = values.mean(axis=-1)[..., None], len(self.X)
             within = np.sum((values - mean) ** 2, axis=-1)[..., None]

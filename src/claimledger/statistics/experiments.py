@@ -1,16 +1,20 @@
 """Experiments simulated from the registration: drawn, analysed as registered, and judged.
 
 Assignment and answers are drawn anew for every experiment, without any effect, and reduced to the
-counts, means and sums of squares of the design's cells. Effects are added to these as constants. A
-constant that the design can express moves the estimate by exactly its size and leaves every
-residual as it is, so one set of experiments serves a whole grid of effects without loss. What is
-left out: answers near the ends of their scale leave less room for an effect, and an effect may
-differ between people.
+counts, means and sums of squares of the design's cells (`Plan`). With covariates or weights one
+survey is simulated; its people, their background and weights, and the assignment are held fixed,
+and their answers are drawn anew (`fixed`).
+
+Effects are added as constants. A constant that the design can express moves the estimate by exactly
+its size and leaves every residual as it is, so one set of experiments serves a whole grid of
+effects without loss. What is left out: answers near the ends of their scale leave less room for an
+effect, and an effect may differ between people.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -28,7 +32,7 @@ from claimledger.survey.world import Simulation, World
 
 @dataclass(frozen=True)
 class Family:
-    """Members of one family, as analyses over the c cells of the design.
+    """Members of one family, as analyses over the c cells of the design (or c respondents).
 
     own : position of each member's outcome in the drawn stack; pooled : positions of the outcomes
     whose spread is its unit; sd : (m,) that spread without effects; shift : [h][k] what a unit
@@ -76,25 +80,13 @@ class Plan:
                 mix = np.vstack([mix, a.outcome[: len(latent.items)]])
             else:
                 own.append(int(a.outcome))
-            _check_asked(a, mix[own[-1]] != 0, latent.asked)
-        spread = [simulation.outcomes[item].sd for item in latent.items]
-        covariance = matrix(latent.items, simulation.correlations) * np.outer(spread, spread)
-        variance = np.einsum("oi,ij,oj->o", mix, covariance, mix)
-        families = []
-        for name in dict.fromkeys(a.family for a in analyses):
-            at = [i for i, a in enumerate(analyses) if a.family == name]
-            members = tuple(analyses[i] for i in at)
-            pooled = tuple(analyses[i].items for i in at)
-            sd = np.sqrt([variance[p].mean() for p in pooled])
-            alpha = registration.families[name].alpha
-            families.append(Family(
-                name, alpha, members, tuple(own[i] for i in at), pooled, sd, _shifts(members)
-            ))
+            check_asked(a, mix[own[-1]] != 0, latent.asked)
+        families = families_of(registration, simulation, analyses, own, mix)
         first = np.argmax(latent.asked, axis=0)  # without effects all cells that are asked agree
         thresholds = latent.thresholds[first, np.arange(len(first))]
         return cls(
             latent.probabilities, np.linalg.cholesky(latent.correlation).astype(np.float32),
-            thresholds.astype(np.float32), latent.lowest, mix, tuple(families),
+            thresholds.astype(np.float32), latent.lowest, mix, families,
         )
 
     def draw(
@@ -108,6 +100,31 @@ class Plan:
         mean, within = draw_moments(rng, count, self.root, self.thresholds, self.mix)
         level = (self.mix @ self.lowest)[:, None]
         return count, mean + np.where(count[:, None], level, 0.0), within
+
+    def results(self, rng: np.random.Generator, n: int, size: int, effects) -> list[tuple]:
+        """What `judge` returns of each family; see `Design`."""
+        drawn = self.draw(rng, n, size)
+        return [judge(f, effects, *_from_cells(f, *drawn), *drawn) for f in self.families]
+
+
+def families_of(
+    registration: Registration, simulation: Simulation, analyses: Sequence[Analysis], own, mix
+) -> tuple[Family, ...]:
+    """Families of analyses; own: the place of each one's outcome; mix (outcomes, items)."""
+    items = list(simulation.outcomes)
+    spread = [simulation.outcomes[item].sd for item in items]
+    covariance = matrix(items, simulation.correlations) * np.outer(spread, spread)
+    variance = np.einsum("oi,ij,oj->o", mix, covariance, mix)
+    families = []
+    for name in dict.fromkeys(a.family for a in analyses):
+        at = [i for i, a in enumerate(analyses) if a.family == name]
+        members = tuple(analyses[i] for i in at)
+        pooled = tuple(a.items for a in members)
+        families.append(Family(
+            name, registration.families[name].alpha, members, tuple(own[i] for i in at), pooled,
+            np.sqrt([variance[p].mean() for p in pooled]), _shifts(members),
+        ))
+    return tuple(families)
 
 
 _BLOCK = 12_000  # respondents drawn at a time: the arrays stay in the processor's cache
@@ -146,7 +163,8 @@ def draw_moments(
     return mean, np.maximum(np.where(occupied, squares - total * mean, 0.0), 0.0)
 
 
-def _check_asked(a: Analysis, used: np.ndarray, asked: np.ndarray) -> None:
+def check_asked(a: Analysis, used: np.ndarray, asked: np.ndarray) -> None:
+    """An error unless all analysed rows are asked the items used; asked (rows or cells, items)."""
     if not asked[np.ix_(a.rows, used)].all():
         raise LedgerError(
             f"hypothesis {a.id}", found="an item that part of its sample is not asked",
@@ -186,18 +204,27 @@ def _shifts(members: Sequence[Analysis]) -> list[list[np.ndarray]]:
     return shift
 
 
-def truth(plan: Plan, effects) -> np.ndarray:
+class Design(Protocol):
+    """What is simulated: `Plan`, or `fixed.Fixed`."""
+
+    families: tuple[Family, ...]
+
+    def results(self, rng: np.random.Generator, n: int, size: int, effects) -> list[tuple]:
+        """What `judge` returns of each family, over `size` experiments of n respondents."""
+
+
+def truth(plan: Design, effects) -> np.ndarray:
     """True values (hypotheses, effects) in the units of the outcomes."""
     directions = [a.direction for family in plan.families for a in family.members]
     sd = np.concatenate([family.sd for family in plan.families])
     return (np.array(directions) * sd)[:, None] * np.array(effects)
 
 
-def experiments(plan: Plan, n: int, effects, seed: np.random.SeedSequence, size: int) -> Tally:
+def experiments(
+    plan: Design, n: int, effects, seed: np.random.SeedSequence, size: int
+) -> Tally:
     """Draw, analyse and judge `size` experiments of n respondents under every effect."""
-    rng = np.random.default_rng(seed)
-    drawn = plan.draw(rng, n, size)
-    parts = [_judge(family, effects, *drawn) for family in plan.families]
+    parts = plan.results(np.random.default_rng(seed), n, size, effects)
     estimate, se, df, false, *fields = (
         np.concatenate(part, axis=1) for part in zip(*parts, strict=True)
     )
@@ -206,27 +233,34 @@ def experiments(plan: Plan, n: int, effects, seed: np.random.SeedSequence, size:
     return sums | {"false": false.sum(axis=0)}
 
 
-def _judge(family: Family, effects, count, mean, within) -> tuple[np.ndarray, ...]:
+def _from_cells(family: Family, count, mean, within) -> np.ndarray:
+    """Estimate, standard error and df of each member without effects (3, simulations, members)."""
+    out = np.empty((3, len(count), len(family.members)))
+    for k, a in enumerate(family.members):
+        own, cells = family.own[k], count[:, a.rows]
+        used = (part[:, own, a.rows] for part in (mean, within))
+        found = hc2_cells(a.design, cells, *used, a.contrast)
+        out[:, :, k] = found.coef[:, 0], found.se[:, 0], cells.sum(axis=1) - a.design.shape[1]
+    return out
+
+
+def judge(
+    family: Family, effects, base, error, df, count, mean, within
+) -> tuple[np.ndarray, ...]:
     """Each member's results when it alone has an effect: arrays (simulations, members, effects).
 
     estimate, se, df, whether a true null of the family was rejected, and the fields of `Decision`.
+    base, error, df : (simulations, members), without effects; count (simulations, c); mean, within
+    (simulations, outcomes, c).
     """
     m = len(family.members)
-    base, error, df = (np.empty((len(count), m)) for _ in range(3))
     sds = np.empty((len(count), m, len(effects), m))
     direction = np.array([a.direction for a in family.members])
     t = (direction * family.sd)[:, None] * np.array(effects)                # (members, effects)
     for k, a in enumerate(family.members):
-        own, cells = family.own[k], count[:, a.rows]
-        found = hc2_cells(
-            a.design, cells, mean[:, own, a.rows], within[:, own, a.rows], a.contrast
-        )
-        base[:, k], error[:, k] = found.coef[:, 0], found.se[:, 0]
-        df[:, k] = cells.sum(axis=1) - a.design.shape[1]
-        sds[..., k] = _spreads(
-            cells, mean[:, family.pooled[k]][..., a.rows], within[:, family.pooled[k]][..., a.rows],
-            [family.shift[h][k] for h in range(m)], t,
-        )
+        used = (part[:, family.pooled[k]][..., a.rows] for part in (mean, within))
+        shifts = [family.shift[h][k] for h in range(m)]
+        sds[..., k] = _spreads(count[:, a.rows], *used, shifts, t)
     alone = np.eye(m)[:, None, :]
     estimates = base[:, None, None, :] + alone * t[:, :, None]
     sesoi = np.array([a.sesoi_sd for a in family.members])

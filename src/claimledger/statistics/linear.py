@@ -30,15 +30,19 @@ class Estimates(NamedTuple):
     se: np.ndarray
 
 
-def check_design(where: str, X) -> np.ndarray:
-    """Return X as a float matrix (n, k); an error unless finite, of full rank, and n > k."""
+def check_design(where: str, X, n: int | None = None) -> np.ndarray:
+    """Return X as a float matrix; an error unless finite, of full column rank k, and n > k.
+
+    X : (n, k), or its distinct rows alone where n is given.
+    """
     X = np.asarray(X, dtype=float)
+    n = len(X) if n is None else n
     if X.ndim != 2 or not np.all(np.isfinite(X)):
         found, rank = f"a design of shape {X.shape} with missing or infinite values", None
     else:
         rank = int(np.linalg.matrix_rank(X))
-        found = f"a design of rank {rank} with {X.shape[1]} columns and {X.shape[0]} rows"
-    if rank is None or rank < X.shape[1] or X.shape[0] <= X.shape[1]:
+        found = f"a design of rank {rank} with {X.shape[1]} columns and {n} rows"
+    if rank is None or rank < X.shape[1] or n <= X.shape[1]:
         raise LedgerError(
             where,
             found=found,
@@ -72,35 +76,75 @@ def _root(variance, influence, scale) -> np.ndarray:
     return np.where(se > noise, se, 0.0)
 
 
-def hc2(X, Y, contrasts=None) -> Estimates:
-    """OLS estimates and HC2 standard errors of every outcome on one design matrix.
+def hc2(X, Y, contrasts=None, weights=None) -> Estimates:
+    """Least squares estimates and HC2 standard errors of every outcome on one design matrix.
 
     Parameters
     ----------
-    X : (n, k) design. Y : (n,) or (n, m) outcomes, finite.
-    contrasts : (q, k) weights over the coefficients; the coefficients themselves where None.
+    X : (n, k) design. Y : (n,) or (n, m) outcomes, finite. weights, contrasts : see `Rows.of`.
 
     Returns
     -------
     coef, se : (q, m), or (q,) for one outcome. A constant outcome gives a standard error of zero:
     the tests built on it refuse it.
     """
-    X = check_design(f"{_WHERE}.hc2", X)
-    Y = np.asarray(Y, dtype=float)
-    if len(Y) != len(X) or not np.all(np.isfinite(Y)):
-        raise LedgerError(
-            f"{_WHERE}.hc2",
-            found=f"outcomes of shape {Y.shape}, {int(np.sum(~np.isfinite(Y)))} values not finite",
-            expected=f"finite outcomes of the {len(X)} rows of the design",
-            mend="select the complete rows of design and outcome together",
-        )
-    C = np.eye(X.shape[1]) if contrasts is None else np.atleast_2d(contrasts)
-    Q, R = np.linalg.qr(X)
-    influence = C @ np.linalg.solve(R, Q.T)
-    weights = _hc2_weights(f"{_WHERE}.hc2", np.sum(Q * Q, axis=1), influence)
-    variance = (influence**2 * weights) @ (Y - Q @ (Q.T @ Y)) ** 2
-    scale = np.abs(Y).max(axis=0)[..., None]
-    return Estimates(influence @ Y, _root(variance.T, influence, scale).T)
+    return Rows.of(X, contrasts, weights).estimate(Y)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A design made ready for the outcomes of its n rows, however many experiments there are.
+
+    root : (n,) square root of the weights, 1 where there are none; Q : (n, k) orthonormal basis of
+    the design times root; influence : (q, n) weight of each row, times root, in each contrast;
+    free : (n,) what each squared residual counts, 1 / (1 - h).
+    """
+
+    root: np.ndarray
+    Q: np.ndarray
+    influence: np.ndarray
+    free: np.ndarray
+
+    @classmethod
+    def of(cls, X, contrasts=None, weights=None, working: str = "weights") -> "Rows":
+        """Prepare a design (n, k), with (q, k) contrasts (None: the coefficients themselves).
+
+        weights : (n,) above 0, or None. working : what the correction for leverage takes the
+        variances of the errors to be: the inverse `weights`, as HC2 of a WLS fit in statsmodels
+        and estimatr; or the `identity`, as CR2 here and in clubSandwich, each row a cluster.
+        """
+        where = f"{_WHERE}.hc2"
+        X = np.asarray(X, dtype=float)
+        w = np.ones(len(X)) if weights is None else np.asarray(weights, dtype=float)
+        if w.shape != X.shape[:1] or not np.all((w > 0) & np.isfinite(w)):
+            raise LedgerError(
+                where, found=f"weights of shape {w.shape}, or some zero, negative or missing",
+                expected=f"a weight above 0 for each of {len(X)} rows",
+                mend="drop the rows without a weight",
+            )
+        root = np.sqrt(w)
+        X = check_design(where, X * root[:, None] if X.ndim == 2 else X)
+        C = np.eye(X.shape[1]) if contrasts is None else np.atleast_2d(contrasts)
+        Q, R = np.linalg.qr(X)
+        influence, leverage = C @ np.linalg.solve(R, Q.T), np.sum(Q * Q, axis=1)
+        if working == "identity":
+            leverage = 2 * leverage - np.sum((Q @ ((Q.T * w) @ Q)) * Q, axis=1) / w
+        return cls(root, Q, influence, _hc2_weights(where, leverage, influence))
+
+    def estimate(self, Y) -> Estimates:
+        """Estimates and standard errors (q, m), or (q,), of outcomes (n, m), or (n,)."""
+        Y = np.asarray(Y, dtype=float)
+        if len(Y) != len(self.Q) or not np.all(np.isfinite(Y)):
+            raise LedgerError(
+                f"{_WHERE}.hc2", found=f"outcomes of shape {Y.shape}, "
+                f"{int(np.sum(~np.isfinite(Y)))} values not finite",
+                expected=f"finite outcomes of the {len(self.Q)} rows of the design",
+                mend="select the complete rows of design and outcome together",
+            )
+        Y = (Y.T * self.root).T
+        variance = (self.influence**2 * self.free) @ (Y - self.Q @ (self.Q.T @ Y)) ** 2
+        scale = np.abs(Y).max(axis=0)[..., None]
+        return Estimates(self.influence @ Y, _root(variance.T, self.influence, scale).T)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ scenario one hypothesis has a true effect and the other members of its family ha
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
 from claimledger.statistics.decision import HYPOTHESIS
 from claimledger.statistics.experiments import Plan, experiments, truth
+from claimledger.statistics.fixed import Fixed
+from claimledger.statistics.rates import leans, weighs
 from claimledger.statistics.tally import proportion, run, summarise
 from claimledger.survey.world import Simulation
 
@@ -92,8 +95,13 @@ def power_grid(
     registration: Registration, simulation: Simulation, *, sizes: Sequence[int] | None = None,
     effects: Sequence[float] | None = None, simulations: int = 1000, seed: int = 1,
     workers: int = 1, progress: Callable[[int, int], None] | None = None,
+    root: Path = Path(), covariates: str = "none", weights: str = "none",
 ) -> PowerGrid:
     """Diagnose the registered analysis over sample sizes and effects; see the module.
+
+    covariates (none, lin), weights (none, raked): as in `multiverse`; root: the project's, where
+    the margins lie. With either, and where a registered model names covariates, the people of one
+    simulated survey of each size are held fixed; see `fixed`.
 
     The answer depends on the seed and on `simulations`, not on `workers`, the scheduler, or the
     other sizes and effects of the grid. progress : called with experiments done and their total.
@@ -107,12 +115,15 @@ def power_grid(
             expected="sizes of 50 or more, and finite effects in standard deviations",
             mend="give lists such as 500,1000 and 0,0.1,0.2",
         )
-    plan = Plan.of(registration, simulation)
-    members = [a for family in plan.families for a in family.members]
-    sd = np.concatenate([family.sd for family in plan.families])[:, None]
-    true = truth(plan, effects)
+    fixed = leans(registration, covariates) or weighs(registration, weights)
+    plan = None if fixed else Plan.of(registration, simulation)
     found = []
     for i, n in enumerate(sizes):
+        if fixed:
+            plan = Fixed.of(registration, simulation, n, seed, root, covariates, weights)
+        members = [a for family in plan.families for a in family.members]
+        sd = np.concatenate([family.sd for family in plan.families])[:, None]
+        true = truth(plan, effects)
         told = None if progress is None else _offset(progress, i, len(sizes))
         sums = run(
             partial(experiments, plan, n, effects), simulations, [seed, n],

@@ -1,6 +1,7 @@
 """How often each verdict comes out: the registered analysis on many simulated surveys."""
 
 import re
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,10 @@ from claimledger.registration.models import Hypothesis, Registration
 from claimledger.statistics.batch import Analysis
 from claimledger.statistics.decision import HYPOTHESIS
 from claimledger.statistics.diagnose import diagnose
+from claimledger.statistics.multiverse import OPTIONS, adjusted
+from claimledger.statistics.randomisation import covariate_matrix
 from claimledger.survey.latent import Latent, calibrate
+from claimledger.survey.population import intervals
 from claimledger.survey.recode import sample_rows
 from claimledger.survey.simulate import draw_outcomes
 from claimledger.survey.world import Simulation, load_simulation
@@ -29,28 +33,94 @@ class Rates(NamedTuple):
     supported_any: dict[str, tuple[float, float]]
 
 
-def verdict_rates(study, world: str, simulations: int, workers: int = 1) -> Rates:
-    """Run the registered analysis on `simulations` surveys with this sample's assignment."""
-    simulation = load_simulation(study.run.root / "data" / "simulation.yml", study.registration)
-    analyses = registered_analyses(study.registration, simulation, study.frame)
-    latent = calibrate(study.registration, simulation, simulation.world(world))
-    means = index_weights(study.registration, simulation)
-    draw = _Draw(latent, study.frame[list(latent.factors)], means)
+def verdict_rates(
+    study, world: str, simulations: int, workers: int = 1, *, covariates: str = "none",
+    weights: str = "none",
+) -> Rates:
+    """Run the registered analysis on `simulations` surveys with this sample's assignment.
+
+    covariates (none, lin) and weights (none, raked): as in `multiverse`. This sample's weights,
+    and its background where an analysis uses covariates, are held fixed like its assignment, and
+    its people's answers lean on their background; else everyone's answers are drawn afresh.
+    """
+    registration, frame = study.registration, study.frame
+    simulation = load_simulation(study.run.root / "data" / "simulation.yml", registration)
+    analyses = registered_analyses(
+        registration, simulation, frame, covariates,
+        study.survey.weights.to_numpy() if weighs(registration, weights) else None,
+    )
+    latent = calibrate(registration, simulation, simulation.world(world))
+    draw = Draw.of(registration, simulation, latent, frame, leans(registration, covariates))
     result = diagnose(analyses, draw, simulations, study.run.seed, workers=workers)
     verdicts = result.verdicts.pivot(index="id", columns="verdict", values="rate")
     verdicts = verdicts.reindex(index=[a.id for a in analyses], columns=list(HYPOTHESIS)).fillna(0)
     return Rates(verdicts, result.supported_any)
 
 
-class _Draw:
-    """Items of fresh respondents, and the indices made from them; can be sent to a worker."""
+@dataclass(frozen=True)
+class Draw:
+    """Draws items and the indices made from them under one assignment; can be sent to a worker.
 
-    def __init__(self, latent: Latent, frame: pd.DataFrame, means: np.ndarray):
-        self.latent, self.frame, self.means = latent, frame, means.astype(np.float32)
+    cells : (n,) of the design; means : (indices, items). With `background`, as `draw_outcomes`
+    takes it, items and indices follow once more, leaning on the background.
+    """
+
+    latent: Latent
+    cells: np.ndarray
+    means: np.ndarray
+    background: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls, registration: Registration, simulation: Simulation, latent: Latent,
+        frame: pd.DataFrame, lean: bool,
+    ) -> "Draw":
+        """For the assignment of a frame, and its background where analyses lean on it."""
+        codes = [pd.Categorical(frame[f], levels).codes for f, levels in latent.factors.items()]
+        means = index_weights(registration, simulation)
+        background = intervals(registration, simulation, frame) if lean else None
+        return cls(latent, latent.cell(np.array(codes)), means, background)
+
+    @property
+    def mix(self) -> np.ndarray:
+        """Weights (outcomes, items) that make the outcomes."""
+        once = np.vstack([np.eye(self.means.shape[1]), self.means])
+        return once if self.background is None else np.vstack([once, once])
 
     def __call__(self, rng: np.random.Generator, simulations: int) -> np.ndarray:
-        answers = draw_outcomes(self.latent, self.frame, rng, simulations).astype(np.float32)
-        return np.concatenate([answers, self.means @ answers], axis=1)
+        """Outcomes (simulations, outcomes, n)."""
+        means, parts = self.means.astype(np.float32), []
+        for background in [None] if self.background is None else [None, self.background]:
+            drawn = draw_outcomes(self.latent, self.cells, rng, simulations, background)
+            drawn = drawn.astype(np.float32)
+            parts += [drawn, means @ drawn]
+        return np.concatenate(parts, axis=1)
+
+
+def weighs(registration: Registration, weights: str) -> bool:
+    """Whether an analysis needs weights: because they are asked for, or registered."""
+    _check_option("weights", weights)
+    return weights == "raked" or any(h.weighted for h in registration.hypotheses)
+
+
+def leans(registration: Registration, covariates: str) -> bool:
+    """Whether an analysis uses the background: asked for, or named by a registered model."""
+    _check_option("covariates", covariates)
+    return any(_leans(registration, h, covariates) for h in registration.hypotheses)
+
+
+def _leans(registration: Registration, h: Hypothesis, covariates: str) -> bool:
+    """The same of one analysis; a comparison within respondents has no covariates."""
+    known = {*registration.instrument.items, *registration.instrument.derived}
+    named = known & set(re.findall(r"\w+", h.model.partition("~")[2]))
+    return h.frame != "stacked" and (covariates == "lin" or bool(named))
+
+
+def _check_option(name: str, option: str) -> None:
+    if option not in OPTIONS[name]:
+        raise LedgerError(
+            f"{name}", found=option, expected=" or ".join(OPTIONS[name]), mend="correct the name"
+        )
 
 
 def index_weights(registration: Registration, simulation: Simulation) -> np.ndarray:
@@ -69,40 +139,60 @@ def index_names(registration: Registration) -> list[str]:
 
 
 def registered_analyses(
-    registration: Registration, simulation: Simulation, frame: pd.DataFrame
+    registration: Registration, simulation: Simulation, frame: pd.DataFrame,
+    covariates: str = "none", weights: np.ndarray | None = None,
 ) -> list[Analysis]:
     """Every hypothesis as an `Analysis` on the stack of items followed by the indices.
 
-    frame : the assigned factors, a row a respondent (or a row a cell of the design).
+    frame : the assigned factors, a row a respondent (or a row a cell of the design), with the
+    background where a model or the adjustment (covariates: lin) uses it. weights : (n,) or None.
+    Analyses that use the background take the second half of the stack; see `Draw`.
     """
     stack = [*simulation.outcomes, *index_names(registration)]
-    return [_analysis(registration, frame, h, stack) for h in registration.hypotheses]
+    return [
+        _analysis(registration, frame, h, stack, covariates, weights)
+        for h in registration.hypotheses
+    ]
 
 
-def _analysis(registration: Registration, frame, h: Hypothesis, stack: list[str]) -> Analysis:
+def _analysis(registration: Registration, frame, h: Hypothesis, stack: list[str], covariates: str,
+              weights) -> Analysis:
     rows = sample_rows(registration, frame, h.sample)
-    inside = frame.index.isin(rows.index)
     common = dict(
-        id=h.id, family=h.family, rows=inside, direction=1 if h.direction == "positive" else -1,
-        sesoi_sd=h.sesoi, correction=registration.families[h.family].correction,
+        id=h.id, family=h.family, direction=1 if h.direction == "positive" else -1,
+        sesoi_sd=h.sesoi, correction=registration.families[h.family].correction, weights=weights,
     )
+    if h.frame == "profiles" or h.vcov != ("CR2" if h.frame == "stacked" else "HC2"):
+        raise LedgerError(
+            f"hypothesis {h.id}", found=f"a model of {h.frame} with {h.vcov}",
+            expected="HC2 of respondents, or CR2 of items stacked within them",
+            mend="such an analysis cannot be diagnosed",
+        )
     if h.frame == "stacked":
-        weights = np.zeros(len(stack))
+        mixture = np.zeros(len(stack))
         for term, weight in h.contrast.items():
-            weights[stack.index(re.fullmatch(r"item\[(\w+)\]", term).group(1))] = weight
-        return Analysis(X=None, contrast=np.ones(1), outcome=weights, **common)
+            mixture[stack.index(re.fullmatch(r"item\[(\w+)\]", term).group(1))] = weight
+        inside = frame.index.isin(rows.index)
+        return Analysis(X=None, contrast=np.ones(1), rows=inside, outcome=mixture, **common)
     try:
         model = smf.ols(h.model, data=rows.assign(**{h.outcome: 0.0}))
     except PatsyError as error:
         raise LedgerError(
             f"{h.id}: {h.model}", found=str(error).splitlines()[0],
             expected="a model of the assigned factors, " + ", ".join(registration.design.factors),
-            mend="a model with other variables cannot be simulated from the design alone",
+            mend="a model of what is not asked before the treatment cannot be simulated",
         ) from None
-    missing = set(h.contrast) - set(model.exog_names)
+    used = model.data.row_labels  # a missing covariate leaves its row out
+    design = pd.DataFrame(model.exog, columns=model.exog_names, index=used)
+    inside = frame.index.isin(used)
+    if covariates == "lin":
+        own = None if weights is None else np.asarray(weights)[inside]
+        design = adjusted(design, covariate_matrix(rows.loc[used], registration), own)
+    missing = set(h.contrast) - set(design)
     if missing:
         raise LedgerError(h.id, found=", ".join(missing), expected=", ".join(model.exog_names))
-    X = np.zeros((len(frame), model.exog.shape[1]))
-    X[inside] = model.exog
-    contrast = np.array([h.contrast.get(name, 0.0) for name in model.exog_names])
-    return Analysis(X=X, contrast=contrast, outcome=stack.index(h.outcome), **common)
+    X = np.zeros((len(frame), design.shape[1]))
+    X[inside] = design
+    contrast = np.array([h.contrast.get(name, 0.0) for name in design])
+    outcome = stack.index(h.outcome) + len(stack) * _leans(registration, h, covariates)
+    return Analysis(X=X, contrast=contrast, rows=inside, outcome=outcome, **common)

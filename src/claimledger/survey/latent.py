@@ -24,9 +24,18 @@ _NORMAL = ndtri((np.arange(2**16) + 0.5) / 2**16)
 _NORMAL = (_NORMAL / _NORMAL.std()).astype(np.float32)
 
 
-def normals(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normals for many simulated answers, float32."""
-    return _NORMAL.take(rng.integers(0, 2**16, shape, dtype=np.uint16))
+def normals(
+    rng: np.random.Generator, shape: tuple[int, ...], between: np.ndarray | None = None
+) -> np.ndarray:
+    """Standard normals for many simulated answers, float32.
+
+    between : (2, *shape) the probabilities below the ends of the interval in which each one lies.
+    """
+    if between is None:
+        return _NORMAL.take(rng.integers(0, 2**16, shape, dtype=np.uint16))
+    low, high = between
+    place = low + rng.random(shape, dtype=np.float32) * (high - low)
+    return _NORMAL.take((place * 2**16).astype(np.int32), mode="clip")
 
 
 @dataclass(frozen=True)

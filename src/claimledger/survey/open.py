@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from claimledger.errors import LedgerError
-from claimledger.files import inside, sha256_file
+from claimledger.files import sha256_file
 from claimledger.registration.models import Registration
 from claimledger.survey import qualtrics
 from claimledger.survey.check import Problem, check_export, require
@@ -17,8 +17,8 @@ from claimledger.survey.exclude import exclude
 from claimledger.survey.export import manifest_path
 from claimledger.survey.private import assert_public, known_private
 from claimledger.survey.read import coded, read_export
-from claimledger.survey.recode import WEIGHT, labelled, recode
-from claimledger.survey.weigh import Raking, rake, read_margins
+from claimledger.survey.recode import WEIGHT, recode
+from claimledger.survey.weigh import Raking, rake_as_registered
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,7 @@ class Survey:
     @cached_property
     def raking(self) -> Raking:
         """Weights raked to the registered margins, with their report; made when first asked for."""
-        weighting = self.registration.weighting
-        if weighting is None or weighting.margins is None:
-            raise LedgerError(
-                "weighting", found="nothing", expected="margins to rake to",
-                mend="add `weighting:` to the registration",
-            )
-        margins = read_margins(
-            inside(self.root, weighting.margins, "registration: weighting.margins"),
-            weighting.variables,
-        )
-        named = labelled(self.frame, weighting.variables, self.registration)
-        return rake(named, margins, trim=weighting.trim)
+        return rake_as_registered(self.frame, self.registration, self.root)
 
     @property
     def weights(self) -> pd.Series:

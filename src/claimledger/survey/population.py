@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from claimledger.registration.models import Registration
@@ -126,6 +127,45 @@ class Simulator:
                 codes = [c for c in codes if c not in rule.equals
                          and (not rule.differs_from or c in rule.differs_from)]
         return codes[0]
+
+
+def intervals(
+    registration: Registration, simulation: Simulation, frame: pd.DataFrame
+) -> np.ndarray:
+    """In which interval each latent normal of people lies, by their answers, as probabilities.
+
+    frame : n people as `recode` makes them. Returns (2, background variables, n) float32: the
+    probabilities below both ends; 0 and 1 where there is no answer.
+    """
+    codes, ends = {}, []
+    for name, margin in simulation.background.items():
+        item = registration.instrument.items[name]
+        labels = list(registration.instrument.scales[item.scale].labels)
+        values = frame[name]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            values = values.cat.codes.map(dict(enumerate(labels)))
+        elif item.reverse:
+            values = min(labels) + max(labels) - values
+        codes[name] = values.to_numpy(dtype=float)
+        moved = np.zeros(len(frame))
+        for other, moves in margin.shift.items():
+            moved += _lookup(moves, np.nan_to_num(codes[other]).astype(int))
+        ends.append(ndtr(_interval(margin, codes[name]) - moved))
+    return np.stack(ends, axis=1).astype(np.float32)
+
+
+def _interval(margin: Margin, codes: np.ndarray) -> np.ndarray:
+    """Where the standard normal of each code begins and ends (2, n); a missing one is anywhere."""
+    if margin.bands:
+        shares = np.cumsum([0, *margin.bands.values()])
+        edges = [*margin.bands, margin.top + 1]
+        ends = np.interp([codes, codes + 1], edges, shares / shares[-1])
+    else:
+        shares = np.cumsum([0, *margin.shares.values()])
+        order = {code: place for place, code in enumerate(margin.shares)}
+        place = np.array([order.get(code, 0) for code in codes.tolist()])
+        ends = shares[[place, place + 1]] / shares[-1]
+    return ndtri(np.where(np.isfinite(codes), ends, [[0.0], [1.0]]))
 
 
 def _lookup(values: dict[int, float], codes: np.ndarray) -> np.ndarray:

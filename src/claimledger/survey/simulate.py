@@ -62,23 +62,26 @@ def simulate(
 
 
 def draw_outcomes(
-    latent: Latent, frame: pd.DataFrame, rng: np.random.Generator, simulations: int,
+    latent: Latent, cells: np.ndarray, rng: np.random.Generator, simulations: int,
+    background: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Answers of fresh respondents under one fixed assignment, many times.
+    """Answers under one fixed assignment, many times: of fresh respondents, or of the same people.
 
-    `frame` holds the factors' level ids, n rows. Returns int8 codes (simulations, items, n) with
-    items in the order of `latent.items`; 0 where an item is not asked. Background effects are part
-    of the respondents' variation; no answer is missing.
+    cells : (n,) of the design. Returns int8 codes (simulations, items, n) with items in the order
+    of `latent.items`; 0 where an item is not asked; no answer is missing.
+    background : None (its effects are part of the respondents' variation), or of the same people
+    (2, background variables, n), as `population.intervals` has it; their answers lean on it.
     """
-    codes = [pd.Categorical(frame[name], levels).codes for name, levels in latent.factors.items()]
-    cells = latent.cell(np.array(codes))
     thresholds = latent.thresholds[cells].transpose(2, 1, 0).astype(np.float32)
     asked = latent.asked[cells].T
     lowest = np.where(asked, latent.lowest[:, None], 0).astype(np.int8)
-    root = np.linalg.cholesky(latent.correlation).astype(np.float32)
-    result = np.empty((simulations, len(latent.items), len(frame)), dtype=np.int8)
+    root = np.linalg.cholesky(latent.correlation) if background is None else latent.residual_root
+    root, slopes = root.astype(np.float32), latent.slopes.astype(np.float32)
+    result = np.empty((simulations, len(latent.items), len(cells)), dtype=np.int8)
     for one in result:
         latents = root @ normals(rng, one.shape)
+        if background is not None:
+            latents += slopes @ normals(rng, background.shape[1:], background)
         one[:] = lowest
         for threshold in thresholds:
             one += latents > threshold

@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 
 from claimledger.errors import LedgerError
+from claimledger.files import inside
+from claimledger.registration.models import Registration
+from claimledger.survey.recode import labelled
 
 _TOLERANCE = 1e-10      # of a share
 _PASSES = 2000          # through all margins
@@ -74,6 +77,19 @@ def read_margins(path: Path, variables: list[str]) -> Margins:
         margins[variable] = dict(zip(rows["category"], rows["percent"] / rows["percent"].sum(),
                                      strict=True))
     return margins
+
+
+def rake_as_registered(frame: pd.DataFrame, registration: Registration, root: Path) -> Raking:
+    """Rake an analysed frame to the registered margins, whose file lies in the project's root."""
+    weighting = registration.weighting
+    if weighting is None or weighting.margins is None:
+        raise LedgerError(
+            "weighting", found="nothing", expected="margins to rake to",
+            mend="add `weighting:` to the registration",
+        )
+    path = inside(root, weighting.margins, "registration: weighting.margins")
+    margins = read_margins(path, weighting.variables)
+    return rake(labelled(frame, weighting.variables, registration), margins, trim=weighting.trim)
 
 
 def rake(
