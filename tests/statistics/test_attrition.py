@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from claimledger.errors import LedgerError
 from claimledger.statistics.attrition import lee_bounds
@@ -25,6 +26,36 @@ def test_a_fraction_of_a_row_is_trimmed():
     found = lee_bounds(y, [1] * 4 + [0] * 3, seed=1, draws=50)
     assert found.lower == pytest.approx((0 + 0 + 3 * 2 / 3) / (8 / 3) - 1.5)
     assert found.upper == pytest.approx((6 + 3 + 0) / (8 / 3) - 1.5)
+
+
+def test_the_share_trimmed_is_relative_to_the_arm_that_answers_more():
+    """Four of five against two of four: 1 - .5 / .8 is cut from four rows, 1.5 rows."""
+    y = np.array([1, 2, 4, 8, NA, 3, 5, NA, NA])
+    found = lee_bounds(y, [1] * 5 + [0] * 4, seed=1, draws=50)
+    assert found.trimmed == pytest.approx(0.375)
+    assert found.lower == pytest.approx((1 + 2 + 4 / 2) / 2.5 - 4)
+    assert found.upper == pytest.approx((8 + 4 + 2 / 2) / 2.5 - 4)
+    turned = lee_bounds(y, [0] * 5 + [1] * 4, seed=1, draws=50)
+    assert turned.trimmed == pytest.approx(0.375) and turned.trimmed_arm == "control"
+    assert (turned.lower, turned.upper) == pytest.approx((-found.upper, -found.lower))
+
+
+@pytest.mark.parametrize("level", [0.6, 0.9, 0.99])
+def test_the_interval_of_imbens_and_manski(rng, level):
+    """Its critical value solves their equation, and lies between the one- and two-sided ones."""
+    y, d = rng.normal(size=200), np.arange(200) % 2
+    y[rng.random(200) < 0.1 * d] = NA
+    found = lee_bounds(y, d, seed=1, draws=200, level=level)
+    c = (found.ci[1] - found.upper) / found.upper_se
+    assert c == pytest.approx((found.lower - found.ci[0]) / found.lower_se)
+    width = (found.upper - found.lower) / max(found.lower_se, found.upper_se)
+    assert stats.norm.cdf(c + width) - stats.norm.cdf(-c) == pytest.approx(level, abs=1e-9)
+    assert stats.norm.ppf(level) < c < stats.norm.ppf((1 + level) / 2)
+
+
+def test_two_answers_in_an_arm_are_enough():
+    found = lee_bounds([1.0, 2, NA, 1, 3, NA], [1, 1, 1, 0, 0, 0], seed=1, draws=20)
+    assert found.lower == found.upper == -0.5 and found.trimmed == 0
 
 
 def test_without_attrition_both_bounds_are_the_difference(rng):

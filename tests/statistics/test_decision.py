@@ -69,6 +69,26 @@ def test_significant_and_within_the_bound_is_supported():
     assert found.names == ["supported"] and found.tost_p_adjusted[0] < 0.05
 
 
+@pytest.mark.parametrize("correction", ["none", "holm"])
+def test_a_p_value_of_exactly_alpha_decides_nothing(correction):
+    """The rule says below alpha, so that alpha itself is not enough; just above it is."""
+    p = decide([0.11], 0.06, 30, None, 1, correction=correction)
+    for alpha, verdict in [(p.p[0], "undecided"), (np.nextafter(p.p[0], 1), "supported")]:
+        assert decide([0.11], 0.06, 30, None, 1, alpha, correction).names == [verdict]
+    p = decide([0.05], 0.06, 30, 0.2, 1, correction=correction)
+    assert p.tost_p[0] < p.p[0]
+    tost_p = p.tost_p[0]
+    for alpha, verdict in [(tost_p, "undecided"), (np.nextafter(tost_p, 1), "negligible")]:
+        assert decide([0.05], 0.06, 30, 0.2, 1, alpha, correction).names == [verdict]
+
+
+def test_an_estimate_of_zero_and_a_p_value_of_one():
+    found = decide([0.0, 0.0], 0.1, 30, [0.001, None], 1)
+    np.testing.assert_array_equal(found.p, 1)
+    assert found.tost_p[0] == pytest.approx(stats.t.sf(0.01, 30)) and found.tost_p[1] == 1
+    assert found.names == ["undecided", "undecided"]
+
+
 def test_names_of_codes():
     assert verdict_name(1, 0) == "lower" and verdict_name(np.int64(1), -1) == "refuted"
 
@@ -76,7 +96,7 @@ def test_names_of_codes():
 @pytest.mark.parametrize(
     "change",
     [{"estimate": [np.nan]}, {"se": 0.0}, {"se": -1.0}, {"df": 0}, {"bound": 0.0}, {"alpha": 1.0},
-     {"direction": 2}, {"correction": "fdr"}],
+     {"direction": 2}, {"direction": [1, 2]}, {"direction": [-1, -2]}, {"correction": "fdr"}],
 )  # fmt: skip
 def test_bad_input(change):
     with pytest.raises(LedgerError):

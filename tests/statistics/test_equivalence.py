@@ -27,6 +27,13 @@ def test_p_and_interval_agree_everywhere(rng):
     assert 0 < inside.sum() < 500
 
 
+@pytest.mark.parametrize("df", [0.7, 1, 1.5])
+def test_one_degree_of_freedom_or_less_is_enough(df):
+    found = tost(0.1, 0.2, df, 3.0)
+    assert found.p == pytest.approx(stats.t.sf(2.9 / 0.2, df), rel=1e-10)
+    np.testing.assert_allclose(found.ci, 0.1 + 0.2 * stats.t.ppf([0.05, 0.95], df), rtol=1e-9)
+
+
 def test_sign_and_unit_do_not_matter():
     one, other = tost(0.1, 0.07, 30, 0.2), tost(-12, 8.4, 30, 24)
     assert one.p == pytest.approx(other.p, rel=1e-12)
@@ -75,14 +82,18 @@ def test_bayes_factor_works_on_arrays():
 @pytest.mark.parametrize(
     "arguments",
     [(np.nan, 1, 10, 1), (0, 0, 10, 1), (0, np.nan, 10, 1), (0, 1, 0, 1), (0, 1, 10, 0),
-     (0, 1, 10, np.nan), (0, 1, 10, 1, 0.7)],
+     (0, 1, 10, np.nan), (0, 1, 10, 1, 0.7), (0, 1, 10, 1, 0.5), (0, 1, 10, 1, 0.0),
+     ([0, np.nan], 1, 10, 1), (0, [1, 0], 10, 1), (0, 1, [10, 0], 1), (0, 1, 10, [1, 0])],
 )  # fmt: skip
 def test_bad_input(arguments):
     with pytest.raises(LedgerError):
         tost(*arguments)
 
 
-@pytest.mark.parametrize("arguments", [(1, np.inf, 10), (1, 10, 0), (np.nan, 10, 5), (1, 9, 5, 0)])
+@pytest.mark.parametrize(
+    "arguments",
+    [(1, np.inf, 10), (1, 10, 0), (np.nan, 10, 5), (1, 9, 5, 0), (1, [9, np.inf], 5)],
+)  # fmt: skip
 def test_bad_input_of_the_bayes_factor(arguments):
     with pytest.raises(LedgerError):
         jzs_bayes_factor(*arguments)

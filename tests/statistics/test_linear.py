@@ -6,7 +6,8 @@ import pytest
 import statsmodels.api as sm
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.linear import Cells, hc2, hc2_cells, lin_design
+from claimledger.statistics.cluster import cr2
+from claimledger.statistics.linear import Cells, Rows, check_design, hc2, hc2_cells, lin_design
 
 
 @pytest.fixture
@@ -111,6 +112,39 @@ def test_a_constant_outcome_has_a_standard_error_of_exactly_zero(experiment):
     assert np.all(hc2(X, Y).se[:, 0] == 0) and np.all(hc2(X, Y).se[:, 1:] > 0)
     by_cells = hc2_cells(cells.rows, cells.count, *cells.moments(Y.T)).se
     assert np.all(by_cells[0] == 0) and np.all(by_cells[1:] > 0)
+
+
+@pytest.mark.parametrize("working", ["weights", "identity"])
+def test_weights_are_those_of_statsmodels_or_of_cr2(experiment, rng, working):
+    """HC2 of a WLS fit, or CR2 with each row its own cluster."""
+    X, Y = experiment
+    w = rng.uniform(0.2, 3, len(X))
+    found = Rows.of(X, None, w, working).estimate(Y)
+    for j, y in enumerate(Y.T):
+        fit = sm.WLS(y, X, weights=w).fit(cov_type="HC2", use_t=True)
+        np.testing.assert_allclose(found.coef[:, j], fit.params, rtol=1e-9, atol=1e-12)
+        cov = fit.cov_params() if working == "weights" else cr2(fit, np.arange(len(X))).cov
+        np.testing.assert_allclose(found.se[:, j], np.sqrt(np.diag(cov)), rtol=1e-9)
+    equal = Rows.of(X, None, np.full(len(X), 7.0), working).estimate(Y)
+    np.testing.assert_allclose(equal.se, hc2(X, Y).se, rtol=1e-10)
+
+
+def test_one_singular_experiment_among_sound_ones_is_an_error():
+    rows, counts = [[1, 0], [1, 1]], np.array([[5, 5], [10, 0]])
+    with pytest.raises(LedgerError, match="full column rank"):
+        hc2_cells(rows, counts, np.zeros((2, 2)), np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("X", [np.arange(9.0), np.full((9, 1), np.nan)])
+def test_a_design_that_is_no_matrix_of_numbers(X):
+    with pytest.raises(LedgerError, match="missing or infinite"):
+        check_design("here", X)
+    partly = np.column_stack([np.ones(9), np.r_[np.nan, np.arange(8)]])
+    with pytest.raises(LedgerError, match="missing or infinite"):
+        check_design("here", partly)
+    assert check_design("here", np.eye(2), 3).shape == (2, 2)
+    with pytest.raises(LedgerError, match="2 columns and 2 rows"):
+        check_design("here", np.eye(2))
 
 
 @pytest.mark.parametrize("case", ["singular", "missing", "short", "more columns than rows"])

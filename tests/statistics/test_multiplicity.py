@@ -63,6 +63,9 @@ def test_romano_wolf_by_its_definition():
     np.testing.assert_allclose(romano_wolf([-2.0, 3.0], resampled), [0.4, 0.4])
     np.testing.assert_allclose(romano_wolf([-2.6, 3.0], resampled), [0.4, 0.4])
     np.testing.assert_allclose(romano_wolf([0.1, 4.0], resampled), [1.0, 0.2])
+    # A draw that equals the observed statistic reaches it; of equal ones the order is no matter.
+    np.testing.assert_allclose(romano_wolf([-2.5, 3.5], resampled), [0.4, 0.4])
+    np.testing.assert_allclose(romano_wolf([1.0, 1.0], resampled), [1.0, 1.0])
 
 
 def test_romano_wolf_gains_from_dependence(rng):

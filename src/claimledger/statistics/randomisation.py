@@ -51,7 +51,7 @@ def omnibus_balance(
 
     The statistic is the sum over arms and covariates of n_a times the squared mean of the
     standardised covariate in the arm, after the covariates are made orthogonal to each other
-    (so it is a Hotelling-Lawley trace); p = (1 + hits) / (1 + draws) over permuted arms.
+    (so it is n times Pillai's trace); p = (1 + hits) / (1 + draws) over permuted arms.
     """
     left, values, _ = np.linalg.svd(X.to_numpy() - X.to_numpy().mean(axis=0), full_matrices=False)
     Z = left[:, values > values[0] * 1e-9] * np.sqrt(len(X))
