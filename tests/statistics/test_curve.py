@@ -127,6 +127,21 @@ def test_the_seed_decides_and_progress_is_told():
     assert other.median == one.median
 
 
+def test_the_zero_and_the_unit_of_the_outcome_and_names_do_not_matter():
+    one, frame = study(0.3, 8), study(0.3, 8).sample("all")
+    other = study(0.3, 8)
+    moved = frame.assign(
+        y=50 - 7 * frame["y"], arm=frame["arm"].cat.rename_categories({"a": "z", "b": "y"}),
+    )
+    other.sample = lambda name: moved
+    found = curve_test(one, hypothesis(), 60, seed=1)
+    turned = hypothesis(direction="negative", contrast={"arm[T.y]": 1.0})
+    same = curve_test(other, turned, 60, seed=1)
+    np.testing.assert_allclose(same.estimates, -found.estimates, rtol=1e-8)
+    np.testing.assert_allclose(same.t, -found.t, rtol=1e-8)
+    assert (same.median_p, same.share, same.share_p) == (found.median_p, found.share, found.share_p)
+
+
 def test_a_contrast_of_two_factors_or_with_products_is_named():
     for change in ({"model": "y ~ arm * other"},
                    {"contrast": {"arm[T.b]": 1.0, "other[T.v]": -1.0}}):  # fmt: skip
