@@ -1,6 +1,7 @@
 """The one exception that is meant for people."""
 
 import errno
+from collections.abc import Callable
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -36,6 +37,13 @@ class LedgerError(Exception):
 
 def _rebuild(where: str, found: str, expected: str, mend: str) -> LedgerError:
     return LedgerError(where, found=found, expected=expected, mend=mend)
+
+
+def errors_of(where: object) -> Callable[[str, str, str], LedgerError]:
+    """What makes the errors of one module: found, expected, and how to mend it."""
+    return lambda found, expected, mend: LedgerError(
+        where, found=found, expected=expected, mend=mend
+    )
 
 
 def no_room(error: OSError) -> LedgerError:

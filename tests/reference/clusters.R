@@ -22,6 +22,9 @@ club <- function(m) { out <- coef_test(m, "CR2", cluster = d$g, test = "Satterth
   list(estimate = out$beta[2], se = out$SE[2], df = out$df_Satt[2]) }
 h <- y ~ z + I(item - 2 * z) + I(z * item + z)
 r$contrast <- club(lm(h, d)); r$contrast_weighted <- club(lm(h, d, weights = w))
+htz <- function(m) { out <- Wald_test(m, constrain_zero(2:4), vcovCR(m, d$g, "CR2"), test = "HTZ")
+  list(f = out$Fstat, df1 = out$df_num, df2 = out$df_denom, p = out$p_val) }
+r$htz <- htz(lm(f, d)); r$htz_weighted <- htz(lm(f, d, weights = w))
 svy <- function(w) { des <- svydesign(ids = ~g, weights = w, data = d); m <- svyglm(f, design = des)
   list(coef = unname(coef(m)), se = unname(sqrt(diag(vcov(m)))), degf = degf(des)) }
 r$survey <- svy(~1); r$survey_weighted <- svy(~w)

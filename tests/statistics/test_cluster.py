@@ -63,6 +63,28 @@ def test_joint_test_equals_survey(data, expected):
     assert p == pytest.approx(stats.f.sf(f, 2, 11))
 
 
+@pytest.mark.parametrize("weighted", ["", "_weighted"])
+def test_joint_test_of_cr2_equals_clubsandwich(data, expected, weighted):
+    found = cr2(fitted(data, weighted), data["g"])
+    wanted = expected["htz" + weighted]
+    np.testing.assert_allclose(
+        found.wald(np.eye(4)[1:]), [wanted[k] for k in ("f", "df1", "df2", "p")], rtol=1e-9
+    )
+    mixed = np.array([[0, 2.0, 0, 0], [0, 1, -1, 0], [0, 1, 1, 3]])
+    np.testing.assert_allclose(found.wald(mixed), found.wald(np.eye(4)[1:]), rtol=1e-9)
+    one = found.contrast("item")
+    np.testing.assert_allclose(found.wald("item"), [one.t**2, 1, one.df, one.p], rtol=1e-9)
+
+
+def test_a_joint_test_of_as_many_contrasts_as_degrees_of_freedom_is_refused():
+    rng, g = np.random.default_rng(3), np.repeat(np.arange(6), [12, 2, 2, 2, 2, 2])
+    X = rng.normal(size=(6, 5))[g] + 0.3 * rng.normal(size=(22, 5))
+    found = cr2(sm.OLS(rng.normal(size=22), sm.add_constant(X)).fit(), g)
+    with pytest.raises(LedgerError, match="fewer contrasts"):
+        found.wald(np.eye(6)[1:])
+    assert found.wald(np.eye(6)[1:3])[2] > 0
+
+
 def test_clusters_of_one_row_are_hc2(rng):
     X = np.column_stack([np.ones(40), rng.normal(size=(40, 2))])
     fit = sm.OLS(rng.normal(size=40), X).fit()

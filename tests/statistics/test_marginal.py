@@ -131,6 +131,8 @@ def test_joint_tests(answers):
     assert (f, p) == pytest.approx((float(expected.fvalue), float(expected.pvalue)), rel=1e-9)
     assert (df1, df2) == (2, 237)
     f, df1, df2, p = joint_f(fit, np.eye(3)[1:], answers["person"])
+    assert df1 == 2 and 60 < df2 < 79 and p == pytest.approx(stats.f.sf(f, 2, df2))
+    f, df1, df2, p = joint_f(fit, np.eye(3)[1:], answers["person"], "stata")
     assert (df1, df2) == (2, 79) and p == pytest.approx(stats.f.sf(f, 2, 79))
 
 

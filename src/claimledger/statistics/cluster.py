@@ -19,12 +19,14 @@ import pandas as pd
 from scipy import special
 from statsmodels.regression.linear_model import OLS, WLS
 
-from claimledger.errors import LedgerError
+from claimledger.errors import errors_of
+from claimledger.statistics.few_clusters import Parts, hotelling, satterthwaite
 from claimledger.statistics.linear import check_design
 from claimledger.statistics.student import t_upper
 
 CORRECTIONS = ("CR2", "stata", "survey")
 _WHERE = "statistics.cluster"
+_error = errors_of(_WHERE)
 
 
 class Contrast(NamedTuple):
@@ -56,7 +58,7 @@ class ClusterRobust:
     correction: str
     clusters: int
     rows: int
-    _parts: "_Parts"
+    _parts: Parts
 
     def contrast(self, weights) -> Contrast:
         """Estimate one or several linear combinations of the coefficients.
@@ -76,7 +78,7 @@ class ClusterRobust:
             )
         estimate, se = rows @ self.params, np.sqrt(variance)
         if self.correction == "CR2":
-            df = np.array([_satterthwaite(self._parts, row) for row in rows])
+            df = np.array([satterthwaite(self._parts, row) for row in rows])
         else:
             df = np.full(len(rows), float(self.clusters - 1))
         t = estimate / se
@@ -86,8 +88,9 @@ class ClusterRobust:
     def wald(self, weights) -> tuple[float, int, float, float]:
         """Joint test that several contrasts are zero: F, df1, df2, p.
 
-        F = Wald / q on q and G - 1 degrees of freedom, as Stata's `test` after clustering. With
-        few clusters it is liberal; no Hotelling approximation is made.
+        CR2: the approximate Hotelling test of Pustejovsky and Tipton (2018), "HTZ" in clubSandwich.
+        Otherwise F = Wald / q on q and G - 1 degrees of freedom, as Stata's `test` after clustering
+        and R's survey; with few clusters it is liberal.
         """
         rows = np.atleast_2d(contrast_rows(self.names, weights))
         middle, value = rows @ self.cov @ rows.T, rows @ self.params
@@ -97,29 +100,18 @@ class ClusterRobust:
                 "linearly independent contrasts",
                 "drop the one that repeats",
             )
-        f = float(value @ np.linalg.solve(middle, value)) / len(rows)
+        f, q = float(value @ np.linalg.solve(middle, value)) / len(rows), len(rows)
         df2 = float(self.clusters - 1)
-        return f, len(rows), df2, float(special.fdtrc(len(rows), df2, f))
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """What the degrees of freedom need, rows sorted by cluster (n rows, k columns, G clusters).
-
-    X, XW : (n, k) design, and design times weights; B : (n, k) adjusted design A_g W_g X_g M;
-    starts : (G,) first row of each cluster; M : (k, k) inverse of X'WX; S2 : X'W W X.
-    """
-
-    X: np.ndarray
-    XW: np.ndarray
-    B: np.ndarray
-    starts: np.ndarray
-    M: np.ndarray
-    S2: np.ndarray
-
-
-def _error(found: str, expected: str, mend: str) -> LedgerError:
-    return LedgerError(_WHERE, found=found, expected=expected, mend=mend)
+        if self.correction == "CR2":
+            wishart = hotelling(self._parts, rows)
+            df2 = wishart - q + 1
+            if df2 <= 0:
+                raise _error(
+                    f"a joint test of {q} contrasts with {wishart:.1f} degrees of freedom",
+                    "more degrees of freedom than contrasts", "test fewer contrasts at once",
+                )
+            f *= df2 / wishart
+        return f, q, df2, float(special.fdtrc(q, df2, f))
 
 
 def contrast_rows(names, weights) -> np.ndarray:
@@ -196,7 +188,7 @@ def cluster_robust(fit, clusters, correction: str = "CR2") -> ClusterRobust:
         correction,
         groups,
         n,
-        _Parts(X, XW, B, starts, M, S2),
+        Parts(X, XW, B, starts, M, S2),
     )
 
 
@@ -258,22 +250,3 @@ def _adjusted(X, w, XW, M, S2, starts, sizes) -> np.ndarray:
         root = np.where(values > 1e-12, np.maximum(values, 1e-12) ** -0.5, 0.0)
         out[rows] = (vectors * root[:, None, :]) @ (vectors.swapaxes(1, 2) @ right[rows])
     return out
-
-
-def _satterthwaite(parts: _Parts, weights: np.ndarray) -> float:
-    """Degrees of freedom of one contrast: (trace P'P)^2 / ||P'P||^2 with P (n, G).
-
-    Column g of P is (I-H)_g' a_g, with a_g the rows of cluster g of B c. P'P is a diagonal plus a
-    matrix of rank 2k, so that neither P nor P'P is ever formed: with U_g = X_g'a_g and
-    V_g = X_g'W_g a_g, P'P = D - V M U' - U M V' + U M S2 M U'.
-    """
-    p, a = parts, parts.B @ weights
-    diagonal = np.add.reduceat(a * a, p.starts)
-    U = np.add.reduceat(p.X * a[:, None], p.starts, axis=0)
-    V = np.add.reduceat(p.XW * a[:, None], p.starts, axis=0)
-    Z = np.hstack([U, V])
-    middle = np.block([[p.M @ p.S2 @ p.M, -p.M], [-p.M, np.zeros_like(p.M)]])
-    low_rank = np.einsum("gi,ij,gj->g", Z, middle, Z)
-    inner = middle @ (Z.T @ Z)
-    norm = diagonal @ diagonal + 2 * diagonal @ low_rank + np.sum(inner * inner.T)
-    return float((diagonal.sum() + low_rank.sum()) ** 2 / norm)

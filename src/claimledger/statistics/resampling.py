@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from claimledger.errors import LedgerError
+from claimledger.errors import errors_of
 from claimledger.statistics.linear import Cells, Estimates, hc2_cells
 
 _WHERE = "statistics.resampling"
+_error = errors_of(_WHERE)
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,6 @@ class RandomisationTest:
     statistic: np.ndarray
     p: np.ndarray
     resampled: np.ndarray
-
-
-def _error(found: str, expected: str, mend: str) -> LedgerError:
-    return LedgerError(_WHERE, found=found, expected=expected, mend=mend)
 
 
 def randomisation_test(
