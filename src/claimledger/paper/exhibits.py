@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown, display
+from matplotlib import font_manager
 
 from claimledger.files import inside, write_atomic
 from claimledger.paper.vector import slim
@@ -18,6 +19,7 @@ from claimledger.paper.vector import slim
 # Okabe and Ito's colours, told apart with any colour vision; markers tell them apart in grey.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 MARKERS = ["o", "s", "D", "^", "v", "P", "X"]
+FONTS, TYPE = Path(__file__).parent / "fonts", "Libertinus Serif"
 NOTE = "Simulated data: no person gave these answers"
 TAG = re.compile(r"(?<!\{\{)<(?=[A-Za-z/!?])")
 _WIDTH = 6.5  # inches: the width of the text
@@ -25,11 +27,15 @@ _MARGIN = 0.1  # inches around a figure
 
 
 def use_style() -> None:
-    """One look for all figures; the same bytes for the same figure."""
-    sns.set_theme(style="ticks", palette=COLOURS, font="STIXGeneral", rc={
+    """One look for all figures, in the type of the PDF; the same bytes for the same figure."""
+    for path in sorted(FONTS.glob("*.otf")):
+        font_manager.fontManager.addfont(path)
+    sns.set_theme(style="ticks", palette=COLOURS, font=TYPE, rc={
         "font.size": 10, "axes.titlesize": 10.5, "axes.labelsize": 10, "legend.fontsize": 9.5,
         "xtick.labelsize": 9.5, "ytick.labelsize": 9.5, "axes.titleweight": "bold",
-        "axes.titlelocation": "left", "figure.figsize": (_WIDTH, 3.6), "mathtext.fontset": "stix",
+        "axes.titlelocation": "left", "figure.figsize": (_WIDTH, 3.6),
+        "mathtext.fontset": "custom", "mathtext.fallback": "stix", "mathtext.rm": TYPE,
+        "mathtext.it": f"{TYPE}:italic", "mathtext.bf": f"{TYPE}:bold",
         "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
         "grid.color": "#dddddd", "grid.linewidth": 0.6, "legend.frameon": False,
         "svg.hashsalt": "claimledger", "svg.fonttype": "path", "pdf.fonttype": 42,

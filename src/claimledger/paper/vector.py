@@ -10,7 +10,7 @@ _PLACE = re.compile(r'(?<=\s)([xy])="(-?[\d.]+)"')
 _SHIFT = re.compile(r'(<use [^>]*?)transform="translate\((-?[\d.]+) (-?[\d.]+)\)"')
 _COMMAND = re.compile(r"([MLQCzZ])([^MLQCzZ]*)")
 _POINTS = {"M": 1, "L": 1, "Q": 2, "C": 3, "z": 0, "Z": 0}
-_COARSER = 8  # a glyph's unit is 1/700 of a point at ten points: finer than any screen or press
+_COARSER = 16  # a glyph's unit is a fortieth of a point at ten points: finer than a press
 _DOT = 25  # a curve within a quarter of a point (a hatch's dots are full of them) is a line
 
 

@@ -246,7 +246,18 @@ end
 
 -- Headings, mathematics, tables --------------------------------------------------------------
 
+-- A section may say whose answers it reports; the head of a PDF's pages repeats it.
+local function stated(header)
+  if header.level > 1 then return nil end
+  local status, value = header.attributes.status, "none"
+  if status then value = ("[Section %s: %s]"):format(numbered[header.identifier], status) end
+  header.attributes.status = nil
+  return { header, raw(("#metadata(%s) <status>"):format(value)) }
+end
+
 local function heading(header)
+  if typst then return stated(header) end
+  header.attributes.status = nil
   if not html then return nil end
   header.level = math.max(2, header.level + (page and 0 or 1))
   return header
