@@ -116,9 +116,6 @@ local function row(entry)
   local other = given(entry.source) and core.ledger().header.external[entry.source]
   fact("Data", other and elsewhere(other))
   fact("Notebook", given(entry.notebook) and place(entry), true)
-  local place_of_data = other and (" --external %s=FILE"):format(entry.source) or ""
-  fact("Re-run", given(entry.notebook) and ("<code>claimledger build --notebook %s%s</code>"):format(
-    escape(entry.notebook), escape(place_of_data)), true)
   return ('<details><summary><code>%s</code> %s <b>%s</b></summary><dl id="claim-%s">%s</dl></details>')
     :format(escape(entry.id), escape(given(entry.label) or ""), escape(text.est or ""),
       escape(entry.id), table.concat(facts))
@@ -134,8 +131,9 @@ function draw.section()
     '<section id="ledger-entries" class="ledger-entries" aria-labelledby="ledger-title">',
     '<h2 id="ledger-title" class="unnumbered">The ledger</h2>',
     "<p>Every number and verdict above comes from one of these entries.",
-    ("Data: <code>%s</code> (%s), SHA-256 <code>%s</code></p>"):format(
+    ("Data: <code>%s</code> (%s), SHA-256 <code>%s</code>."):format(
       escape(header.data.file), escape(origin(header)), digits(header.data.sha256)),
+    "<code>claimledger build --notebook NAME</code> runs one of the notebooks again.</p>",
     table.concat(rows, "\n"),
     '<script type="application/json" id="ledger">'
       .. core.json:gsub("\n%s*", ""):gsub('([^\\])": ', '%1":'):gsub("<", "\\u003c") .. "</script>",

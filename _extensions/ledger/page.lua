@@ -67,7 +67,11 @@ end
 function page.picture(path)
   local svg = core.read(path)
   if not svg then return nil end
-  svg = svg:gsub("xlink:href=", "href="):gsub('style="[^"]*"', function(style) return style:gsub("([:;]) ", "%1") end)
+  svg = svg:gsub("xlink:href=", "href=")
+  svg = svg:gsub('style="[^"]*"', function(style)
+    return (style:gsub("([:;]) ", "%1"):gsub("#(%x)%1(%x)%2(%x)%3", "#%1%2%3"))
+  end)
+  svg = svg:gsub("translate%b()", function(shift) return (shift:gsub("(%.%d%d)%d+", "%1")) end)
   return "data:image/svg+xml," .. svg:gsub('[%c%%#<>&"\']', function(c) return ("%%%02X"):format(c:byte()) end)
 end
 

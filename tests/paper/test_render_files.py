@@ -4,6 +4,7 @@ import os
 import zipfile
 from pathlib import Path
 
+import docx
 import pytest
 from fixture.project import make_project
 from lxml import etree
@@ -83,3 +84,13 @@ def test_word_repeats_the_head_of_a_table_and_names_the_language(files, document
 @pytest.mark.xdist_group("clone")
 def test_the_article_as_jats(clone):
     check_jats(clone / "_manuscript/paper.xml")
+
+
+def test_word_has_a_head_a_page_number_a_page_size_and_its_own_text_in_tables(files):
+    word = docx.Document(files["docx"])
+    section = word.sections[0]
+    assert (round(section.page_width.mm), round(section.page_height.mm)) == (210, 297)
+    assert section.header.paragraphs[0].text.startswith("\tSimulated data: see the notice")
+    assert " PAGE " in section.footer._element.xml
+    styles = {cell.paragraphs[0].style.name for cell in word.tables[0]._cells if cell.text}
+    assert styles == {"Table Text"}

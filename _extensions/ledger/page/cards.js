@@ -31,6 +31,11 @@
     if (!entry.source && entry.status !== "public") {
       facts.append(make("dt", { textContent: "Data" }), make("dd", { textContent: dataLine(ledger.header) }));
     }
+    if (entry.notebook) {
+      const from = entry.source ? ` --external ${entry.source}=FILE` : "";
+      facts.append(make("dt", { textContent: "Re-run" }), make("dd", {}, make("code", {
+        textContent: `claimledger build --notebook ${entry.notebook}${from}` })));
+    }
     const close = make("button", { type: "button", textContent: "×" });
     close.setAttribute("aria-label", "Close");
     close.addEventListener("click", () => card.hidePopover());

@@ -115,7 +115,11 @@ class Press:
         if meta.get("abstract") and meta.get("keywords"):
             meta["abstract"] += "\n\n*Keywords:* " + ", ".join(meta["keywords"])
         styles = (ASSETS / "word-styles.xml").read_text(encoding="utf-8")
-        extra = ["--to=docx", f"--reference-doc={tools.reference_docx(self.folder, styles)}"]
+        status = "Simulated data: see the notice on the first page"
+        head = f"{meta.get('running-head', '')}\t{status if self._status['simulated'] else ''}"
+        paper = str(self.paper.option("typst", "papersize", "a4"))
+        reference = tools.reference_docx(self.folder, styles, head, paper)
+        extra = ["--to=docx", f"--reference-doc={reference}"]
         return self._pandoc("paper.docx", self.paper.body, self.paper.tokens, meta, extra)
 
     def jats(self) -> bytes:

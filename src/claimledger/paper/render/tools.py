@@ -7,6 +7,7 @@ import re
 import subprocess
 import zipfile
 from functools import cache
+from html import escape
 from pathlib import Path
 
 import pypandoc
@@ -90,11 +91,39 @@ def compile_pdf(path: Path, about: dict, moment: int, source: Path) -> bytes:
         raise LedgerError(source.name, found=f"typst: {error}", expected="a PDF") from error
 
 
-def reference_docx(folder: Path, styles: str, font: str = "Cambria") -> Path:
-    """Pandoc's own reference document with other styles and another font.
+_WORD = ('<?xml version="1.0" encoding="UTF-8" standalone="yes"?><w:{0} xmlns:w="http://schemas.'
+         'openxmlformats.org/wordprocessingml/2006/main"><w:p><w:pPr><w:pStyle w:val="{1}"/>'
+         "</w:pPr>{2}</w:p></w:{0}>")
+_PAPER = {"a4": (11906, 16838), "us-letter": (12240, 15840)}  # twentieths of a point
 
-    `styles` holds `<w:style>` elements; each takes the place of the one with its id.
+
+def reference_docx(folder: Path, styles: str, head: str, paper: str, font: str = "Cambria") -> Path:
+    """Pandoc's own reference document with other styles, page, head and font.
+
+    `styles` holds `<w:style>` elements; each takes the place of the one with its id. `head` is the
+    line over each page, whose parts a tab divides; under it stands the page's number.
     """
+    line = escape(head).replace("\t", "</w:t><w:tab/><w:t>")
+    parts = {
+        "header": _WORD.format("hdr", "Header", f"<w:r><w:t>{line}</w:t></w:r>"),
+        "footer": _WORD.format("ftr", "Footer", '<w:fldSimple w:instr=" PAGE "/>'),
+    }
+    kind = "application/vnd.openxmlformats-officedocument.wordprocessingml."
+    link = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
+    width, height = _PAPER.get(paper, _PAPER["a4"])
+    page = (f'<w:pgSz w:w="{width}" w:h="{height}"/><w:pgMar w:top="1418" w:right="1418" '
+            'w:bottom="1418" w:left="1418" w:header="709" w:footer="709" w:gutter="0"/>')
+    refer = "".join(f'<w:{n}Reference xmlns:r="{link[:-1]}" w:type="default" r:id="{n}1"/>'
+                    for n in parts)
+    changes = {
+        "[Content_Types].xml": ("</Types>", "".join(
+            f'<Override PartName="/word/{n}1.xml" ContentType="{kind}{n}+xml"/>' for n in parts
+        ) + "</Types>"),
+        "word/_rels/document.xml.rels": ("</Relationships>", "".join(
+            f'<Relationship Id="{n}1" Type="{link}{n}" Target="{n}1.xml"/>' for n in parts
+        ) + "</Relationships>"),
+        "word/document.xml": ("</w:sectPr>", f"{page}</w:sectPr>"),
+    }
     made = subprocess.run(
         [_pandoc(), "--print-default-data-file=reference.docx"], capture_output=True, check=True
     )
@@ -106,8 +135,14 @@ def reference_docx(folder: Path, styles: str, font: str = "Cambria") -> Path:
                 content = _restyled(content.decode(), styles).encode()
             if part.filename.startswith("word/theme/"):
                 content = re.sub(rb'(<a:latin typeface=")[^"]*', rb"\1" + font.encode(), content)
+            if part.filename in changes:
+                content = content.decode().replace(*changes[part.filename]).encode()
+            if part.filename == "word/document.xml":
+                content = re.sub(rb"<w:sectPr\b[^>]*>", rb"\g<0>" + refer.encode(), content)
             part.date_time = (1980, 1, 1, 0, 0, 0)  # pandoc's is the time of the call
             new.writestr(part, content)
+        for name, content in parts.items():
+            new.writestr(zipfile.ZipInfo(f"word/{name}1.xml"), content)
     return path
 
 

@@ -1,6 +1,8 @@
 -- Captions as Word has them: a field that counts, so that figures and tables can be listed.
 
 local word = {}
+-- A table has no space under it in Word: a low paragraph stands in for it.
+local AIR = '<w:p><w:pPr><w:spacing w:before="0" w:after="0" w:line="200" w:lineRule="exact"/></w:pPr></w:p>'
 local BOLD = '<w:r><w:rPr><w:b/><w:bCs/></w:rPr><w:t xml:space="preserve">%s</w:t></w:r>'
 
 function word.label(name, number)
@@ -12,12 +14,14 @@ end
 function word.exhibit(id, kind, caption, body)
   local attr = pandoc.Attr(id)
   if kind == "fig" then return { pandoc.Figure(body, { long = { pandoc.Plain(caption) } }, attr) } end
-  return body:walk({
+  local out = body:walk({
     Table = function(tab)
       tab.caption, tab.attr = { long = { pandoc.Plain(caption) } }, attr
       return tab
     end,
   })
+  out:insert(pandoc.RawBlock("openxml", AIR))
+  return out
 end
 
 -- Word takes the size of a cell's text from its paragraphs, not from the table.
@@ -26,7 +30,9 @@ function word.sized(tab)
   local function dress(rows)
     for _, row in ipairs(rows) do
       for _, cell in ipairs(row.cells) do
-        if #cell.contents > 0 then cell.contents = { pandoc.Div(cell.contents, pandoc.Attr("", {}, style)) } end
+        -- As paragraphs: a plain text in a cell gets a style of pandoc's, whatever encloses it.
+        local blocks = cell.contents:walk({ Plain = function(text) return pandoc.Para(text.content) end })
+        if #blocks > 0 then cell.contents = { pandoc.Div(blocks, pandoc.Attr("", {}, style)) } end
       end
     end
   end
