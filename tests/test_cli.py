@@ -1,17 +1,20 @@
 """The command line: examples, readable errors, exit codes, a quick start."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from claimledger.cli import app
 from claimledger.registration.load import load
 
+ROOT = Path(__file__).parents[1]
 COMMANDS = ["build", "render", "new", "record", "lint", "simulate", "check", "map", "codebook",
             "freeze", "amend", "verify", "archive", "diagnose", "review"]
 HEAVY = ["pandas", "numpy", "matplotlib", "papermill", "nbclient", "pydantic", "rich.progress"]
@@ -37,6 +40,21 @@ def test_each_command_explains_itself_with_an_example(command):
     result = CliRunner().invoke(app, [command, "--help"])
     assert result.exit_code == 0
     assert f"Example:  claimledger {command}" in result.output
+
+
+def test_a_diagnosis_of_the_adjusted_and_weighted_analysis(tmp_path):
+    """The command, its table and its file; and the error for a name that it does not know."""
+    few = ["diagnose", "--sizes", "400", "--effects", "0,0.3", "--simulations", "20"]
+    options = ["--covariates", "lin", "--weights", "raked", "--out", str(tmp_path / "d.json")]
+    done = run(*few, *options, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "covariates: lin, weights: raked" in done.stdout
+    found = json.loads((tmp_path / "d.json").read_text(encoding="utf-8"))
+    assert (found["covariates"], found["weights"], found["n"]) == ("lin", "raked", [400])
+    assert np.shape(found["hypotheses"]["H3a"]["power"]) == (1, 2)
+    wrong = run(*few, "--covariates", "all", cwd=ROOT)
+    assert wrong.returncode == 1 and "none or lin" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
 
 
 def test_outside_a_project_the_error_is_a_block_and_no_traceback(tmp_path):

@@ -70,6 +70,9 @@ def test_sign_and_exaggeration_among_the_significant(drawn, found):
 def test_a_single_significant_estimate_says_nothing_of_exaggeration():
     estimate, se = np.array([[0.9], [0.0], [0.1]]), np.full((3, 1), 0.1)
     sums = tally(estimate, se, 50, decide(estimate, se, 50, None, 1), np.array([0.2]))
+    two = np.array([[0.9], [0.7], [0.1]])
+    both = tally(two, se, 50, decide(two, se, 50, None, 1), np.array([0.2]))
+    assert both["power"] == 2 and summarise(both, np.array([0.2]))["type_m"][0] == pytest.approx(4)
     assert sums["power"] == 1 and np.isnan(summarise(sums, np.array([0.2]))["type_m"][0])
     assert "bias" not in summarise(tally(estimate, se, 50, decide(estimate, se, 50, None, 1)))
 
@@ -89,6 +92,7 @@ def test_small_pieces():
     mean, error = average(np.array(6.0), np.array(14.0), 3)  # 1, 2, 3
     assert mean == 2 and error == pytest.approx(np.sqrt(1 / 3))
     assert average(np.array(0.3), np.array(0.03), 3)[1] < 1e-8, "equal values have no error"
+    assert average(np.array(3.0), np.array(5.0), 2)[1] == 0.5  # 1, 2
     assert average(np.array(5.0), np.array(25.0), 1) == (5, 0)
 
 

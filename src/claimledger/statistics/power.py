@@ -43,6 +43,8 @@ class PowerGrid:
     families: dict[str, str]
     values: dict[str, dict[str, np.ndarray]]
     mcse: dict[str, dict[str, np.ndarray]]
+    covariates: str = "none"
+    weights: str = "none"
 
     def at(self, n: int) -> pd.DataFrame:
         """One row for each hypothesis and effect at one sample size, every quantity a column."""
@@ -76,6 +78,7 @@ class PowerGrid:
 
         return {
             "n": list(self.n), "d": list(self.d), "simulations": self.simulations,
+            "covariates": self.covariates, "weights": self.weights,
             "registered_n": registration.study.size,
             "what": "Simulated from the registration; one hypothesis has the effect d (in standard "
                     "deviations of its outcome), the others of its family have none.",
@@ -142,6 +145,7 @@ def power_grid(
     return PowerGrid(
         sizes, effects, simulations, {a.id: a.family for a in members},
         {id: grid(j, 0) for j, id in enumerate(ids)}, {id: grid(j, 1) for j, id in enumerate(ids)},
+        covariates, weights,
     )
 
 
@@ -191,4 +195,5 @@ def tables(grid: PowerGrid) -> Iterator[str]:
                 for v, e in zip(rows[name], rows[f"{name}_mcse"], strict=True)
             ]
         body = shown.to_string(index=False)
-        yield f"{n} respondents, {grid.simulations} simulated experiments\n{body}\n"
+        yield (f"{n} respondents, {grid.simulations} simulated experiments; covariates: "
+               f"{grid.covariates}, weights: {grid.weights}\n{body}\n")
