@@ -23,7 +23,7 @@ FONTS, TYPE = Path(__file__).parent / "fonts", "Libertinus Serif"
 NOTE = "Simulated data: no person gave these answers"
 TAG = re.compile(r"(?<!\{\{)<(?=[A-Za-z/!?])")
 _WIDTH = 6.5  # inches: the width of the text
-_MARGIN = 0.1  # inches around a figure
+_NOTE = 0.17  # inches: the line of a note below a figure
 
 
 def use_style() -> None:
@@ -40,24 +40,32 @@ def use_style() -> None:
         "grid.color": "#dddddd", "grid.linewidth": 0.6, "legend.frameon": False,
         "svg.hashsalt": "claimledger", "svg.fonttype": "path", "pdf.fonttype": 42,
         "figure.dpi": 100, "savefig.dpi": 200, "figure.constrained_layout.use": True,
+        "figure.constrained_layout.h_pad": 0.07, "figure.constrained_layout.w_pad": 0.07,
         "figure.facecolor": "white",
     })
 
 
 def save_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
-    """Write `label`.svg, .pdf and .png; the note says in the picture where its data are from."""
+    """Write `label`.svg, .pdf and .png; the note says in the picture where its data are from.
+
+    A figure keeps its width, so that its type has the same size as that of all others.
+    """
     if note:
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width, height + _NOTE)
+        share = _NOTE / (height + _NOTE)
+        figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
         figure.text(
-            0.995, -0.012, note, ha="right", va="top", fontsize=7.5, style="italic", color="#555555"
+            0.995, 0.01, note, ha="right", va="bottom", fontsize=7.5, style="italic",
+            color="#555555",
         )
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # found once, and the same in every format
-    frame = figure.get_tightbbox().padded(_MARGIN)
     for kind in ("svg", "pdf", "png"):
         stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
         path = inside(folder, f"{label}.{kind}", f"figure {label}")
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, bbox_inches=frame, metadata=stamp[kind])
+        figure.savefig(buffer, format=kind, metadata=stamp[kind])
         content = buffer.getvalue()
         drawn = slim(content.decode()) if kind == "svg" else content
         write_atomic(path, drawn)

@@ -16,7 +16,8 @@ from claimledger.paper.render.source import Paper, Tokens, epoch, metadata, read
 
 ASSETS = Path(__file__).parent / "assets"
 # No column of a pipe table is given a width: each format fits the columns to their content.
-COMMON = ["--standalone", "--columns=10000", "--wrap=none", "--strip-comments"]
+COMMON = ["--standalone", "--columns=10000", "--wrap=none", "--strip-comments",
+          "--syntax-highlighting=none"]  # of code: notebooks bring their own
 CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
 FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
 IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "acknowledgements",
@@ -201,13 +202,14 @@ class Press:
             "CLAIMLEDGER_RENDERED_BY": tools.versions(),
             "CLAIMLEDGER_PAGE": "notebook" if meta.get("notebook") else "paper",
         }
+        citing = ["--citeproc"] if "@" in text else []
         numbers = ["--number-sections"] if meta.get("number-sections") else []
         arguments = [
             *COMMON, f"--metadata-file={output}.meta.json", f"--output={output}", *numbers,
             f"--resource-path={self.folder}{os.pathsep}{self.run.root}",
             f"--lua-filter={self.extension / 'when.lua'}",
             f"--lua-filter={self.extension / 'filter.lua'}",
-            f"--lua-filter={ASSETS / 'render.lua'}", "--citeproc", *extra,
+            f"--lua-filter={ASSETS / 'render.lua'}", *citing, *extra,
         ]
         tools.pandoc(arguments, text, self.folder, environment, source or self.paper.path)
         return (self.folder / output).read_bytes()
