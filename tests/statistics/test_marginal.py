@@ -54,6 +54,28 @@ def test_independent_means_are_t_intervals_with_the_welch_variance(answers):
     assert (found["df"] == 237).all() and (found["vcov"] == "HC2").all()
 
 
+def test_means_within_groups_and_their_differences_are_those_of_the_cells(answers):
+    y, treaty, regime = (answers[name] for name in ("y", "treaty", "regime"))
+    cells = answers.groupby(["treaty", "regime"])["y"].agg(["mean", "size"])
+    found = marginal_means(y, treaty, regime).set_index(["level", "by"]).loc[cells.index]
+    np.testing.assert_allclose(found["estimate"], cells["mean"], rtol=1e-12)
+    assert (found["n"] == cells["size"]).all()
+    gaps = mean_differences(y, treaty, regime).set_index("level")["estimate"]
+    means = cells["mean"].unstack()
+    np.testing.assert_allclose(gaps, (means["democracy"] - means["autocracy"])[gaps.index])
+
+
+def test_intervals_are_of_95_percent_unless_another_level_is_asked(answers):
+    y, treaty, regime = (answers[name] for name in ("y", "treaty", "regime"))
+    for function, parts in [(marginal_means, [treaty]), (mean_differences, [treaty, regime]),
+                            (amce, [answers[["treaty"]]])]:  # fmt: skip
+        for level, options in [(0.95, {}), (0.8, {"level": 0.8})]:
+            found = function(y, *parts, **options)
+            half = stats.t.ppf((1 + level) / 2, found["df"]) * found["se"]
+            np.testing.assert_allclose(found["ci_high"] - found["estimate"], half, rtol=1e-9)
+            np.testing.assert_allclose(found["estimate"] - found["ci_low"], half, rtol=1e-9)
+
+
 def test_clustered_means_are_those_of_cr2(answers):
     found = marginal_means(answers["y"], answers["regime"], clusters=answers["person"])
     fit = smf.ols("y ~ 0 + regime", answers).fit()
@@ -151,6 +173,8 @@ def test_an_empty_level_or_a_cell_of_one(answers):
     empty = pd.Categorical(answers["treaty"], ["none", "old", "signed", "secret"])
     with pytest.raises(LedgerError, match="secret"):
         marginal_means(answers["y"], empty)
+    with pytest.raises(LedgerError, match="1 missing values"):
+        marginal_means(answers["y"], answers["treaty"].where(answers.index != 5))
     alone = answers["treaty"].where(answers.index != 5, "secret")
     with pytest.raises(LedgerError):
         marginal_means(answers["y"], alone)
