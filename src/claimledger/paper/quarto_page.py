@@ -18,6 +18,7 @@ LEFT_OUT = re.compile(
     re.S,
 )
 LABEL = re.compile(r"(<figcaption\b[^>]*>\s*)((?:Figure|Table)(?:&nbsp;|\u00a0)\d+:)\s*")
+PANEL = re.compile(r'<section class="power-panel".*?</section>', re.S)
 HEADING = re.compile(r"<(/?)h([1-5])\b")
 BODY = re.compile(
     r"(?<=</header>)(\s*<section class=\"abstract\".*?</section>)?(.*?)"
@@ -32,6 +33,7 @@ def as_ours(page: str, output: Path) -> str:
     page = LEFT_OUT.sub("", page)
     notebook = '<div class="layout notebook">' in page
     page = LABEL.sub(r"\1" if notebook else r"\1<strong>\2</strong> ", page)
+    page = PANEL.sub(lambda found: re.sub("</t[dr]>", "", found[0]), page)  # as it was written
     page = BODY.sub(lambda found: (found[1] or "") + _lowered(found[2]), page, count=1)
     if notebook or 'class="files"' in page:
         return page
