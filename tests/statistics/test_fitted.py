@@ -43,7 +43,9 @@ def test_clusters_switch_to_their_correction(data):
     assert found.contrast({"x": 1.0}) == pytest.approx(tuple(expected[:3]))
     assert found.n == N // 4 and found.vcov == "CR2"
     assert Fitted(plain, data["who"], "stata").contrast({"x": 1.0})[2] == N // 4 - 1
-    assert found.sd({"x": 1.0}) == pytest.approx(data["y"].std()), "with an intercept: all rows"
+    assert found.sd({"arm[T.b]": 1.0}) == pytest.approx(data["y"].std()), "an intercept: all rows"
+    means = Fitted(smf.ols("y ~ 0 + arm", data).fit(cov_type="HC2", use_t=True))
+    assert means.sd({"arm[b]": 1.0}) == pytest.approx(data["y"].std()), "no clusters: all rows"
 
 
 def test_the_spread_of_stacked_items_is_that_of_the_items_compared(data):
