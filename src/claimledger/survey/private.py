@@ -107,15 +107,14 @@ def _check(where: str, text: str, values: Iterable, known: Iterable[str]) -> Non
 
 def _holds(text: str, values: Iterable, known: Iterable[str]) -> bool:
     """Whether any known word, pair of words or longer text is there."""
-    words = text.split()
+    words, known = text.split(), set(filter(None, known))
     there = set(re.findall(r"[\w-]+", text)) | set(map(str, values))
     there |= {word.strip(".,:;-+") for word in re.findall(r"[\w.@+:-]+", text)}
     there |= set(map(" ".join, pairwise(words)))
+    if not there.isdisjoint(known):
+        return True
     whole = " ".join(words)
-    return any(
-        key in there or (key.count(" ") > 1 and " ".join(key.split()) in whole)
-        for key in known if key
-    )
+    return any(" ".join(key.split()) in whole for key in known if key.count(" ") > 1)
 
 
 def _is_address(match: re.Match, text: str) -> bool:
