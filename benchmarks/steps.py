@@ -92,9 +92,9 @@ def measure() -> dict:
         cases.append(render(place, "a sentence edited"))
         edit_notebook(place / "notebooks" / "06_party.ipynb")
         cases.append(render(place, "a notebook edited, results the same"))
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         seconds, work, _ = run(clone(Path(folder) / "plain"), "-c", PLAIN)
         print(f"the plain way: {seconds:.1f} s, {work:.1f} s of work", flush=True)
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     cases.append({"case": "the plain way, whatever was changed", "seconds": round(seconds, 1),
                   "work": round(work, 1), "made": "all notebooks, paper"})
     return {"cases": cases, "load": round(os.getloadavg()[2], 1),

@@ -17,8 +17,7 @@ pytestmark = pytest.mark.skipif(not kernels.COPIES, reason="processes are copied
 def nursery():
     made = Nursery(kernels.environment(), kernels.private)
     yield made
-    made._process.kill()
-    made._process.wait()
+    made.end()
 
 
 def start(nursery, folder):
@@ -71,5 +70,5 @@ def test_no_copy_outlives_the_process_it_came_from(nursery, tmp_path):
 
 
 def test_it_ends_when_nobody_can_ask_it_any_more(nursery):
-    nursery._process.stdin.close()
-    assert nursery._process.wait(60) == 0
+    nursery.end()
+    assert nursery._process.returncode == 0

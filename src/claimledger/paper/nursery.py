@@ -6,6 +6,7 @@ the build, `main` that of the process: a request is one line on its standard inp
 number of a new process. It ends when its standard input does.
 """
 
+import atexit
 import ctypes
 import gc
 import json
@@ -17,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -42,6 +44,7 @@ class Nursery:
                 env=os.environ | environment | private(folder), stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=said, start_new_session=True,
             )
+        atexit.register(self.end)
 
     def start(self, argv: list[str], env: dict[str, str], cwd: str, said: str) -> "Copy":
         """Start a kernel; `said` is the file for what it says outside its cells.
@@ -57,6 +60,13 @@ class Nursery:
             except (OSError, ValueError):
                 text = self._said.read_text("utf-8", "replace")
                 raise RuntimeError(f"no process for a notebook: {text[-600:]}") from None
+
+
+    def end(self) -> None:
+        """Nothing more is asked of it: it ends."""
+        with suppress(OSError):  # it is gone already
+            self._process.stdin.close()
+        self._process.wait()
 
 
 class Copy:
@@ -96,13 +106,20 @@ def main() -> None:
     for name in MODULES:
         import_module(name)
     gc.freeze()  # what is imported stays shared with the copies
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a copy: the system buries it
+    signal.signal(signal.SIGCHLD, _bury)
     own = os.getpid()
     for line in sys.stdin.buffer:
         number = os.fork()
         if number == 0:
             _become(own, **json.loads(line))
         print(number, flush=True)
+
+
+def _bury(*_) -> None:
+    """Take note of every copy that has ended, so that its time counts as the build's."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _become(parent: int, argv: list[str], env: dict[str, str], cwd: str, said: str) -> None:
