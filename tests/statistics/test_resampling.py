@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.linear import hc2
+from claimledger.statistics.linear import Cells, hc2
 from claimledger.statistics.multiplicity import romano_wolf
 from claimledger.statistics.resampling import randomisation_test
 
@@ -101,6 +101,30 @@ def test_blocks_keep_the_other_factor_where_it_is(rng):
     # Within blocks the level of the block drops out: the same draws without it say the same.
     level = randomisation_test(X, y - 20 * block, [0, 0, 1], seed=1, draws=500, blocks=block)
     np.testing.assert_allclose(blocked.resampled, level.resampled, atol=1e-8)
+
+
+def test_three_blocks_each_keep_their_level_and_their_numbers(rng):
+    block, arm = np.repeat([0, 1, 2], 40), np.tile([0, 1], 60)
+    X = np.column_stack([np.ones(120), block == 1, block == 2, arm]).astype(float)
+    y = rng.normal(size=120)
+    one, two = (randomisation_test(X, y + 30 * block * level, [0, 0, 0, 1], seed=1, draws=200,
+                                   blocks=block) for level in (0, 1))  # fmt: skip
+    np.testing.assert_allclose(one.resampled, two.resampled, atol=1e-8)
+
+
+def test_simple_assignment_to_three_cells(rng):
+    """Units that are sure of their cell stay there; the others take all cells, by probability."""
+    arm = np.arange(90) % 3
+    X = np.eye(3)[arm]
+    y = rng.normal(size=90) + 10 * (arm == 2)
+    cells = Cells.of(X)
+    certain = np.eye(3)[cells.index]
+    fixed = randomisation_test(X, y, [-1, 0, 1], seed=3, draws=20, probabilities=certain)
+    np.testing.assert_allclose(fixed.resampled, fixed.statistic[None].repeat(20, 0), rtol=1e-9)
+    free = randomisation_test(X, y, [-1, 0, 1], seed=3, draws=400, probabilities=[0.2, 0.3, 0.5])
+    spread = randomisation_test(X, y, [-1, 0, 1], seed=3, draws=400)
+    assert free.p[0, 0] == spread.p[0, 0] == 1 / 401
+    assert stats.ks_2samp(free.resampled.ravel(), spread.resampled.ravel()).pvalue > 1e-3
 
 
 def test_simple_assignment(rng):
