@@ -83,6 +83,9 @@ def test_those_who_did_not_answer_a_variable_stay(sample):
     known = some["sex"].notna()
     male = raking.weights[known & (some["sex"] == "Male")].sum() / raking.weights[known].sum()
     assert male == pytest.approx(0.49)
+    alone = rake(some, {"sex": MARGINS["sex"]}).weights
+    np.testing.assert_allclose(alone[~known], 1, rtol=1e-9)
+    assert alone[known].mean() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("change", "message"), [
