@@ -92,7 +92,8 @@ def test_bounds_hold_the_effect_on_those_who_always_answer():
 
 @pytest.mark.parametrize(
     "y, d",
-    [([1, 2, 3, 4], [0, 1, 2, 1]), ([1, np.inf, 2, 3], [0, 1, 0, 1]), ([1, 2, 3], [0, 1]),
+    [([1, 2, 3, 4], [0, 1, 2, 1]), ([1, 2, 3, 4, 5], [0, 0, 1, 1, 2]),
+     ([1, np.inf, 2, 3], [0, 1, 0, 1]), ([1, 2, 3], [0, 1]),
      ([1, 2, NA, NA], [0, 0, 1, 1])],
 )  # fmt: skip
 def test_bad_input(y, d):

@@ -129,6 +129,27 @@ def test_weights_are_those_of_statsmodels_or_of_cr2(experiment, rng, working):
     np.testing.assert_allclose(equal.se, hc2(X, Y).se, rtol=1e-10)
 
 
+def test_an_outcome_that_the_design_fits_exactly_has_a_standard_error_of_zero(experiment):
+    X, _ = experiment
+    assert (hc2(X, 4.1 * X[:, 1] - 0.3 * X[:, 6]).se == 0).all()
+
+
+def test_one_contrast_of_several_that_uses_a_row_alone_is_enough():
+    X = np.column_stack([np.ones(9), np.arange(9) % 2, np.arange(9) == 4]).astype(float)
+    assert (hc2(X, np.arange(9.0), [[0, 1, 0], [1, 0, 0]]).se > 0).all()
+    with pytest.raises(LedgerError, match="leverage one"):
+        hc2(X, np.arange(9.0), [[0, 1, 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("bad", [0, -1, np.nan, np.inf])
+def test_one_weight_that_is_none_is_an_error(experiment, bad):
+    X, Y = experiment
+    with pytest.raises(LedgerError, match="weight"):
+        hc2(X, Y, weights=np.where(np.arange(len(X)) == 7, bad, 1.0))
+    with pytest.raises(LedgerError, match="weight"):
+        hc2(X, Y, weights=np.ones(len(X) - 1))
+
+
 def test_one_singular_experiment_among_sound_ones_is_an_error():
     rows, counts = [[1, 0], [1, 1]], np.array([[5, 5], [10, 0]])
     with pytest.raises(LedgerError, match="full column rank"):

@@ -68,6 +68,19 @@ def test_romano_wolf_by_its_definition():
     np.testing.assert_allclose(romano_wolf([1.0, 1.0], resampled), [1.0, 1.0])
 
 
+def test_romano_wolf_step_by_step(rng):
+    """The largest of those not yet rejected, and no p value below that of a larger statistic."""
+    for _ in range(20):
+        t, resampled = rng.normal(0, 2, 4), rng.normal(size=(60, 4))
+        left, last, expected = [0, 1, 2, 3], 0.0, np.zeros(4)
+        while left:
+            first = max(left, key=lambda j: abs(t[j]))
+            hits = sum(max(abs(row[left])) >= abs(t[first]) for row in resampled)
+            last = expected[first] = max(last, (1 + hits) / 61)
+            left.remove(first)
+        np.testing.assert_allclose(romano_wolf(t, resampled), expected)
+
+
 def test_romano_wolf_gains_from_dependence(rng):
     """Perfectly dependent tests need no correction; independent ones nearly Bonferroni's."""
     one = rng.standard_normal((4000, 1))
