@@ -69,8 +69,9 @@ local exhibits = {
   end,
 }
 
--- Quarto's node for a callout, in a page; the embedded renderer has none.
-if core.html and quarto then
+-- Quarto's node for a callout, in a page or a PDF; the embedded renderer has none.
+local ours = quarto and (core.html or FORMAT == "typst")
+if ours then
   exhibits.Callout = function(callout)
     local title = callout.title and pandoc.utils.blocks_to_inlines(pandoc.Blocks(callout.title))
     title = title or pandoc.Inlines((callout.type:gsub("^%l", string.upper)))
@@ -78,6 +79,15 @@ if core.html and quarto then
   end
 end
 
-local tables = core.html and quarto and { traverse = "topdown", Table = page.table } or {}
+local tables = ours and { traverse = "topdown", Table = page.table } or {}
+-- A block of Quarto's around an exhibit would swallow the space about it in a PDF.
+local bare = {}
+if quarto and FORMAT == "typst" then
+  tables.Header = page.stated
+  bare.Div = function(div)
+    local name = div.classes[1] or ""
+    if name:match("^cell") or name == "quarto-embed-nb-cell" then return div.content end
+  end
+end
 
-return { collect, fill, exhibits, tables, { Pandoc = page.dress } }
+return { collect, fill, exhibits, bare, tables, { Pandoc = page.dress } }

@@ -40,9 +40,10 @@ end
 
 -- The ledger behind the text, the status of the data, and what the template asks for besides.
 function page.dress(doc)
-  if not core.html then return nil end
   local meta = doc.meta
   meta.simulated = core.ledger().header.status == "simulated"
+  if quarto and FORMAT == "typst" then people(meta) end
+  if not core.html then return doc end
   meta.notebook = not core.article
   if pandoc.utils.type(meta.abstract) == "Inlines" then -- an abstract of one paragraph is bare
     meta.abstract = pandoc.MetaBlocks({ pandoc.Para(meta.abstract) })
@@ -75,12 +76,38 @@ function page.picture(path)
   return "data:image/svg+xml," .. svg:gsub('[%c%%#<>&"\']', function(c) return ("%%%02X"):format(c:byte()) end)
 end
 
+-- A section may say whose answers it reports; the head of a PDF's pages repeats it.
+function page.stated(header)
+  if header.level > 1 then return nil end
+  local status, mark = header.attributes.status, "#metadata(none) <status>"
+  if status then
+    mark = ("#context { let n = counter(heading).get().first(); [#metadata([Section #n: %s]) <status>] }"):format(status)
+  end
+  header.attributes.status = nil
+  return { header, pandoc.RawBlock("typst", mark) }
+end
+
 -- A callout as a note with its title; `sort` is tip, note, important, warning or caution.
 function page.callout(sort, title, content)
+  if FORMAT == "typst" then
+    local blocks = pandoc.Blocks({ pandoc.RawBlock("typst", "#notice["), pandoc.Para({ pandoc.Strong(title) }) })
+    blocks:extend(content)
+    blocks:insert(pandoc.RawBlock("typst", "]"))
+    return blocks
+  end
   local head = pandoc.Div({ pandoc.Para({ pandoc.Strong(title) }) }, pandoc.Attr("", { "callout-title" }))
   local blocks = pandoc.Blocks({ head })
   blocks:extend(content)
   return pandoc.Div(blocks, pandoc.Attr("", { "callout", "callout-" .. sort }, { role = "note" }))
+end
+
+-- Typst takes a cell that starts with a sign of its own for a heading or a list: "= .010".
+local function literal(cell)
+  local first = cell.content[1]
+  if first and first.t == "Str" and first.text:match("^[=+/-]") then
+    cell.content:insert(1, pandoc.RawInline("typst", "#h(0pt)"))
+    return cell
+  end
 end
 
 -- A table too wide for the screen scrolls by itself; the keyboard can do it too.
@@ -89,6 +116,7 @@ function page.table(tab)
     tab.colspecs = tab.colspecs:map(function(spec) return { spec[1], nil } end)
   end
   tables.fit(tab)
+  if FORMAT == "typst" then return tab:walk({ Plain = literal, Para = literal }) end
   local open = '<div class="scroll" tabindex="0" role="group" aria-label="Table">'
   return { pandoc.RawBlock("html", open), tab, pandoc.RawBlock("html", "</div>") }, false
 end

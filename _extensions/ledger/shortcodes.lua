@@ -10,8 +10,13 @@ local function markdown(text)
 end
 
 -- A text of the ledger is ready as it stands, unless it holds a formula.
+-- Typst takes one that starts a cell with a sign of its own for a heading or a list: "= .010".
 local function ready(text)
-  return text:find("$", 1, true) and markdown(text) or pandoc.Inlines(text)
+  local inlines = text:find("$", 1, true) and markdown(text) or pandoc.Inlines(text)
+  if FORMAT == "typst" and text:match("^[=+/-]") then
+    inlines:insert(1, pandoc.RawInline("typst", "#h(0pt)"))
+  end
+  return inlines
 end
 
 local function answer(id, inlines, class, attributes, context)

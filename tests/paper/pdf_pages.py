@@ -8,7 +8,7 @@ import numpy as np
 import pypdfium2
 from pypdf import PdfReader
 
-MARGIN, HEAD, FOOT = 34, 33, 32  # millimetres, as in article.typ
+MARGIN, HEAD, FOOT = 34, 33, 32  # millimetres, as in typst-show.typ
 SCALE = 2  # pixels a point
 NEEDS_ALT = ("/Figure", "/Formula")
 

@@ -143,14 +143,11 @@ class Press:
 
     def pdf(self) -> bytes:
         """The paper as a tagged PDF."""
-        extra = ["--to=typst", f"--template={ASSETS / 'article.typ'}", "--extract-media=media"]
-        meta = self._meta("typst")
+        extra = ["--to=typst", f"--template={self.extension / 'page' / 'article.typ'}",
+                 "--extract-media=media"]
+        meta = {"papersize": "a4"} | self._meta("typst")
         self._pandoc("paper.typ", self.paper.body, self.paper.tokens, meta, extra)
-        about = {
-            "authors": meta["author"], "keywords": meta.get("keywords") or [], "lang": self._lang,
-            "paper": self.paper.option("typst", "papersize", "a4"),
-            "simulated": self._status["simulated"],
-        }
+        about = {"authors": meta["author"], "keywords": meta.get("keywords") or []}
         return tools.compile_pdf(self.folder / "paper.typ", about, self.moment, self.paper.path)
 
     @property

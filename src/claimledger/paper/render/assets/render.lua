@@ -208,7 +208,7 @@ local function callout(el)
   if xml then return jats.callout(title, el.content) end
   if html then return frame.callout(sort:sub(9), title, el.content) end
   el.content:insert(1, pandoc.Para({ pandoc.Strong(title) }))
-  if typst then return { raw("#callout["), table.unpack(el.content .. pandoc.Blocks({ raw("]") })) } end
+  if typst then return { raw("#notice["), table.unpack(el.content .. pandoc.Blocks({ raw("]") })) } end
   return pandoc.Div(el.content, pandoc.Attr("", {}, { ["custom-style"] = "Callout" }))
 end
 
@@ -246,17 +246,8 @@ end
 
 -- Headings, mathematics, tables --------------------------------------------------------------
 
--- A section may say whose answers it reports; the head of a PDF's pages repeats it.
-local function stated(header)
-  if header.level > 1 then return nil end
-  local status, value = header.attributes.status, "none"
-  if status then value = ("[Section %s: %s]"):format(numbered[header.identifier], status) end
-  header.attributes.status = nil
-  return { header, raw(("#metadata(%s) <status>"):format(value)) }
-end
-
 local function heading(header)
-  if typst then return stated(header) end
+  if typst then return frame.stated(header) end
   header.attributes.status = nil
   if not html then return nil end
   header.level = math.max(2, header.level + (page and 0 or 1))
@@ -272,18 +263,9 @@ local function formula(math)
     quoted, tostring(math.mathtype == "DisplayMath"), set:gsub("^%$%s*", "$"):gsub("%s*%$$", "$")))
 end
 
--- Typst takes a cell that starts with a sign of its own for a heading or a list: "= .010".
-local function literal(cell)
-  local first = cell.content[1]
-  if first and first.t == "Str" and first.text:match("^[=+/-]") then
-    cell.content:insert(1, pandoc.RawInline("typst", "#h(0pt)"))
-    return cell
-  end
-end
-
 local function fitted(tab)
+  if typst then return frame.table(tab) end
   tables.fit(tab)
-  if typst then tab = tab:walk({ Plain = literal, Para = literal }) end
   return FORMAT == "docx" and word.sized(tab) or tab
 end
 
