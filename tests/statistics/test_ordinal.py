@@ -47,6 +47,9 @@ def test_three_different_answers_are_ordinal_and_a_slope_has_no_step(data):
     inner = ordered_logit(three, data[["z"]].assign(x=100 * data["x"]), "x")
     assert inner.estimate == pytest.approx(found.estimate / 100, rel=1e-4)
     assert inner.se == pytest.approx(found.se / 100, rel=1e-4)
+    scores = (2 * data["x"]).round()  # 0 and 1 among others: a number still, and no indicator
+    one, other = (ordered_logit(three, data[["z"]].assign(x=k * scores), "x") for k in (1, 100))
+    assert scores.isin([0, 1]).any() and one.estimate == pytest.approx(100 * other.estimate, 1e-4)
     with pytest.raises(LedgerError, match="three answers"):
         ordered_logit(data["y"].clip(2, 3), data[["z", "x"]], "x")
 
