@@ -126,11 +126,14 @@ def diagnose(
 
     With covariates or weights, one simulated survey of each size is held fixed but for its answers.
     """
+    import os
     from contextlib import nullcontext
 
     from rich.console import Console
     from rich.progress import Progress
 
+    # Threads of the matrix library fight over small matrices; set before it is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from claimledger.files import Run, write_atomic
     from claimledger.ledger.entry import dump
     from claimledger.registration.load import load
