@@ -10,6 +10,7 @@ import statsmodels.api as sm
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Hypothesis
 from claimledger.statistics.curve import curve_test, weighted_hc
+from claimledger.statistics.multiverse import fit_specification, specifications
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -46,6 +47,10 @@ def hypothesis(**change) -> Hypothesis:
     return Hypothesis(**common | change)
 
 
+WITHIN = hypothesis(
+    outcome=None, stack=["first", "second"], frame="stacked", model="response ~ 0 + item",
+    contrast={"item[first]": 1.0, "item[second]": -1.0}, vcov="CR2",
+)  # fmt: skip
 ALL = {
     "weights": ("none", "raked"), "covariates": ("none", "lin"),
     "exclusions": ("registered", "attentive"), "vcov": ("registered", "HC3"),
@@ -105,17 +110,23 @@ def null_p(tested: Hypothesis, runs: int = 120) -> np.ndarray:
 
 
 def test_within_respondents_the_answers_change_places():
-    within = hypothesis(
-        outcome=None, stack=["first", "second"], frame="stacked", model="response ~ 0 + item",
-        contrast={"item[first]": 1.0, "item[second]": -1.0}, vcov="CR2",
-    )  # fmt: skip
-    found = curve_test(study(0.8, 2), within, 99, 1)
+    found = curve_test(study(0.8, 2), WITHIN, 99, 1)
     assert len(found.t) == 4 and found.median_p == 0.01
     data = study(0.8, 2).sample("all")
     difference = data["first"] - data["second"]
     assert found.t[0] == pytest.approx(difference.mean() / difference.sem(), rel=1e-9)
-    p = null_p(within)
+    p = null_p(WITHIN)
     assert abs(np.mean(p <= 0.25) - 0.25) < 4 * np.sqrt(0.25 * 0.75 / len(p))
+
+
+@pytest.mark.parametrize("tested", [hypothesis(), WITHIN], ids=["between", "within"])
+def test_each_specification_is_the_one_of_the_multiverse(tested):
+    one = study(0.4, 5)
+    found = curve_test(one, tested, 1, 1)
+    for spec, t in zip(specifications(one.registration, tested.frame), found.t, strict=True):
+        fitted, contrast = fit_specification(one, tested, spec)
+        estimate, se, _ = fitted.contrast(contrast)
+        assert t == pytest.approx(estimate / se, rel=1e-8)
 
 
 def test_the_seed_decides_and_progress_is_told():

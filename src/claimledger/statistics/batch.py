@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import statsmodels.api as sm
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.cluster import cr2
+from claimledger.statistics.cluster import df_of_mean
 from claimledger.statistics.linear import Cells, Rows, check_design, hc2_cells
 
 _WHERE = "statistics.batch"
@@ -62,8 +61,7 @@ class Analysis:
     def df(self) -> float:
         """Degrees of freedom: n' - k; of a weighted mean those of CR2."""
         if self.X is None and self.used is not None:
-            places = np.arange(len(self.design))
-            return cr2(sm.WLS(places, self.design, self.used).fit(), places).contrast([1.0]).df
+            return df_of_mean(self.used)
         return float(self.design.shape[0] - self.design.shape[1])
 
     @property

@@ -250,3 +250,10 @@ def _adjusted(X, w, XW, M, S2, starts, sizes) -> np.ndarray:
         root = np.where(values > 1e-12, np.maximum(values, 1e-12) ** -0.5, 0.0)
         out[rows] = (vectors * root[:, None, :]) @ (vectors.swapaxes(1, 2) @ right[rows])
     return out
+
+
+def df_of_mean(weights) -> float:
+    """Degrees of freedom of a weighted mean (n,) with CR2, each value a cluster of its own."""
+    places = np.arange(len(weights))
+    fit = WLS(places, np.ones((len(weights), 1)), weights).fit()
+    return cr2(fit, places).contrast([1.0]).df

@@ -18,6 +18,8 @@ from scipy import linalg, special
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Hypothesis
+from claimledger.statistics.cluster import df_of_mean
+from claimledger.statistics.linear import Rows
 from claimledger.statistics.multiverse import adjusted, specifications, specified_rows
 from claimledger.statistics.randomisation import covariate_matrix
 
@@ -236,8 +238,10 @@ class _Within(_Curve):
         self.weights = np.array(list(weigh.values()))
         for one in self.designs.values():
             one["Y"] = [part[list(weigh)].to_numpy(dtype=float) for _, _, part in one["uses"]]
-            if one["weights"] is not None:
-                one["weights"] = one["weights"].to_numpy()
+            weights = one["weights"]
+            n = len(one["at"])
+            one["mean"] = Rows.of(np.ones((n, 1)), weights=weights, working="identity")
+            one["df"] = n - 1 if weights is None else df_of_mean(weights.to_numpy())
 
     def __call__(self, rng: np.random.Generator | None) -> Statistics:
         order = np.tile(np.arange(len(self.weights)), (self.n, 1))
@@ -247,11 +251,9 @@ class _Within(_Curve):
         for one in self.designs.values():
             for (i, _, _), answers in zip(one["uses"], one["Y"], strict=True):
                 each = np.take_along_axis(answers, order[one["at"]], axis=1) @ self.weights
-                one_column = np.ones((len(each), 1))
-                found = weighted_hc(one_column, each[:, None], one["weights"], [1.0])
-                estimate, se = float(found[0][0]), float(found[1][0])
+                estimate, se = (float(part[0]) for part in one["mean"].estimate(each))
                 spread = answers.std(ddof=1)
                 if se > 0 and spread > 0:
                     estimates[i], t[i] = estimate / spread, estimate / se
-                    self.df[i] = len(each) - 1
+                    self.df[i] = one["df"]
         return estimates, t
