@@ -178,8 +178,9 @@ class Cells:
     def sorted_moments(self, Y) -> tuple[np.ndarray, np.ndarray]:
         """The same of outcomes, of any real dtype, whose rows stand in the order of the cells."""
         # About a value of the data, so that a large common level does not cost digits.
-        level = Y[..., :1].astype(float)
-        Y = np.subtract(Y, level, dtype=float)
+        Y = np.array(Y, dtype=float)  # first the copy: a cast within the subtraction is slow
+        level = Y[..., :1].copy()
+        Y -= level
         mean = np.add.reduceat(Y, self.starts, axis=-1) / self.count
         squares = np.add.reduceat(np.multiply(Y, Y, out=Y), self.starts, axis=-1)
         within = squares - self.count * mean**2
