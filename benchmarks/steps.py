@@ -23,6 +23,7 @@ PLAIN = """
 import sys
 from pathlib import Path
 import papermill
+from claimledger.external import run_for
 from claimledger.files import Run
 from claimledger.ledger.merge import merge, notebook_stems
 from claimledger.paper.execute import parameters
@@ -32,7 +33,7 @@ run.notebooks.mkdir(parents=True)
 for stem in notebook_stems(run):
     papermill.execute_notebook(
         f"notebooks/{stem}.ipynb", str(run.notebooks / f"{stem}.ipynb"),
-        parameters=parameters(run), kernel_name="python3", progress_bar=False)
+        parameters=parameters(run_for(run, stem)), kernel_name="python3", progress_bar=False)
 merge(run)
 render(run)
 """
