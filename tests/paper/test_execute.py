@@ -9,6 +9,7 @@ from build_project import write_notebook, write_project
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from claimledger.errors import LedgerError
+from claimledger.paper import kernels
 from claimledger.paper.clean import clean, write_alt_texts
 from claimledger.paper.execute import execute
 
@@ -56,6 +57,17 @@ def test_two_runs_in_two_places_give_the_same_bytes(tmp_path):
     assert "[cell]:4: UserWarning: careful" in shown[1].text
     options = notebook.cells[3].source.split("\n")[:4]
     assert options[2:] == [f'#| fig-alt: "{ALT}"'.replace('"rising"', '\\"rising\\"'), "import io"]
+
+
+def test_a_process_started_afresh_gives_what_a_copied_one_gives(tmp_path, monkeypatch):
+    made = []
+    for name, copies in (("copied", kernels.COPIES), ("afresh", False)):
+        monkeypatch.setattr(kernels, "COPIES", copies)
+        run = write_project(tmp_path / name, "01_a")
+        write_notebook(run.root, "01_a", SHOW, FIGURE,
+                       exhibits={"fig-a": {"kind": "figure", "alt": ALT}})
+        made.append(execute(run, "01_a").read_bytes())
+    assert made[0] == made[1]
 
 
 def test_a_parameter_that_the_notebook_does_not_know_is_refused(tmp_path):
