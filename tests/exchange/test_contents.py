@@ -73,7 +73,8 @@ def test_a_zip_has_one_date_and_one_order_and_its_checksums_are_right():
 def test_the_citation_names_the_study_and_no_other_person(root):
     citation = yaml.safe_load((root / "CITATION.cff").read_text("utf-8"))
     front = next(yaml.safe_load_all((root / "paper.qmd").read_text("utf-8").split("\n---\n")[0]))
-    assert [one["name"] for one in citation["authors"]] == [one["name"] for one in front["author"]]
+    assert [one["name"] for one in citation["authors"]] == [
+        one["name"]["literal"] for one in front["author"]]
     assert citation["title"].startswith(front["title"])
     promise = yaml.safe_load((root / "registration.yml").read_text("utf-8"))["study"]
     people = {f"{one['given-names']} {one['family-names']}"

@@ -25,6 +25,7 @@ def environment() -> dict[str, str]:
     return {
         **{f"{name}_NUM_THREADS": "1" for name in THREADS},
         "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8",
+        "COLUMNS": "100",  # pandas prints as wide as the terminal
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", FIXED_DATE),
     }
