@@ -20,8 +20,8 @@ from pypdf import PdfReader
 
 pytestmark = [pytest.mark.build, pytest.mark.xdist_group("swap")]
 OF_WORLDS = re.compile(
-    r"simulated\W+(?:surveys|experiments|worlds|from the registration)|(?:rates|rates\.other|power)\.simulations"
-    r'|"simulations": ?\d|\[ ?"simulated", ?"collected" ?\]', re.IGNORECASE)
+    r"simulated\W+(?:surveys|experiments|worlds|from the registration)"
+    r'|(?:rates|rates\.other|power)\.simulations|"simulations": ?\d|\[ ?"simulated", ?"collected" ?\]', re.IGNORECASE)
 MAKES_WORLDS = "08_error_rates"      # the notebook whose code simulates, whatever the data are
 MARK = "Simulated data"
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -72,3 +73,17 @@ def test_no_copy_outlives_the_process_it_came_from(nursery, tmp_path):
 def test_it_ends_when_nobody_can_ask_it_any_more(nursery):
     nursery.end()
     assert nursery._process.returncode == 0
+
+
+def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
+    def slow(*_):
+        started.append(1)
+        time.sleep(0.2)
+
+    started: list[int] = []
+    monkeypatch.setattr(kernels, "_nursery", [])
+    monkeypatch.setattr(kernels, "Nursery", slow)
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(kernels.warm) for _ in range(4)]:
+            done.result()
+    assert len(started) == len(kernels._nursery) == 1

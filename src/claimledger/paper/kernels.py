@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 from weakref import WeakSet
 
@@ -15,6 +16,7 @@ COPIES = sys.platform == "linux"  # elsewhere a copied process is not safe with 
 
 _running: WeakSet = WeakSet()
 _nursery: list[Nursery] = []  # one at most, which serves all builds of this process
+_starting = threading.Lock()
 
 
 def environment() -> dict[str, str]:
@@ -39,8 +41,9 @@ def private(folder: Path) -> dict[str, str]:
 
 def warm() -> None:
     """Let the nursery's imports begin; returns at once."""
-    if COPIES and not _nursery:
-        _nursery.append(Nursery(environment(), private))
+    with _starting:  # notebooks begin side by side
+        if COPIES and not _nursery:
+            _nursery.append(Nursery(environment(), private))
 
 
 def manager(run: Run, folder: Path):

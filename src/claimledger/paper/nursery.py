@@ -61,7 +61,6 @@ class Nursery:
                 text = self._said.read_text("utf-8", "replace")
                 raise RuntimeError(f"no process for a notebook: {text[-600:]}") from None
 
-
     def end(self) -> None:
         """Nothing more is asked of it: it ends."""
         with suppress(OSError):  # it is gone already
