@@ -21,7 +21,8 @@ from pypdf import PdfReader
 pytestmark = [pytest.mark.build, pytest.mark.xdist_group("swap")]
 OF_WORLDS = re.compile(
     r"simulated\W+(?:surveys|experiments|worlds|from the registration)"
-    r'|(?:rates|rates\.other|power)\.simulations|"simulations": ?\d|\[ ?"simulated", ?"collected" ?\]', re.IGNORECASE)
+    r'|(?:rates|rates\.other|power)\.simulations|"simulations": ?\d'
+    r'|\[ ?"simulated", ?"collected" ?\]', re.IGNORECASE)
 MAKES_WORLDS = "08_error_rates"      # the notebook whose code simulates, whatever the data are
 MARK = "Simulated data"
 
