@@ -23,11 +23,11 @@ PLAIN = """
 import sys
 from pathlib import Path
 import papermill
-from claimledger.external import run_for
-from claimledger.files import Run
-from claimledger.ledger.merge import merge, notebook_stems
-from claimledger.paper.execute import parameters
-from claimledger.paper.render import render
+from claimledger.ledger.external import run_for
+from claimledger.project import Run
+from claimledger.ledger.merging import merge, notebook_stems
+from claimledger.pipeline.notebooks import parameters
+from claimledger.rendering import render
 run = Run.open(name="record")
 run.notebooks.mkdir(parents=True)
 for stem in notebook_stems(run):

@@ -11,9 +11,9 @@ import statsmodels.api as sm
 from claimledger.statistics.experiments import draw_moments
 from claimledger.statistics.linear import Cells, hc2_cells
 from claimledger.statistics.multiplicity import holm
-from claimledger.statistics.resampling import randomisation_test
+from claimledger.statistics.randomization_inference import randomisation_test
 from claimledger.statistics.student import t_upper
-from claimledger.survey.weigh import rake
+from claimledger.survey.weighting import rake
 
 N, OUTCOMES, CORRELATION = 1502, 8, 0.3
 CUTS = np.array([-1.0, -0.3, 0.3, 1.0], dtype=np.float32)  # five-point answers

@@ -6,7 +6,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from engine import command
+
+pytest_plugins = ["survey_fixtures"]
 
 STRANGER = {
     "TZ": "Asia/Kathmandu", "LC_ALL": "POSIX", "LANG": "tr_TR.UTF-8", "USER": "stranger",

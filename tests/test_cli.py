@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from claimledger.cli import app
-from claimledger.registration.load import load
+from claimledger.registration.loading import load
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ["build", "render", "new", "record", "lint", "simulate", "check", "map", "codebook",
@@ -125,7 +125,7 @@ def test_a_registration_is_frozen_once_and_changed_only_with_a_reason(root, tmp_
 
 
 def test_the_way_of_a_build_with_nothing_to_do_imports_nothing_heavy():
-    code = ("import sys\nfrom claimledger import cli\nfrom claimledger.paper import build\n"
+    code = ("import sys\nfrom claimledger import cli\nfrom claimledger.pipeline import build\n"
             f"print([name for name in {HEAVY} if name in sys.modules])")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr

@@ -8,6 +8,7 @@ SOURCE_DATE_EPOCH. Other processor families are not tried here.
 import zipfile
 
 import pytest
+
 from engine import command
 
 pytestmark = [pytest.mark.build, pytest.mark.xdist_group("clone")]

@@ -5,11 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from engine import command
 from pypdf import PdfReader
 
-from claimledger.paper.prose import read_sources
-from claimledger.paper.readback import (
+from claimledger.prose.source import read_sources
+from claimledger.replication.readback import (
     check_page,
     check_text,
     kept,
@@ -18,6 +17,7 @@ from claimledger.paper.readback import (
     squeeze,
     verdicts,
 )
+from engine import command
 
 # One group: the clone is built once, on one worker, before the short tests.
 pytestmark = [pytest.mark.build, pytest.mark.xdist_group("clone")]

@@ -100,7 +100,7 @@ def test_workflows_container_and_binder_call_what_there_is(root):
 
 
 def test_the_drift_run_asks_for_every_package_of_the_ledgers_header(root):
-    from claimledger.ledger.merge import PACKAGES
+    from claimledger.ledger.merging import PACKAGES
 
     text = (root / ".github/workflows/drift.yml").read_text("utf-8")
     assert set(re.search(r'WITH="([^"]+)"', text)[1].split()) == set(PACKAGES)

@@ -8,10 +8,10 @@ import shutil
 import pytest
 import yaml
 
-from claimledger import external
 from claimledger.errors import LedgerError
-from claimledger.files import Run, sha256_file
-from claimledger.ledger.merge import merge
+from claimledger.ledger import external
+from claimledger.ledger.merging import merge
+from claimledger.project import Run, sha256_file
 from claimledger.study import Study
 
 DATA = b"answer\n1\n"

@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
-from small_paper import record, render, set_seed, start, write_project
 
 from claimledger.errors import LedgerError
-from claimledger.files import PARTIAL, sweep, write_atomic
+from claimledger.project import PARTIAL, sweep, write_atomic
+from small_paper import record, render, set_seed, start, write_project
 
 KILLS = int(os.environ.get("CLAIMLEDGER_KILLS", "4"))
 pytestmark = pytest.mark.xdist_group("faults")

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -10,14 +9,13 @@ import pytest
 from bs4 import BeautifulSoup
 
 from claimledger.errors import LedgerError
-from claimledger.exchange.archive import table_of
-from claimledger.files import Run, inside, settings
-from claimledger.paper.exhibits import save_figure, show_table
-from claimledger.registration.load import load
+from claimledger.figures.exhibits import save_figure, show_table
+from claimledger.project import Run, inside, settings
+from claimledger.registration.loading import load
+from claimledger.replication.archive import table_of
+from claimledger.simulation.assumptions import load_simulation
 from claimledger.survey.mapping import read_mapping
-from claimledger.survey.world import load_simulation
 
-sys.path.insert(0, str(Path(__file__).parent / "paper" / "fixture"))
 CODE = "!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{path}]]"
 NASTY = "<img src=x onerror=alert(1)>"
 
@@ -50,7 +48,7 @@ def test_a_link_cannot_leave_the_project_either(tmp_path):
 
 
 def test_the_registrations_margins_are_read_from_the_project_only(root):
-    from claimledger.survey.open import open_survey
+    from claimledger.survey.loading import open_survey
 
     promise = load(root / "registration.yml")
     weighting = promise.weighting.model_copy(update={"margins": "../margins.csv"})
@@ -77,7 +75,7 @@ def test_the_label_of_a_figure_cannot_leave_its_folder(tmp_path):
 
 def test_a_label_in_a_table_is_no_markup_and_its_tokens_still_work(monkeypatch):
     shown = []
-    monkeypatch.setattr("claimledger.paper.exhibits.display", lambda one: shown.append(one.data))
+    monkeypatch.setattr("claimledger.figures.exhibits.display", lambda one: shown.append(one.data))
     show_table(pd.DataFrame({"Label": [NASTY, "</table>", "p < .001", "{{< num H1 >}}", "a | b"]}))
     text = shown[0]
     assert "\\<img" in text and "\\</table>" in text and "a \\| b" in text
@@ -87,7 +85,7 @@ def test_a_label_in_a_table_is_no_markup_and_its_tokens_still_work(monkeypatch):
 def test_a_label_of_the_ledger_is_no_markup_in_the_page(tmp_path):
     from project import make_project
 
-    from claimledger.paper.render import render
+    from claimledger.rendering import render
 
     place = make_project(tmp_path / "paper")
     path = place / "results/ledger.json"

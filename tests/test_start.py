@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.paper.prose import read_sources
-from claimledger.paper.readback import check_page, read_html
+from claimledger.prose.source import read_sources
+from claimledger.replication.readback import check_page, read_html
 from claimledger.start import start
 
 WORDS = re.compile(

@@ -13,16 +13,16 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import by_hand
+import independent_replication as replication
 import pytest
 from bs4 import BeautifulSoup
 from pypdf import PdfReader
 
-from claimledger.files import Run
-from claimledger.paper.prose import Source, read_sources
-from claimledger.paper.readback import check_page, check_text, read_html, squeeze
-from claimledger.paper.render import render
-from claimledger.paper.tokens import tokens
+from claimledger.project import Run
+from claimledger.prose.source import Source, read_sources
+from claimledger.prose.tokens import tokens
+from claimledger.rendering import render
+from claimledger.replication.readback import check_page, check_text, read_html, squeeze
 
 # One group: a world is built once, on one worker.
 pytestmark = [pytest.mark.build, pytest.mark.xdist_group("worlds")]
@@ -85,7 +85,7 @@ def run(request) -> Run:
 
 
 def test_every_hypothesis_is_decided_as_by_hand(run):
-    for id, result in by_hand.results(run.data).items():
+    for id, result in replication.results(run.data).items():
         entry = ledger_of(run)["entries"][id]
         near = 1e-6 if id > "H2" else 0.03  # H1 by hand leaves out who did not rate everything
         assert entry["value"] == pytest.approx(result.estimate, rel=near, abs=near), id
@@ -95,7 +95,7 @@ def test_every_hypothesis_is_decided_as_by_hand(run):
 
 
 def test_every_stated_verdict_is_the_one_found_by_hand(run):
-    verdicts = {id: result.verdict for id, result in by_hand.results(run.data).items()}
+    verdicts = {id: result.verdict for id, result in replication.results(run.data).items()}
     for form, text in texts_of(run).items():
         stated = STATED.findall(" ".join(text.split()))
         assert {id for id, _ in stated} == set(HYPOTHESES), form

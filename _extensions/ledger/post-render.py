@@ -2,4 +2,4 @@
 
 from engine import run
 
-run("claimledger.paper.polish")
+run("claimledger.rendering.quarto_output")

@@ -63,7 +63,7 @@ def build(
     for_quarto: Annotated[bool, typer.Option(help="As the first step of `quarto render`.")] = False,
 ) -> None:
     """Run the notebooks whose inputs changed, and bring the ledger up to date."""
-    from claimledger.paper import build as paper
+    from claimledger.pipeline import build as paper
 
     start = monotonic()
     run = paper.open_run(data=data, mapping=mapping, world=world)
@@ -86,7 +86,7 @@ def render(
     external: External = None,
 ) -> None:
     """Bring the ledger up to date, and render the paper from it."""
-    from claimledger.paper import build as paper
+    from claimledger.pipeline import build as paper
 
     start = monotonic()
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
@@ -102,9 +102,9 @@ def render(
 @app.command(epilog=_example("claimledger review"))
 def review() -> None:
     """Render the paper without a word of who wrote it, and search every byte for the names."""
-    from claimledger.paper import build as paper
-    from claimledger.paper.progress import Progress
-    from claimledger.paper.review import render_review
+    from claimledger.pipeline import build as paper
+    from claimledger.pipeline.progress import Progress
+    from claimledger.replication.review import render_review
 
     run, progress = paper.open_run(), Progress()
     paper.build(run, progress=progress)
@@ -133,8 +133,8 @@ def record(
     import json
     from datetime import date
 
-    from claimledger import external as others
-    from claimledger.paper import build as paper
+    from claimledger.ledger import external as others
+    from claimledger.pipeline import build as paper
 
     run = paper.open_run()
     _place(run.root, external)
@@ -145,7 +145,7 @@ def record(
 
 
 def _place(root: Path, given: list[str] | None) -> None:
-    from claimledger.external import place
+    from claimledger.ledger.external import place
 
     place(root, given or [])
 
@@ -153,8 +153,8 @@ def _place(root: Path, given: list[str] | None) -> None:
 @app.command(epilog=_example("claimledger lint"))
 def lint() -> None:
     """List typed numbers and verdict words, and tokens that do not resolve, in the prose."""
-    from claimledger.paper import build as paper
-    from claimledger.paper.lint import report
+    from claimledger.pipeline import build as paper
+    from claimledger.prose.lint import report
 
     run = paper.open_run()
     problems = paper.lint(run)
@@ -183,20 +183,20 @@ def verify(
     Nothing in the published file is executed, and nothing of record is written.
     Ends with status 0 only if every claim survives.
     """
-    from claimledger.exchange import report as reports
-    from claimledger.exchange.published import read_published
-    from claimledger.paper import build as paper
+    from claimledger.pipeline import build as paper
+    from claimledger.replication import report as reports
+    from claimledger.replication.published import read_published
 
     run = paper.open_run(data=data, mapping=mapping)
     target, out = (target or run.root).resolve(), (out or run.root / "build" / "verify").resolve()
     published = read_published(target)
     if instead:
-        from claimledger.exchange.environment import run_there
+        from claimledger.replication.environment import run_there
 
         same = {"--data": data, "--mapping": mapping, "--tolerance": tolerance, "--out": out}
         options = [str(word) for pair in same.items() if pair[1] is not None for word in pair]
         raise typer.Exit(run_there(run.root, instead, ["verify", str(target), *options]))
-    from claimledger.exchange.verify import verify as compare
+    from claimledger.replication.verify import verify as compare
 
     found = compare(published, run, tolerance)
     print(reports.text(found), end="")
@@ -211,8 +211,8 @@ def archive(
     out: Annotated[Path | None, typer.Option(help="The zip; build/archive.zip by default.")] = None,
 ) -> None:
     """Bring the paper of record up to date, and pack everything for a data archive."""
-    from claimledger.exchange.archive import archive as pack
-    from claimledger.paper import build as paper
+    from claimledger.pipeline import build as paper
+    from claimledger.replication.archive import archive as pack
 
     run = paper.open_run()
     paper.render(run)
@@ -222,6 +222,191 @@ def archive(
     print(f"archive: {_shown(path)} ({path.stat().st_size / 1e6:.0f} MB)")
 
 
+@app.command(epilog=_example("claimledger simulate --world null --seed 1 --out null.csv"))
+def simulate(
+    out: Annotated[Path, typer.Option(help="The file to write; a manifest is written beside.")],
+    world: Annotated[str, typer.Option(help="A world of data/simulation.yml.")] = "published",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same bytes.")] = 1,
+    n: Annotated[int | None, typer.Option(min=1, help="Respondents who stay after all "
+                                          "exclusions; as registered by default.")] = None,
+) -> None:
+    """Write answers that no person gave, as the survey platform would export them."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from claimledger.project import Run
+    from claimledger.simulation.simulate import simulate_file
+
+    run = Run.open()
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(f"world {world}", total=n)
+        written = simulate_file(
+            run.registration, world, out, seed, n, lambda k: bars.advance(bar, k)
+        )
+    print("simulated: " + ", ".join(map(str, written)))
+
+
+@app.command(epilog=_example("claimledger check export.csv --html report.html"))
+def check(
+    export: Annotated[Path, typer.Argument(help="A survey platform's export.")],
+    mapping: Mapping = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as a page, too.")] = None,
+    background: Annotated[Path | None, typer.Option(
+        help="Write the background variables, coarsened until no cell is small.")] = None,
+) -> None:
+    """Compare an export with the registration: every problem at once, with a way to mend it."""
+    from claimledger.project import Run, write_atomic
+    from claimledger.registration.loading import load
+    from claimledger.survey.checks import examine, require
+    from claimledger.survey.reading import read_export
+    from claimledger.survey.report import html_report
+
+    registration = load(Run.open().registration)
+    read = read_export(export, registration, mapping)
+    print(f"{export}: {read.form}; {len(read.cells):,} records")
+    findings = examine(read, registration)
+    if html:
+        print(f"report: {write_atomic(html, html_report(read, findings, registration))}")
+    for problem in findings.problems:
+        if problem.severity == "warning":
+            print(f"warning: {problem}")
+    require(export, findings.problems)
+    print(f"{export}: as registered; the paper can be built")
+    if background:
+        from claimledger.survey.anonymity import coarsen, identifying_variables
+        from claimledger.survey.recoding import recode
+
+        frame = recode(findings.kept, registration)
+        coarse = coarsen(frame, identifying_variables(registration))
+        print(f"background: {write_atomic(background, coarse.to_csv(index=False))}")
+
+
+@app.command(epilog=_example("claimledger codebook --out build/codebook"))
+def codebook(
+    out: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("build/codebook"),
+) -> None:
+    """Write codebook, instrument and a survey to import, all from the registration."""
+    from claimledger.project import Run, write_atomic
+    from claimledger.registration import codebook as book
+    from claimledger.registration.ddi import ddi_codebook
+    from claimledger.registration.loading import load
+    from claimledger.registration.qualtrics_survey import import_file, steps
+
+    registration = load(Run.open().registration)
+    made = {
+        "codebook.html": book.codebook_page(registration),
+        "codebook.csv": book.codebook_table(registration).to_csv(index=False),
+        "codebook.ddi.xml": ddi_codebook(registration),
+        "survey.txt": import_file(registration), "survey-steps.md": steps(registration),
+    }
+    for name, content in made.items():
+        print(_shown(write_atomic((out / name).resolve(), content)))
+
+
+@app.command("map", epilog=_example("claimledger map export.csv --qsf survey.qsf"))
+def map_(
+    export: Annotated[Path, typer.Argument(help="A survey platform's export.")],
+    qsf: Annotated[Path | None, typer.Option(help="The survey's definition.")] = None,
+    out: Annotated[Path, typer.Option(help="The mapping to write.")] = Path("mapping.yml"),
+) -> None:
+    """Start the mapping of an export's names and codes; what is not certain is left to finish."""
+    from claimledger.project import Run, write_atomic
+    from claimledger.registration.loading import load
+    from claimledger.survey.mapping_draft import draft, write_draft
+
+    if out.exists():
+        raise LedgerError(out, found="a file of that name", expected="none: it may hold your work",
+                          mend="name another with --out, or remove it")
+    made, table = draft(export, load(Run.open().registration), qsf)
+    write_atomic(out, write_draft(made, export, table.form))
+    print(f"{export}: {table.form}; {len(table.cells):,} records")
+    print(f"{_shown(out.resolve())}: {made.open} to finish, marked `?`")
+
+
+@app.command(epilog=_example("claimledger diagnose --sizes 500,1502 --effects 0,0.1,0.2"))
+def diagnose(
+    sizes: Annotated[str | None, typer.Option(help="Sample sizes, with commas between.")] = None,
+    effects: Annotated[str | None, typer.Option(help="Effects in SD, as registered.")] = None,
+    covariates: Annotated[str, typer.Option(help="none, or lin: adjusted for all.")] = "none",
+    weights: Annotated[str, typer.Option(help="none, or raked to the margins.")] = "none",
+    simulations: Annotated[int, typer.Option(min=2, help="Experiments of each size.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same answer.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler's address.")] = None,
+    out: Annotated[Path, typer.Option(help="All results, as JSON.")] = Path("build/diagnosis.json"),
+) -> None:
+    """Run the registered analysis on simulated experiments over sample sizes and effects.
+
+    With covariates or weights, one simulated survey of each size is held fixed but for its answers.
+    """
+    import os
+    from contextlib import nullcontext
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    # Threads of the matrix library fight over small matrices; set before it is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from claimledger.ledger.entries import dump
+    from claimledger.project import Run, write_atomic
+    from claimledger.registration.loading import load
+    from claimledger.simulation.assumptions import FILE, load_simulation
+    from claimledger.statistics import power
+    from claimledger.statistics.tally import dask_cluster
+
+    run = Run.open()
+    registration = load(run.registration)
+    simulation = load_simulation(run.root / FILE, registration)
+    grid = {
+        "sizes": power.numbers(sizes) if sizes else None,
+        "effects": power.numbers(effects) if effects else None,
+    }
+    console = Console(stderr=True)
+    place = dask_cluster(scheduler) if scheduler else nullcontext()
+    with place, Progress(console=console, transient=True) as bars:
+        bar = bars.add_task("experiments", total=None)
+        found = power.power_grid(
+            registration, simulation, **grid, simulations=simulations, seed=seed,
+            workers=-1 if scheduler else workers, root=run.root, covariates=covariates,
+            weights=weights,
+            progress=lambda done, total: bars.update(bar, completed=done, total=total),
+        )
+    for table in power.tables(found):
+        print(table)
+    print(f"diagnosis: {_shown(write_atomic(Path.cwd() / out, dump(found.as_json(registration))))}")
+
+
+@app.command(epilog=_example("claimledger freeze"))
+def freeze() -> None:
+    """Freeze the registration: write its SHA-256 and today's date beside it."""
+    from datetime import date
+
+    from claimledger.project import Run
+    from claimledger.registration import lock
+    from claimledger.registration.loading import load
+
+    run = Run.open()
+    load(run.registration)
+    print(f"frozen: {_shown(lock.freeze(run.registration, date.today()))}")
+
+
+@app.command(epilog=_example('claimledger amend --what "H4 added" --why "asked for by a reviewer"'))
+def amend(
+    what: Annotated[str, typer.Option(help="What was changed in the registration.")],
+    why: Annotated[str, typer.Option(help="The reason.")],
+) -> None:
+    """Declare a change of the frozen registration, with its reason and today's date."""
+    from datetime import date
+
+    from claimledger.project import Run
+    from claimledger.registration import lock
+    from claimledger.registration.loading import load
+
+    run = Run.open()
+    load(run.registration)
+    print(f"amended: {_shown(lock.amend(run.registration, what, why, date.today()))}")
+
+
 def _how(ran: list[str]) -> str:
     return f"made anew: {', '.join(ran)}" if ran else "up to date"
 
@@ -229,6 +414,3 @@ def _how(ran: list[str]) -> str:
 def _shown(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-from claimledger import cli_answers  # noqa: E402, F401  adds its commands to the same program

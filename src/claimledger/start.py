@@ -6,9 +6,9 @@ from pathlib import Path
 
 import claimledger
 from claimledger.errors import LedgerError
-from claimledger.files import Run, write_atomic
+from claimledger.project import Run, write_atomic
 from claimledger.registration.lock import freeze
-from claimledger.survey.simulate import simulate_file
+from claimledger.simulation.simulate import simulate_file
 
 PACKAGE = Path(claimledger.__file__).parent
 TEMPLATE = PACKAGE / "template"

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 
 from claimledger.errors import LedgerError
-from claimledger.external import External, external_of, recorded, run_for
-from claimledger.files import Run, sha256_file, write_atomic
-from claimledger.ledger.entry import dump
-from claimledger.ledger.record import Record
-from claimledger.paper import exhibits
-from claimledger.registration.load import load
+from claimledger.figures import exhibits
+from claimledger.ledger.entries import dump
+from claimledger.ledger.external import External, external_of, recorded, run_for
+from claimledger.ledger.recording import Record
+from claimledger.project import Run, sha256_file, write_atomic
+from claimledger.registration.loading import load
 from claimledger.registration.lock import check_lock
 from claimledger.registration.models import Analysis, Registration
-from claimledger.survey.open import Survey, open_survey
-from claimledger.survey.recode import sample_rows, stack
+from claimledger.survey.loading import Survey, open_survey
+from claimledger.survey.recoding import sample_rows, stack
 
 
 @dataclass

@@ -4,16 +4,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from claimledger.files import Run
-from claimledger.paper.polish import polish
-from claimledger.paper.render import render
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "paper"))
+from claimledger.project import Run
+from claimledger.rendering import render
+from claimledger.rendering.quarto_output import polish
 from fixture.project import make_project
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

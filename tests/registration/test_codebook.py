@@ -11,10 +11,10 @@ import pytest
 
 from claimledger.registration.codebook import codebook_page, codebook_table
 from claimledger.registration.ddi import SPACE, ddi_codebook
-from claimledger.registration.load import load
-from claimledger.registration.platform import import_file, steps
-from claimledger.survey.check import check
-from claimledger.survey.export import export
+from claimledger.registration.loading import load
+from claimledger.registration.qualtrics_survey import import_file, steps
+from claimledger.simulation.platform_file import export
+from claimledger.survey.checks import check
 
 
 @pytest.fixture(scope="module")

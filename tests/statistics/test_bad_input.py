@@ -6,13 +6,13 @@ import pytest
 import statsmodels.formula.api as smf
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.entry import dump
+from claimledger.ledger.entries import dump
 from claimledger.statistics.cluster import cr2
-from claimledger.statistics.fitted import Fitted
+from claimledger.statistics.contrasts import Fitted
 from claimledger.statistics.linear import hc2, lin_design
 from claimledger.statistics.marginal import marginal_means
-from claimledger.statistics.resampling import randomisation_test
-from claimledger.survey.weigh import rake
+from claimledger.statistics.randomization_inference import randomisation_test
+from claimledger.survey.weighting import rake
 
 N = 60
 

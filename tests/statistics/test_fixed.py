@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.registration.load import load
+from claimledger.registration.loading import load
+from claimledger.simulation.assumptions import load_simulation
+from claimledger.simulation.calibration import calibrate
+from claimledger.simulation.simulate import simulate
 from claimledger.statistics.batch import Batch
 from claimledger.statistics.decision import HYPOTHESIS
 from claimledger.statistics.fixed import Fixed
-from claimledger.statistics.multiverse import fit_specification
 from claimledger.statistics.power import power_grid
 from claimledger.statistics.rates import Draw, leans, registered_analyses, verdict_rates, weighs
-from claimledger.survey.latent import calibrate
-from claimledger.survey.recode import recode, sample_rows
-from claimledger.survey.simulate import simulate
-from claimledger.survey.weigh import rake_as_registered
-from claimledger.survey.world import load_simulation
+from claimledger.statistics.specifications import fit_specification
+from claimledger.survey.recoding import recode, sample_rows
+from claimledger.survey.weighting import rake_as_registered
 
 ROOT = Path(__file__).parents[2]
 REGISTRATION = load(ROOT / "registration.yml")

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claimledger.statistics.attrition import lee_bounds
+from claimledger.statistics.contrasts import Fitted
 from claimledger.statistics.decision import decide
 from claimledger.statistics.equivalence import jzs_bayes_factor, tost
-from claimledger.statistics.fitted import Fitted
 from claimledger.statistics.linear import Cells, hc2, hc2_cells
 from claimledger.statistics.marginal import amce, joint_f, marginal_means, mean_differences
 from claimledger.statistics.multiplicity import adjust, romano_wolf
-from claimledger.statistics.resampling import randomisation_test
+from claimledger.statistics.randomization_inference import randomisation_test
 
 SEEDS = st.integers(0, 2**32 - 1)
 SHIFTS, UNITS = st.floats(-50, 50), st.floats(0.05, 50)

@@ -10,14 +10,14 @@ from joblib import parallel_config
 from scipy import stats
 
 from claimledger.errors import LedgerError
-from claimledger.registration.load import load
+from claimledger.registration.loading import load
+from claimledger.simulation.assumptions import load_simulation
+from claimledger.simulation.calibration import matrix
 from claimledger.statistics.decision import HYPOTHESIS, decide
 from claimledger.statistics.experiments import Plan, draw_moments, experiments
 from claimledger.statistics.power import default_sizes, numbers, power_grid, tables
 from claimledger.statistics.tally import dask_cluster, run, tally
-from claimledger.survey.latent import matrix
-from claimledger.survey.recode import sample_rows
-from claimledger.survey.world import load_simulation
+from claimledger.survey.recoding import sample_rows
 
 ROOT = Path(__file__).parents[2]
 REGISTRATION = load(ROOT / "registration.yml")

@@ -11,12 +11,12 @@ import statsmodels.formula.api as smf
 import yaml
 
 from claimledger.errors import LedgerError
-from claimledger.files import Run
-from claimledger.ledger.merge import merge
-from claimledger.registration.load import load
+from claimledger.ledger.merging import merge
+from claimledger.project import Run
+from claimledger.registration.loading import load
 from claimledger.registration.lock import freeze
 from claimledger.study import Study
-from claimledger.survey.open import open_survey
+from claimledger.survey.loading import open_survey
 
 FEATURES = {  # levels as they stand in the file, the baseline first
     "taxrate1": ["<10k: 0%", "<10k: 5%", "<10k: 15%", "<10k: 25%"],

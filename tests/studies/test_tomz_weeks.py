@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from claimledger import external
-from claimledger.files import Run
-from claimledger.paper import execute
+from claimledger.ledger import external
+from claimledger.pipeline import notebooks as execute
+from claimledger.project import Run
 
 NAME, STEM = "tomz-weeks-2013", "09_real_respondents"
 

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from claimledger.errors import LedgerError
-from claimledger.survey.check import examine
-from claimledger.survey.draft import draft, write_draft
-from claimledger.survey.export import export
-from claimledger.survey.read import answers, coded, read_export
+from claimledger.simulation.platform_file import export
+from claimledger.survey.checks import examine
+from claimledger.survey.mapping_draft import draft, write_draft
+from claimledger.survey.reading import answers, coded, read_export
 from claimledger.survey.report import html_report
 from claimledger.survey.tables import plain
 
@@ -203,9 +203,9 @@ def peak(registration, path) -> int:
     """Bytes of memory that a check of the file needs at most."""
     code = (
         "import resource, sys; from pathlib import Path;"
-        "from claimledger.registration.load import load;"
+        "from claimledger.registration.loading import load;"
         "from claimledger.errors import LedgerError;"
-        "from claimledger.survey.check import examine; from claimledger.survey.read import *;"
+        "from claimledger.survey.checks import examine; from claimledger.survey.reading import *;"
         "r = load(Path(sys.argv[1]));\n"
         "try: e = read_export(Path(sys.argv[2]), r); assert not [p for p in "
         "examine(e, r).problems if p.severity == 'error']\n"

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.registration.load import load
-from claimledger.survey.check import check
-from claimledger.survey.exclude import exclude
-from claimledger.survey.open import open_survey
-from claimledger.survey.read import coded, read_export
+from claimledger.registration.loading import load
+from claimledger.survey.checks import check
+from claimledger.survey.exclusions import exclude
+from claimledger.survey.loading import open_survey
+from claimledger.survey.reading import coded, read_export
 
 REGISTRATION = """
 schema: 1

@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from claimledger.errors import LedgerError
-from claimledger.files import sha256_file, write_atomic
+from claimledger.project import sha256_file, write_atomic
 from claimledger.registration.models import Model
 
 

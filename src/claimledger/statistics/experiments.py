@@ -21,13 +21,13 @@ import pandas as pd
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
+from claimledger.simulation.assumptions import Simulation, World
+from claimledger.simulation.calibration import calibrate, matrix, normals
 from claimledger.statistics.batch import Analysis
 from claimledger.statistics.decision import Decision, decide
 from claimledger.statistics.linear import hc2_cells
 from claimledger.statistics.rates import index_weights, registered_analyses
 from claimledger.statistics.tally import Tally, tally
-from claimledger.survey.latent import calibrate, matrix, normals
-from claimledger.survey.world import Simulation, World
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from claimledger.registration.models import Registration
+from claimledger.simulation.assumptions import Simulation, World
+from claimledger.simulation.respondents import Simulator
+from claimledger.simulation.simulate import to_frame
 from claimledger.statistics.batch import Batch
 from claimledger.statistics.experiments import Family, check_asked, families_of, judge
 from claimledger.statistics.rates import Draw, leans, registered_analyses, weighs
-from claimledger.survey.population import Simulator
-from claimledger.survey.recode import recode
-from claimledger.survey.simulate import to_frame
-from claimledger.survey.weigh import rake_as_registered
-from claimledger.survey.world import Simulation, World
+from claimledger.survey.recoding import recode
+from claimledger.survey.weighting import rake_as_registered
 
 
 @dataclass(frozen=True)

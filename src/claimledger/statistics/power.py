@@ -15,12 +15,12 @@ import pandas as pd
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
+from claimledger.simulation.assumptions import Simulation
 from claimledger.statistics.decision import HYPOTHESIS
 from claimledger.statistics.experiments import Plan, experiments, truth
 from claimledger.statistics.fixed import Fixed
 from claimledger.statistics.rates import leans, weighs
 from claimledger.statistics.tally import proportion, run, summarise
-from claimledger.survey.world import Simulation
 
 MULTIPLES = (1 / 6, 1 / 3, 1 / 2, 2 / 3, 1, 4 / 3, 2, 4)  # of the registered size
 EFFECTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)

@@ -11,16 +11,16 @@ from patsy import PatsyError
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Hypothesis, Registration
+from claimledger.simulation.assumptions import Simulation, load_simulation
+from claimledger.simulation.calibration import Latent, calibrate
+from claimledger.simulation.respondents import intervals
+from claimledger.simulation.simulate import draw_outcomes
+from claimledger.statistics.balance import covariate_matrix
 from claimledger.statistics.batch import Analysis
 from claimledger.statistics.decision import HYPOTHESIS
 from claimledger.statistics.diagnose import diagnose
-from claimledger.statistics.multiverse import OPTIONS, adjusted
-from claimledger.statistics.randomisation import covariate_matrix
-from claimledger.survey.latent import Latent, calibrate
-from claimledger.survey.population import intervals
-from claimledger.survey.recode import sample_rows
-from claimledger.survey.simulate import draw_outcomes
-from claimledger.survey.world import Simulation, load_simulation
+from claimledger.statistics.specifications import OPTIONS, adjusted
+from claimledger.survey.recoding import sample_rows
 
 
 class Rates(NamedTuple):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from claimledger.errors import LedgerError
-from claimledger.survey.read import Export
+from claimledger.survey.reading import Export
 
 SHOWN = 20       # problems in one message
 _LONG = 120      # letters of a cell that are shown

@@ -7,11 +7,11 @@ import pandas as pd
 
 from claimledger.registration.models import Registration
 from claimledger.survey.anonymity import anonymity, identifying_variables
-from claimledger.survey.check import Findings
-from claimledger.survey.private import private_columns
+from claimledger.survey.checks import Findings
+from claimledger.survey.disclosure import private_columns
 from claimledger.survey.problem import Problem
-from claimledger.survey.read import Export
-from claimledger.survey.recode import recode
+from claimledger.survey.reading import Export
+from claimledger.survey.recoding import recode
 
 _ROWS = 5        # records named for one kind of problem
 _STYLE = """

@@ -8,9 +8,9 @@ from scipy.stats import chi2_contingency
 
 from claimledger.registration.models import Registration
 from claimledger.survey import qualtrics
-from claimledger.survey.private import PANEL
+from claimledger.survey.disclosure import PANEL
 from claimledger.survey.problem import Problem, at, short
-from claimledger.survey.read import Export
+from claimledger.survey.reading import Export
 from claimledger.survey.tables import plain
 
 

@@ -1,1 +1,0 @@
-"""The checking: verify what was published, and pack it for an archive."""

@@ -1,0 +1,1 @@
+"""Figures and tables as every output format needs them."""

@@ -1,0 +1,176 @@
+"""Other studies that a paper draws on, whose data may not be on this machine.
+
+`_quarto.yml` names each below `ledger: external:`, with its registration, its notebook, the place
+of its data, their SHA-256, and a file of recorded results. Where the data are, the notebook runs
+on them; elsewhere the recorded results stand in its place, each marked as recorded. Both ways must
+give the same results: a build with the data that finds anything else stops.
+"""
+
+import datetime
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from claimledger.errors import LedgerError
+from claimledger.project import CONFIG, Run, settings, sha256_file, write_atomic
+
+_KEYS = {"registration", "notebook", "data", "sha256", "recorded"}
+
+
+@dataclass(frozen=True)
+class External:
+    """One other study: paths, and the SHA-256 that its data must have."""
+
+    name: str
+    registration: Path
+    notebook: str
+    data: Path
+    sha256: str
+    recorded: Path
+    mapping: Path | None
+    asked: bool  # whether somebody named the data's place for this very build
+
+    @property
+    def present(self) -> bool:
+        """Whether the data are here; a LedgerError where they are not the ones described."""
+        if not self.data.is_file():
+            if self.asked:
+                raise LedgerError(
+                    self.data, found="no such file", expected=f"the data of {self.name}",
+                    mend=f"correct the path after {self.name}=, or leave it out",
+                )
+            return False
+        found = sha256_file(self.data)
+        if found != self.sha256:
+            raise LedgerError(
+                self.data, found=f"SHA-256 {found[:16]}…",
+                expected=f"{self.sha256[:16]}…, the data of {self.name}",
+                mend="fetch the file again as the README beside it says, or take it away",
+            )
+        return True
+
+    def inputs(self) -> list[Path]:
+        """Files on which its notebook depends, those that are here."""
+        lock = self.registration.with_suffix(".lock")
+        named = [self.registration, lock, self.mapping, self.recorded, self.data]
+        return [path for path in named if path and path.is_file()]
+
+
+def externals(root: Path) -> list[External]:
+    """All other studies that the settings name."""
+    listed = settings(root)["ledger"].get("external") or {}
+    found = []
+    for name, given in listed.items():
+        missing = _KEYS - set(given) or set(given) - _KEYS - {"mapping"}
+        if missing:
+            raise LedgerError(
+                f"{CONFIG}: ledger.external.{name}", found=", ".join(sorted(given)),
+                expected=", ".join(sorted(_KEYS)) + " and, where needed, mapping",
+                mend=f"look at: {', '.join(sorted(missing))}",
+            )
+        place = os.environ.get(variable(name))
+        found.append(External(
+            name, root / given["registration"], given["notebook"], root / (place or given["data"]),
+            given["sha256"], root / given["recorded"],
+            root / given["mapping"] if "mapping" in given else None, bool(place),
+        ))
+    return found
+
+
+def variable(name: str) -> str:
+    """The environment variable that names the place of a study's data."""
+    return "CLAIMLEDGER_EXTERNAL_" + re.sub(r"\W", "_", name).upper()
+
+
+def place(root: Path, given: list[str]) -> None:
+    """Take `NAME=FILE` as the places of data, for this process and those that it starts."""
+    known = [one.name for one in externals(root)]
+    for one in given:
+        name, sign, file = one.partition("=")
+        if not (sign and file and name in known):
+            raise LedgerError(
+                f"--external {one}", found="no such study" if sign else "no `=`",
+                expected="NAME=FILE, with NAME one of: " + (", ".join(known) or "none"),
+            )
+        os.environ[variable(name)] = str(Path(file).resolve())
+
+
+def named(root: Path, name: str) -> External:
+    """The other study of that name."""
+    known = {one.name: one for one in externals(root)}
+    if name not in known:
+        raise LedgerError(
+            name, found="no such study", expected="one of: " + (", ".join(known) or "none"),
+            mend=f"add it below `ledger: external:` in {CONFIG}",
+        )
+    return known[name]
+
+
+def external_of(root: Path, notebook: str) -> External | None:
+    """The other study that a notebook belongs to, or None."""
+    return next((one for one in externals(root) if one.notebook == notebook), None)
+
+
+def run_for(run: Run, notebook: str) -> Run:
+    """The run as a notebook sees it: with the data and the registration of its own study."""
+    one = external_of(run.root, notebook)
+    if one is None:
+        return run
+    return replace(run, registration=one.registration, data=one.data, mapping=one.mapping)
+
+
+def recorded(one: External) -> dict:
+    """The recorded results: a notebook's fragment, and the date on which it was recorded."""
+    from claimledger.ledger.entries import load_ledger
+
+    if not one.recorded.is_file():
+        raise LedgerError(
+            one.data, found=f"no such file, and no {one.recorded.name}",
+            expected=f"the data of {one.name}, or results that were recorded from them",
+            mend="fetch the file as the README beside it says",
+        )
+    content = load_ledger(one.recorded)
+    for what, found, wanted in (
+        ("data", content["data"]["sha256"], one.sha256),
+        ("registration", content["registration"]["sha256"], sha256_file(one.registration)),
+    ):
+        if found != wanted:
+            raise LedgerError(
+                one.recorded, found=f"results from {what} with SHA-256 {found[:16]}…",
+                expected=f"{wanted[:16]}…",
+                mend=f"with the data at hand: claimledger record {one.name}",
+            )
+    return content
+
+
+def keep(one: External, fragment: dict, today: datetime.date) -> Path:
+    """Write what a notebook found on the data as the recorded results."""
+    from claimledger.ledger.entries import dump
+
+    if "recorded" in fragment:
+        raise LedgerError(
+            one.data, found="no such file", expected=f"the data of {one.name}",
+            mend=f"name its place: --external {one.name}=FILE",
+        )
+    return write_atomic(one.recorded, dump(fragment | {"recorded": today.isoformat()}))
+
+
+def require_same(one: External, fragment: dict) -> None:
+    """Stop where the data give anything else than what was recorded from them."""
+    from claimledger.ledger.comparison import added, compare
+
+    if not one.recorded.is_file():
+        return
+    old, new = json.loads(one.recorded.read_text("utf-8")), fragment
+    wrong = [
+        f"{claim.id}: {claim.outcome} ({', '.join(claim.differs)})"
+        for claim in compare(old, new) if not claim.survives
+    ] + [f"{id}: not recorded" for id in added(old, new)]
+    if wrong:
+        raise LedgerError(
+            one.recorded, found=f"{len(wrong)} difference(s): {'; '.join(wrong[:5])}",
+            expected="the results that its data give",
+            mend=f"if the new results are right: claimledger record {one.name}",
+        )

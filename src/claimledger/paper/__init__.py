@@ -1,1 +1,0 @@
-"""The saying: tokens, lint, build, renderer."""

@@ -1,0 +1,1 @@
+"""From data to ledger to paper: tasks, notebooks and their kernels."""

@@ -1,0 +1,152 @@
+"""A process that has imported what every notebook imports, and copies itself for each of them.
+
+Starting Python and importing pandas, statsmodels and Matplotlib takes longer than most notebooks
+need for their work; this way it is done once for all notebooks of a build. `Nursery` is the side of
+the build, `main` that of the process: a request is one line on its standard input, the answer the
+number of a new process. It ends when its standard input does.
+"""
+
+import atexit
+import ctypes
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+
+MODULES = (
+    "ipykernel.kernelapp", "claimledger.study", "statsmodels.formula.api", "fontTools.subset",
+    "matplotlib_inline.backend_inline", "matplotlib.backends.backend_pdf",
+    "matplotlib.backends.backend_svg",
+)
+_END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
+
+
+class Nursery:
+    """The build's side of the process."""
+
+    def __init__(self, environment: dict[str, str], private: Callable[[Path], dict[str, str]]):
+        """Let the imports begin; `start` waits for them. `private`: settings for its folder."""
+        self._folder = tempfile.TemporaryDirectory(prefix="claimledger-")
+        folder = Path(self._folder.name)
+        self._said, self._asking = folder / "said", threading.Lock()
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "claimledger.pipeline.kernel_server"], cwd=folder,
+                env=os.environ | environment | private(folder), stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=said, start_new_session=True,
+            )
+        atexit.register(self.end)
+
+    def start(self, argv: list[str], env: dict[str, str], cwd: str, said: str) -> "Copy":
+        """Start a kernel; `said` is the file for what it says outside its cells.
+
+        Raises RuntimeError where the process does not answer.
+        """
+        request = json.dumps({"argv": argv, "env": env, "cwd": cwd, "said": said})
+        with self._asking:
+            try:
+                self._process.stdin.write(request.encode() + b"\n")
+                self._process.stdin.flush()
+                return Copy(int(self._process.stdout.readline()))
+            except (OSError, ValueError):
+                text = self._said.read_text("utf-8", "replace")
+                raise RuntimeError(f"no process for a notebook: {text[-600:]}") from None
+
+    def end(self) -> None:
+        """Nothing more is asked of it: it ends."""
+        with suppress(OSError):  # it is gone already
+            self._process.stdin.close()
+        self._process.wait()
+
+
+class Copy:
+    """As much of subprocess.Popen as is asked of a process that is not our own child."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int):
+        """Of the process with this number."""
+        self.pid = pid
+
+    def poll(self) -> int | None:
+        """None while it runs."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return 0
+        return None
+
+    def wait(self) -> int:
+        """Wait for its end."""
+        while self.poll() is None:
+            time.sleep(0.02)
+        return 0
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal."""
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve requests until standard input ends."""
+    for name in MODULES:
+        import_module(name)
+    gc.freeze()  # what is imported stays shared with the copies
+    signal.signal(signal.SIGCHLD, _bury)
+    own = os.getpid()
+    for line in sys.stdin.buffer:
+        number = os.fork()
+        if number == 0:
+            _become(own, **json.loads(line))
+        print(number, flush=True)
+
+
+def _bury(*_) -> None:
+    """Take note of every copy that has ended, so that its time counts as the build's."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _become(parent: int, argv: list[str], env: dict[str, str], cwd: str, said: str) -> None:
+    """Be the kernel, as if started by a command of its own; never returns."""
+    try:
+        ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before
+            return
+        os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
+            os.dup2(source, target)
+        os.environ.clear()
+        os.environ.update(env, JPY_PARENT_PID=str(parent))
+        time.tzset()
+        os.chdir(cwd)
+        sys.argv = argv
+        from ipykernel.kernelapp import launch_new_instance
+
+        launch_new_instance()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The processes in which notebooks run: what they see, how they start, how all are ended."""
+
+import os
+import sys
+import threading
+from pathlib import Path
+from weakref import WeakSet
+
+from claimledger.pipeline.kernel_server import Nursery
+from claimledger.project import Run, write_atomic
+
+FIXED_DATE = "315532800"  # 1980-01-01, the first day that a ZIP archive can hold
+THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")  # ..._NUM_THREADS
+SAID = "said"  # the file, in a kernel's folder, for what it says outside its cells
+COPIES = sys.platform == "linux"  # elsewhere a copied process is not safe with all libraries
+
+_running: WeakSet = WeakSet()
+_nursery: list[Nursery] = []  # one at most, which serves all builds of this process
+_starting = threading.Lock()
+
+
+def environment() -> dict[str, str]:
+    """What every kernel sees: one thread, fixed hashes, UTC, a fixed date.
+
+    Side by side, notebooks with many threads each would only stand in each other's way.
+    """
+    return {
+        **{f"{name}_NUM_THREADS": "1" for name in THREADS},
+        "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8",
+        "COLUMNS": "100",  # pandas prints as wide as the terminal
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", FIXED_DATE),
+    }
+
+
+def private(folder: Path) -> dict[str, str]:
+    """Settings of nobody: those of IPython and Matplotlib are the ones in `folder`."""
+    rcfile = write_atomic(folder / "matplotlibrc", "svg.hashsalt: claimledger\n")
+    return {"MATPLOTLIBRC": str(rcfile), "IPYTHONDIR": str(folder)}
+
+
+def warm() -> None:
+    """Let the nursery's imports begin; returns at once."""
+    with _starting:  # notebooks begin side by side
+        if COPIES and not _nursery:
+            _nursery.append(Nursery(environment(), private))
+
+
+def manager(run: Run, folder: Path):
+    """A class of kernels of this very interpreter, whatever is installed on the machine.
+
+    `folder` is the notebook's own, for its sockets and for what it says outside its cells.
+    """
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+    from jupyter_client.provisioning import LocalProvisioner
+
+    class Provisioner(LocalProvisioner):
+        async def launch_kernel(self, cmd, **options):
+            if not COPIES:
+                return await super().launch_kernel(cmd, **options)
+            warm()
+            self.process = _nursery[0].start(
+                cmd[2:], options["env"], str(options["cwd"]), str(folder / SAID))
+            self.pid = self.pgid = self.process.pid
+            self.cwd = options["cwd"]
+            return self.connection_info
+
+    variables = environment() | private(folder) | {
+        "CLAIMLEDGER_RUN": run.name, "CLAIMLEDGER_DATA": str(run.data),
+        "CLAIMLEDGER_MAPPING": str(run.mapping or ""),
+    }
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    literal = {key: value.replace("$", "$$") for key, value in variables.items()}
+    spec = KernelSpec(argv=argv, display_name="Python 3", language="python", env=literal)
+
+    class OwnKernel(AsyncKernelManager):
+        kernel_spec = spec
+
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.transport = "ipc"  # sockets in our own folder: no port that another could take
+            self.connection_file = str(folder / "kernel.json")
+            self.provisioner = Provisioner(kernel_id=folder.name, kernel_spec=spec, parent=self)
+
+        async def start_kernel(self, **options):
+            with (folder / SAID).open("wb") as said:
+                await self._async_start_kernel(stdout=said, stderr=said, **options)
+            _running.add(self.provisioner.process)
+
+    return OwnKernel
+
+
+def stop() -> None:
+    """End every notebook's process at once; for a build that was interrupted."""
+    for process in list(_running):
+        if process.poll() is None:
+            process.kill()

@@ -1,0 +1,1 @@
+"""The prose: its tokens, its lint, and the source as people write it."""

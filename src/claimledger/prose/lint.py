@@ -1,0 +1,257 @@
+"""No typed number and no typed verdict word where the paper reports results.
+
+Linted are the sections that `_quarto.yml` names below `ledger: lint:` (ids of headings, with their
+subsections, and keys of the front matter such as `abstract`), and every caption of a notebook.
+It is the source that is linted: a token knows that it is generated, finished text does not.
+
+The rule
+--------
+1. *Numerals*, in digits or in words, are allowed nowhere but in a token. `num` prints them.
+   In mathematics they are allowed, unless the formula says that something equals a number.
+2. *Verdict words* say what came out. They are allowed where a verdict vouches for them: inside a
+   `.when`, and in a phrase of `says` (for the verdicts that share this phrase). A condition
+   vouches only if it can fail: one that names every verdict of its entry, or that asks for the
+   status of the data, vouches for nothing.
+3. *Words of direction* (higher, less, increase) need more: a condition that admits two opposite
+   verdicts, such as supported and refuted, does not vouch for them.
+4. The *name of a verdict* is not allowed under a condition on its entry that excludes this verdict:
+   no "refuted" where the entry was supported.
+5. What must be typed is marked `[...]{.typed reason="..."}`; the paper prints the reasons. A mark
+   on words that need none is a warning. (That each mark has a reason is checked with the tokens.)
+
+Passed over: code, comments, citations, references, links, attributes, ids, labels, and letters
+with digits (H3a, CR2). A token before "percent" makes it a unit.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from claimledger.prose.source import QUOTED, TOKEN, Problem, Source, read_sources
+from claimledger.prose.tokens import ATTRIBUTES, Token, nearest, tokens
+
+# The words of the rule, in one place: regular expressions of whole words, case ignored;
+# `_` is the space inside a phrase.
+NUMERALS = r"""
+    two three four five six seven eight nine ten eleven twelve
+    (?:thir|four|fif|six|seven|eigh|nine)teen
+    (?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-\w+)?
+    hundreds? thousands? millions? billions? dozens? percent per_cent half halves thirds quarters?
+    (?:a|one)(?:_|-)(?:third|fourth|fifth) twice thrice (?:doubl|tripl)(?:es?|ed|ing) \w+fold
+"""
+DIRECTIONS = r"""
+    more most less least fewer fewest (?:high|low|great|larg|small|strong|weak|bigg)(?:er|est)
+    (?:mild|harsh|soft|tough|strict|warm|cold)(?:er|est) prefer(?:s|red) \w{3,}er_than
+    better worse worst increas(?:es?|ed|ing|ingly) decreas(?:es?|ed|ing) reduc(?:es?|ed|ing|tions?)
+    ris(?:es?|en|ing) rose falls? falling fallen fell drop(?:s|ped|ping)? declin(?:es?|ed|ing)
+    grow(?:s|n|ing)? grew rais(?:es?|ed|ing) lower(?:s|ed|ing) worsen(?:s|ed|ing)?
+    improv(?:es?|ed|ing|ements?) exceed(?:s|ed|ing)? outweigh(?:s|ed|ing)? (?:posi|nega)tive(?:ly)?
+"""
+FINDINGS = r"""
+    (?:in)?significan(?:t|tly|ce) support(?:s|ed) confirm(?:s|ed|ing|ation)?
+    refut(?:es?|ed|ing|ation) reject(?:s|ed|ing|ion)? corroborat(?:es?|ed|ing)
+    contradict(?:s|ed|ing)? (?:dis)?prov(?:es?|ed|en|ing) evidence_(?:for|against|of|that)
+    no_(?:clear_)?(?:evidence|effects?|differences?|association|relation) differ(?:s|ed)?
+    negligibl[ey] undecided inconclusive(?:ly)? indistinguishable equivalent
+    majority minority none_(?:of|is|are|was|were) neither
+"""
+# Ordinary phrases in which such a word says nothing about a result.
+IDIOMS = r"""
+    (?:falls?|fell|fallen|falling)_short at_least more_or_less two-(?:sided|tailed) two_one-sided
+    smallest_effects?_(?:sizes?_)?of_interest false_positives? (?:lower|upper)_(?:bound|limit)s?
+    more_(?:generally|precisely|specifically|broadly) (?:ra|o)ther_than
+"""
+OPPOSITES = ({"supported", "refuted"}, {"higher", "lower"}, {"all", "none"})
+NAMED = ("hypothesis", "comparison", "omnibus")  # decisions whose verdicts are telling words
+
+
+def _words(listed: str) -> str:
+    return "|".join(word.replace("_", r"\s+") for word in listed.split())
+
+
+_DIGITS = r"(?<![\w.])(?:[−+-]\s?)?\.?\d+(?:[.,]\d+)*(?:\s?%|(?:st|nd|rd|th)\b)?|[½⅓⅔¼¾]"
+_HIT = re.compile(
+    rf"(?P<idiom>\b(?:{_words(IDIOMS)})\b)|(?P<unit>(?<={TOKEN})[\s-]*per\s?cent\b)"
+    rf"|(?P<numeral>{_DIGITS}|\b(?:{_words(NUMERALS)})\b)"
+    rf"|(?P<direction>\b(?:{_words(DIRECTIONS)})\b)|(?P<finding>\b(?:{_words(FINDINGS)})\b)",
+    re.IGNORECASE,
+)
+APART = re.compile(
+    rf"""@\w[\w:.\#$%&+?<>~/-]*(?:,\s*(?:\w{{1,5}}\.\s*)?[\d–,\s-]+(?=[;\]]))?  # @key, p. 12
+    |\]\([^)\s]*(?:\s+(?:{QUOTED}))?\)|<?https?://[^\s>]*>?                   # targets of links
+    |^[ ]*\[[^\]\n]+\]:[ ]*\S+|\[\^[^\]\s]+\]:?|&\#?\w+;|</?[A-Za-z][^>]*>   # labels, HTML
+    |(?<=[\w\])*])[\^~]\w+[\^~]|^[ \t>]*\(?\d+[.)](?=\s)                     # scripts, lists
+    |(?<=\]){ATTRIBUTES}|^[ \t>]*:{{3,}}.*$|(?<=[ ]){ATTRIBUTES}[ \t]*$""",
+    re.VERBOSE | re.MULTILINE,
+)
+# In a formula: a number behind a relation (no index: _{i=1}), or a number that is all of it.
+_CLAIMED = re.compile(
+    r"(?:(?<=[=<>≤≥≈])(?<!\{\w=)|(?<=\$)(?=[\s\d.,%\\−-]+\$))\s*(?P<numeral>[−-]?\.?\d+(?:[.,]\d+)*)"
+)
+
+
+def lint(paths: Iterable[Path], ledger: dict, sections: Iterable[str]) -> list[Problem]:
+    """Lint papers and notebooks; the problems in the order of files and lines."""
+    return lint_sources(read_sources(paths), ledger, list(sections))
+
+
+def lint_sources(sources: list[Source], ledger: dict, sections: list[str]) -> list[Problem]:
+    """The same for sources that have been read."""
+    known = {name for source in sources for name in parts(source)}
+    problems = [
+        Problem("_quarto.yml", 1, 1, f"ledger.lint: no section `{name}`", nearest(name, known))
+        for name in sections if name not in known
+    ]
+    answers = _answers(ledger)
+    for source in sources:
+        own = parts(source)
+        spans = [own[name] for name in sections if name in own]
+        if source.kind == "caption":
+            spans = [(0, len(source.text))]
+        problems += _lint(source, spans, ledger, answers)
+    return sorted(set(problems), key=lambda p: (p.file, p.line, p.column))
+
+
+def report(problems: Iterable[Problem]) -> str:
+    """One problem after the other, and their number; empty without any."""
+    problems = list(problems)
+    if not problems:
+        return ""
+    errors = sum(not problem.warning for problem in problems)
+    return "\n".join([*map(str, problems), f"{errors} to mend, {len(problems) - errors} warnings"])
+
+
+def parts(source: Source) -> dict[str, tuple[int, int]]:
+    """Where each section with an id, and each key of the front matter, starts and ends."""
+    if source.kind != "article":
+        return {}
+    found, headings = {}, source.headings
+    for i, (start, level, id) in enumerate(headings):
+        ends = (later for later, depth, _ in headings[i + 1:] if depth <= level)
+        found[id] = (start, next(ends, len(source.text)))
+    front = re.match(r"---[ \t]*\n.*?\n(?=---[ \t]*$)", source.text, re.DOTALL | re.MULTILINE)
+    for key in re.finditer(r"^([\w-]+):.*(?:\n(?![\w-]+:).*)*", front[0] if front else "", re.M):
+        found[key[1]] = (key.start(1) + len(key[1]) + 1, key.end())
+    return {id: span for id, span in found.items() if id}
+
+
+def _lint(source: Source, spans: list, ledger: dict, answers: dict) -> Iterator[Problem]:
+    found = [t for t in tokens(source) if any(start <= t.start < end for start, end in spans)]
+    typed = [t for t in found if t.kind == "typed" and not t.block]
+    needed = set()
+    for hit in _hits(source, spans):
+        marks = [t.start for t in typed if t.inner[0] <= hit.start() < t.inner[1]]
+        needed.update(marks)
+        if not marks:
+            conditions = _conditions(found, hit.start())
+            fault, mend = _judge(hit, conditions, ledger)
+            if fault:
+                mend = mend or _suggest(hit, found, source, ledger, answers)
+                yield Problem(source.file, *source.place(hit.start()), fault, mend)
+    for token in found:
+        if token.kind == "says":
+            yield from _phrases(token, ledger, answers)
+    for token in typed:
+        if token.start not in needed:
+            yield token.problem("marked as typed, but no word in it needs the mark",
+                                "take the mark away", warning=True)
+
+
+def _hits(source: Source, spans: list) -> Iterator[re.Match]:
+    """Numerals and verdict words of the prose, and numbers that a formula claims."""
+    prose = APART.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), source.masked)
+    for start, end in spans:
+        for hit in _HIT.finditer(prose, start, end):
+            if hit.lastgroup not in ("idiom", "unit"):
+                yield hit
+        for lexeme in source.lexemes:
+            if lexeme.lastgroup in ("math", "display") and start <= lexeme.start() < end:
+                yield from _CLAIMED.finditer(source.text, lexeme.start(), lexeme.end())
+
+
+def _conditions(found: list[Token], offset: int) -> list[tuple[str, set[str]]]:
+    """(entry, verdicts) of every `.when` around a character."""
+    return [
+        (id, set(words.split())) for token in found if token.kind == "when"
+        if token.inner[0] <= offset < token.inner[1] for id, words in token.options.items()
+    ]
+
+
+def _judge(hit: re.Match, conditions: list, ledger: dict) -> tuple[str, str]:
+    """What is wrong with a word, and how to mend it; two empty strings for nothing."""
+    word = " ".join(hit[0].split())
+    if hit.lastgroup == "numeral":
+        return f"typed numeral “{word}”", ""
+    entries = {id: ledger["entries"].get(id, {}) for id, _ in conditions}
+    for id, verdicts in conditions:
+        for name in set(entries[id].get("verdicts", ())) - verdicts:
+            stem = re.sub(r"(ed|e|s)$", "", name)
+            if entries[id].get("decision") in NAMED and word.lower().startswith(stem):
+                return (f"“{word}” where {id} is {' or '.join(sorted(verdicts))}",
+                        f"say what it is, and not what it is not: {name} is excluded here")
+    vouching = [
+        verdicts for id, verdicts in conditions
+        if entries[id].get("decision") != "status"
+        and set(entries[id].get("verdicts", ())) - verdicts
+    ]
+    if not vouching:
+        return f"typed verdict word “{word}”", ""
+    if hit.lastgroup == "direction" and all(_opposed(verdicts) for verdicts in vouching):
+        return (f"“{word}” under a condition that admits opposite verdicts",
+                "say the direction with `says`, or part the block in two")
+    return "", ""
+
+
+def _opposed(verdicts: set[str]) -> bool:
+    return any(pair <= verdicts for pair in OPPOSITES)
+
+
+def _phrases(token: Token, ledger: dict, answers: dict) -> Iterator[Problem]:
+    """A phrase of `says` is judged as if it stood under the verdicts that share it."""
+    for phrase in dict.fromkeys(token.options.values()):
+        shared = {verdict for verdict, text in token.options.items() if text == phrase}
+        place = max(token.source.text.find(phrase, token.start, token.end), token.start)
+        for hit in _HIT.finditer(phrase):
+            if hit.lastgroup in ("idiom", "unit"):
+                continue
+            fault, mend = _judge(hit, [(id, shared) for id in token.ids], ledger)
+            if fault:
+                mend = mend or _suggest(hit, [token], token.source, ledger, answers)
+                at = token.source.place(place + hit.start())
+                yield Problem(token.source.file, *at, f"{fault}, in a phrase of says", mend)
+
+
+def _suggest(hit: re.Match, found: list, source: Source, ledger: dict, answers: dict) -> str:
+    """Entries whose text is the typed number, those of the same paragraph first; else `says`."""
+    near = [id for token in found if not _apart(token.start, hit.start(), source)
+            for id in token.ids]
+    if hit.lastgroup == "numeral":
+        same = answers.get(_plain(hit[0]), [])
+        best = sorted(same, key=lambda pair: (pair[0] not in near, len(pair[0]), pair))[:3]
+        shown = [f"{{{{< num {id}{'' if name == 'est' else ' ' + name} >}}}}" for id, name in best]
+        if shown:
+            return "in the ledger: " + " or ".join(shown)
+        return "bind it with `num`, or mark it as typed"
+    entries = {id: ledger["entries"].get(id, {}) for id in near}
+    with_verdict = [
+        id for id in near if entries[id].get("verdicts") and entries[id]["decision"] != "status"
+    ]
+    id = with_verdict[-1] if with_verdict else "ID"
+    return f'say it with {{{{< says {id} verdict="..." >}}}} or in a .when, or mark it as typed'
+
+
+def _apart(one: int, other: int, source: Source) -> bool:
+    return "\n\n" in source.text[min(one, other):max(one, other)]
+
+
+def _answers(ledger: dict) -> dict[str, list[tuple[str, str]]]:
+    """All ready texts of the ledger, plain, with the entries and fields that print them."""
+    answers: dict[str, list[tuple[str, str]]] = {}
+    for id, entry in ledger["entries"].items():
+        for name, text in entry.get("text", {}).items():
+            answers.setdefault(_plain(text), []).append((id, name))
+    return answers
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s,]", "", text.lower().replace("−", "-")).lstrip("=<>")

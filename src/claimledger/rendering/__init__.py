@@ -1,0 +1,58 @@
+"""The embedded renderer: the paper as HTML, PDF, DOCX and JATS with pandoc and typst alone.
+
+For machines without Quarto. Same extension, same prose, same numbers.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from claimledger.errors import LedgerError
+from claimledger.project import Run, write_atomic
+from claimledger.rendering.pages import FILES, Press
+
+
+def render(
+    run: Run, formats: Iterable[str] = tuple(FILES),
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, Path]:
+    """Render the paper of a run and, with HTML, a page for each notebook.
+
+    `progress` is called with the name of each file when it is ready.
+    Returns the path of each format's file. Nothing is written before everything is ready.
+
+    Raises:
+        LedgerError: an unknown format, id, verdict, label or citation key.
+    """
+    formats = tuple(formats)
+    for name in formats:
+        if name not in FILES:
+            raise LedgerError("render", found=name, expected=f"one of {', '.join(FILES)}")
+    with tempfile.TemporaryDirectory(prefix="render-") as folder:
+        ready = press_files(Press(run, Path(folder), formats), progress)
+    written = {name: write_atomic(run.output / name, content) for name, content in ready.items()}
+    return {name: written[FILES[name]] for name in formats}
+
+
+def press_files(press: Press, progress: Callable[[str], None]) -> dict[str, bytes]:
+    """All files by name, made side by side; the first error stops what has not begun."""
+    press.prepare()
+    with ThreadPoolExecutor() as pool:
+        jobs: dict[str, Future] = {}
+        slowest_first = ["pdf", "jats", "docx", "html"]
+        for name in sorted(press.formats, key=slowest_first.index):
+            jobs[FILES[name]] = pool.submit(getattr(press, name))
+        for name in press.figures() if "jats" in press.formats else ():
+            jobs[f"figures/{name}"] = pool.submit(press.figure, name)
+        for book, title in press.books if "html" in press.formats else ():
+            target = f"build/notebooks/{book.path.stem}-preview.html"
+            jobs[target] = pool.submit(press.notebook_page, book, title)
+        for name, job in jobs.items():
+            if not name.startswith("figures/"):
+                job.add_done_callback(lambda done, name=name: done.exception() or progress(name))
+        try:
+            return {name: job.result() for name, job in jobs.items()}
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -1,0 +1,186 @@
+"""The paper's source: front matter, options, shortcodes as tokens, embedded cells.
+
+Pandoc must not parse a shortcode as prose (its quotation marks would become curly, its Markdown
+would be set), so each one is replaced by a token of private-use characters before parsing;
+`assets/render.lua` puts the answer of the shortcode's handler in the token's place.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import yaml
+
+from claimledger.errors import LedgerError
+from claimledger.rendering.notebook_pages import Notebook, exhibit
+
+OPEN, CLOSE = "\ue000", "\ue001"
+EMBED = re.compile(r"^\{\{<\s*embed\s+(\S+?)(?:#(\S+))?(\s[^\n]*?)?\s*>\}\}[ \t]*$", re.M)
+SHORTCODE = re.compile(r"\{\{\{<(?P<shown>.*?)>\}\}\}|\{\{<\s*(?P<inner>.+?)\s*>\}\}", re.S)
+ARGUMENT = re.compile(
+    r"""(?:(?P<key>[^\s="']+)=)?(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<bare>\S+))"""
+)
+# Keys of `_quarto.yml` that steer Quarto or this project and are nothing to pandoc.
+STEERING = ("project", "format", "filters", "execute", "ledger", "website")
+
+
+@dataclass
+class Tokens:
+    """The shortcodes of a text, in order; a token's number is its place in `found`."""
+
+    found: list[dict] = field(default_factory=list)
+
+    def replace(self, text: str) -> str:
+        """The text with a token in the place of each shortcode."""
+        return SHORTCODE.sub(self._token, text)
+
+    def _token(self, match: re.Match) -> str:
+        if match["shown"] is not None:  # {{{< x >}}} shows {{< x >}}
+            self.found.append({"shown": "{{<" + match["shown"] + ">}}"})
+        else:
+            self.found.append(_parse(match["inner"]))
+        return f"{OPEN}{len(self.found)}{CLOSE}"
+
+
+def _parse(inner: str) -> dict:
+    """`num H1 ci` or `says H1 supported="more"` as name, args and kwargs."""
+    args, kwargs = [], {}
+    for match in ARGUMENT.finditer(inner):
+        value = next(match[k] for k in ("double", "single", "bare") if match[k] is not None)
+        value = re.sub(r'\\(["\\])', r"\1", value) if match["double"] is not None else value
+        if match["key"]:
+            kwargs[match["key"]] = value
+        else:
+            args.append(value)
+    return {"name": args[0], "args": args[1:], "kwargs": kwargs, "raw": inner}
+
+
+def embed_cells(text: str, notebooks: Path, alts: dict[str, str], where: str) -> str:
+    """Each embed line replaced by the Markdown of the cell that it names.
+
+    `notebooks` is the run's folder of executed notebooks, whatever folder the line names.
+    """
+    books: dict[str, Notebook] = {}
+
+    def fill(match: re.Match) -> str:
+        line = text.count("\n", 0, match.start()) + 1
+        name, label = Path(match[1]).name, match[2]
+        if not label:
+            raise LedgerError(
+                f"{where}:{line}", found=match[0], expected="NOTEBOOK.ipynb#label",
+                mend="name the cell by its label",
+            )
+        if name not in books:
+            books[name] = Notebook.read(notebooks / name, f"{where}:{line}")
+        return exhibit(books[name], label, f"{where}:{line}", alts.get(label, ""))
+
+    return EMBED.sub(fill, text)
+
+
+@dataclass
+class Paper:
+    """A parsed `.qmd`: body with tokens, options of all formats, and the shortcodes."""
+
+    path: Path
+    body: str
+    options: dict
+    formats: dict
+    tokens: Tokens
+
+    def option(self, form: str, key: str, default: object = None) -> object:
+        """An option of a format, else of the document, else the default."""
+        own = self.formats.get(form)
+        return (own if isinstance(own, dict) else {}).get(key, self.options.get(key, default))
+
+
+def read_paper(path: Path, config: dict, notebooks: Path, alts: dict[str, str]) -> Paper:
+    """Read the article. `config` is `_quarto.yml`; the front matter wins over it."""
+    if not path.is_file():
+        raise LedgerError(path, found="no file", expected="the article named in `_quarto.yml`")
+    text = embed_cells(path.read_text(encoding="utf-8"), notebooks, alts, path.name)
+    tokens = Tokens()
+    return _assemble(path, tokens, tokens.replace(text), config)
+
+
+def _assemble(path: Path, tokens: Tokens, text: str, config: dict) -> Paper:
+    match = re.match(r"---[ \t]*\n(.*?)\n---[ \t]*\n", text, re.S)
+    try:
+        front = yaml.safe_load(match[1]) if match else {}
+    except yaml.YAMLError as error:
+        raise LedgerError(path.name, found=str(error), expected="YAML as front matter") from error
+    formats = _merged(config.get("format"), front.pop("format", None))
+    options = {k: v for k, v in config.items() if k not in STEERING} | front
+    return Paper(path, text[match.end():] if match else text, options, formats, tokens)
+
+
+def _merged(*maps: object) -> dict:
+    """Options of formats, later maps winning key by key; `html: default` means none."""
+    merged: dict = {}
+    for formats in maps:
+        for name, own in (formats if isinstance(formats, dict) else {}).items():
+            merged[name] = merged.get(name, {}) | (own if isinstance(own, dict) else {})
+    return merged
+
+
+def epoch(options: dict, environment: dict) -> int:
+    """The one date of all outputs, in seconds: SOURCE_DATE_EPOCH, else the paper's own date."""
+    if environment.get("SOURCE_DATE_EPOCH"):
+        return int(environment["SOURCE_DATE_EPOCH"])
+    day = _day(options.get("date")) or date(1980, 1, 1)
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def _day(value: object) -> date | None:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+def metadata(options: dict, moment: int) -> dict:
+    """Front matter as the templates want it: `author` names, `by` with marks, `places`."""
+    meta = {k: v for k, v in options.items() if k not in ("author", "date")}
+    people = options.get("author") or []
+    people = [_person(p) for p in (people if isinstance(people, list) else [people])]
+    places: list[str] = []
+    for person in people:
+        for place in person["places"]:
+            if place not in places:
+                places.append(place)
+    for person in people:
+        own = person.pop("places")
+        person["place"] = "; ".join(own)
+        person["marks"] = [str(places.index(p) + 1) for p in own] if len(places) > 1 else []
+    meta["author"] = [p["name"] for p in people]
+    meta["by"] = people
+    marks = [str(i + 1) if len(places) > 1 else "" for i in range(len(places))]
+    meta["places"] = [{"mark": m, "name": p} for m, p in zip(marks, places, strict=True)]
+    if options.get("date") is not None:
+        day = _day(options["date"])
+        if options["date"] in ("today", "now", "last-modified"):
+            day = datetime.fromtimestamp(moment, UTC).date()
+        meta["date"] = f"{day:%B} {day.day}, {day.year}" if day else str(options["date"])
+    return meta
+
+
+def _person(person: object) -> dict:
+    """An author in any of Quarto's spellings: name, url, email, orcid, places."""
+    person = person if isinstance(person, dict) else {"name": str(person)}
+    name = person.get("name", "")
+    if not isinstance(name, dict):  # as Quarto does: the last word is the family's name
+        given, _, family = str(name).rpartition(" ")
+        name = {"given": given, "family": family}
+    given, family = name.get("given", ""), name.get("family", "")
+    places = person.get("affiliations", person.get("affiliation", []))
+    places = [_place(p) for p in (places if isinstance(places, list) else [places])]
+    kept = {k: str(person[k]) for k in ("url", "email", "orcid") if person.get(k)}
+    shown = str(name.get("literal") or f"{given} {family}".strip())
+    return {"name": shown, "given": given, "family": family, "places": places, **kept}
+
+
+def _place(place: object) -> str:
+    if not isinstance(place, dict):
+        return str(place)
+    parts = ("department", "name", "city", "region", "state", "country")
+    return ", ".join(str(place[p]) for p in parts if place.get(p))

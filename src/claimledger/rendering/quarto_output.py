@@ -1,0 +1,139 @@
+"""After Quarto: mend what it leaves in its pages, and fail where it only warned.
+
+Quarto copies title and abstract into the page's head with their shortcodes unresolved, keeps an
+`alt` with a shortcode on the wrapper of an embedded figure, and ends with status 0 when a label,
+a citation key or a variable is unknown. The pages must also ask for nothing outside themselves.
+"""
+
+import os
+import re
+import sys
+import zipfile
+from collections.abc import Iterator
+from html import escape, unescape
+from pathlib import Path
+
+from claimledger.errors import LedgerError
+from claimledger.project import CONFIG, find_root, settings, write_atomic
+from claimledger.rendering.quarto_page import as_ours
+
+UNRESOLVED = [
+    (re.compile(r"\{\{(?:&lt;|<)[^{}]*\}\}"), "a shortcode that nothing resolved"),
+    (re.compile(r"\?@[\w:.-]+"), "a label that the paper does not have"),
+    (re.compile(r"\?(?:var|meta|env):[\w.-]*"), "a variable that does not exist"),
+    (re.compile(r"(?:#ref-|data-cites=)[^<]*<strong>([\w:.-]+)\?</strong>"),
+     "a citation key that the bibliography lacks"),
+]
+# What a browser would fetch by itself; a link that a reader may follow is none.
+OUTSIDE = re.compile(
+    r"""<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*?\s(?:src|data)=["']?(?:https?:)?//[^"'\s>]+"""
+    r"""|<link\b[^>]*?rel=["']?(?:stylesheet|preload|preconnect|icon)[^>]*?href=["']?(?:https?:)?//[^"'\s>]+"""
+    r"""|url\(["']?(?:https?:)?//[^)]+|@import\s*["'](?:https?:)?//[^"']+"""
+)
+SHOWN = re.compile(r"<(script|pre|code)\b.*?</\1>", re.S)  # where a shortcode may be spoken of
+BODY = {
+    "citation_title": r"<h1\b[^>]*>(.*?)</h1>",
+    "citation_abstract": r'<section class="abstract"[^>]*>\s*<h2.*?</h2>(.*?)'
+                         r'(?:<p class="keywords">|</section>)',
+}
+# What Quarto adds for widgets where any output of a notebook is HTML, a bare data frame even.
+WIDGETS = re.compile(
+    r"""<script src="https://cdn\.jsdelivr\.net/npm/(?:jquery|requirejs)@[^>]*></script>\s*"""
+    r"""|<script type="application/javascript">define\('jquery'.*?</script>\s*"""
+)
+FONTS = re.compile(r"""@import\s*(?:url\()?(["']?)https://fonts\.googleapis\.com/.*?\1\)?;""")
+WRAPPER = re.compile(r'(<div\b[^>]*?)\s(?:fig-)?alt="[^"]*\{\{[^"]*"')
+
+
+def polish(root: Path, output: Path) -> list[Path]:
+    """Mend the pages below `output`; return those that were changed.
+
+    Raises:
+        LedgerError: something unresolved or a request outside, with all places.
+    """
+    article = root / settings(root).get("manuscript", {}).get("article", "paper.qmd")
+    changed, problems = [], []
+    for page in sorted(output.rglob("*.html")):
+        before = page.read_text(encoding="utf-8")
+        after = as_ours(WIDGETS.sub("", WRAPPER.sub(r"\1", _head(before))), output)
+        if after != before:
+            changed.append(write_atomic(page, after))
+        problems += _problems(page.relative_to(output).as_posix(), after, article)
+        problems += [f"{page.name}: asks for {m[0][:120]}" for m in OUTSIDE.finditer(after)]
+    for sheet in sorted(output.rglob("*.css")):  # Quarto's theme asks for a font of its own
+        before = sheet.read_text(encoding="utf-8")
+        after = FONTS.sub("", before)
+        if after != before:
+            changed.append(write_atomic(sheet, after))
+        problems += [f"{sheet.name}: asks for {m[0][:120]}" for m in OUTSIDE.finditer(after)]
+    for name, text in _others(output):
+        problems += _problems(name, text, article)
+    if problems:
+        raise LedgerError(
+            output, found="\n    ".join(dict.fromkeys(problems)),
+            expected="everything resolved, and no request outside the page",
+        )
+    return changed
+
+
+def _head(page: str) -> str:
+    """Title and abstract in the head as the body has them."""
+    for name, pattern in BODY.items():
+        body = re.search(pattern, page, re.S)
+        if not body:
+            continue
+        text = " ".join(unescape(re.sub(r"<[^>]+>", "", body[1])).split())
+        new = f'<meta name="{name}" content="{escape(text)}">'
+        page = re.sub(rf'<meta name="{name}" content="[^"]*">', lambda _, new=new: new, page)
+    return page
+
+
+def _problems(name: str, text: str, article: Path) -> Iterator[str]:
+    prose = SHOWN.sub("", text)
+    for pattern, what in UNRESOLVED:
+        for match in pattern.finditer(prose):
+            found = (match[1] if match.lastindex else match[0]).removeprefix("?")
+            yield f"{name}: {what}: {unescape(found)}{_line(article, unescape(found))}"
+
+
+def _line(article: Path, found: str) -> str:
+    """Where in the article it stands, for a reader of the message."""
+    lines = article.read_text(encoding="utf-8").split("\n") if article.is_file() else []
+    word = re.compile(re.escape(found).replace(":", r"[:\s]+") + r"(?![\w-])")
+    numbers = [str(n) for n, line in enumerate(lines, 1) if word.search(line)]
+    return f" ({article.name}:{', '.join(numbers)})" if numbers else ""
+
+
+def _others(output: Path) -> Iterator[tuple[str, str]]:
+    """The text of the Word and JATS files."""
+    for path in sorted(output.glob("*.docx")):
+        with zipfile.ZipFile(path) as parts:
+            for part in ("word/document.xml", "word/footnotes.xml"):
+                if part in parts.namelist():
+                    xml = parts.read(part).decode()
+                    yield path.name, re.sub(r"<[^>]+>", "", xml)
+    for path in sorted(output.glob("*.xml")):
+        xml = path.read_text(encoding="utf-8")
+        yield path.name, re.sub(r"<(code|sub-article)\b.*?</\1>", "", xml, flags=re.S)
+
+
+def main() -> None:
+    """Polish what Quarto has just written; for the hook of the extension."""
+    try:
+        root = find_root(Path(os.environ.get("QUARTO_PROJECT_DIR") or Path.cwd()))
+        output = os.environ.get("QUARTO_PROJECT_OUTPUT_DIR")
+        polish(root, Path(output) if output else root / _output(root))
+    except LedgerError as error:
+        sys.exit(f"Error {error}")
+
+
+def _output(root: Path) -> str:
+    """The folder that `_quarto.yml` names, else the one that Quarto takes for a manuscript."""
+    project = settings(root).get("project", {})
+    if project.get("type") not in (None, "manuscript"):
+        raise LedgerError(f"{CONFIG}: project.type", found=project["type"], expected="manuscript")
+    return project.get("output-dir", "_manuscript")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Verify what was published, and pack it for an archive."""

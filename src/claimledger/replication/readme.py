@@ -1,0 +1,208 @@
+"""The README of an archive, in the form that the data editors of the social sciences ask for.
+
+Headings follow their template README; what stands below them is generated from what is known.
+"""
+
+import ast
+import json
+from pathlib import Path
+
+from claimledger.project import settings
+from claimledger.replication.contents import Contents, Exhibit
+
+TIMES = "benchmarks/steps.json"
+
+
+def readme(contents: Contents, files: dict[str, bytes]) -> str:
+    """The README as Markdown, one sentence a line."""
+    parts = [
+        _overview(contents), _availability(contents), _datasets(contents), _needs(contents, files),
+        _programs(contents), _instructions(contents), _exhibits(contents), _references(contents),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _overview(contents: Contents) -> list[str]:
+    books = len(settings(contents.run.root)["manuscript"]["notebooks"])
+    return [
+        f"# {contents.citation['title']}", "", "## Overview", "",
+        f"The code in this archive runs {books} notebooks on one data file, "
+        "writes what they find to `results/ledger.json`, "
+        "and renders the paper from that ledger as HTML, PDF and DOCX.",
+        f"It makes {len(contents.exhibits)} figures and tables and "
+        f"{len(contents.ledger['entries'])} ledger entries.",
+        f"Run time: {_time(contents)}.",
+        "Authors: " + "; ".join(_author(one) for one in contents.citation["authors"]) + ".",
+    ]
+
+
+def _availability(contents: Contents) -> list[str]:
+    simulated = contents.header["status"] == "simulated"
+    lines = ["## Data Availability and Provenance Statements", ""]
+    if simulated:
+        lines += [
+            "This paper does not involve analysis of collected data in this version: "
+            "the answers are simulated by code in this archive, and no person gave them.",
+            "The answers of the original study's respondents are not part of this archive.",
+        ]
+    else:
+        lines += ["The answers were collected from respondents.", _withheld(contents)]
+    lines += [
+        "", "### Statement about Rights", "",
+        "The simulated data were made by this project, which may redistribute them."
+        if simulated else
+        "Whoever holds the collected export decides about its use; nothing here grants it.",
+        "", "### License for Data", "",
+        "Creative Commons Attribution 4.0 International (CC BY 4.0); see `LICENSE`.",
+        "", "### Summary of Availability", "",
+    ]
+    box = {True: "[x]", False: "[ ]"}
+    everything = not contents.withheld and contents.header["data"]["file"] in contents.sources
+    return [
+        *lines,
+        f"- {box[everything]} All data that this version analyses **are** publicly available.",
+        f"- {box[not everything]} Some data **cannot be made** publicly available.",
+        "", "### Details on each Data Source", "",
+        "`data/README.md` describes each file, its source, and everything that is assumed.",
+    ]
+
+
+def _withheld(contents: Contents) -> str:
+    names = ", ".join(f"`{name}`" for name in contents.withheld) or "none"
+    return ("Raw files that are withheld, because a survey platform's export holds what "
+            f"identifies people: {names}.")
+
+
+def _datasets(contents: Contents) -> list[str]:
+    data = contents.header["data"]
+    rows = [
+        (name, contents.sha256(name), "yes") for name in contents.sources
+        if name.startswith("data/") and not name.endswith(".md")
+    ]
+    rows += [(name, contents.sha256(name), "no") for name in contents.withheld]
+    if data["file"] not in {row[0] for row in rows}:
+        rows.append((data["file"], data["sha256"], "no"))
+    table = [f"| `{name}` | {_source(contents, name)} | {given} | `{sha[:16]}` |"
+             for name, sha, given in rows]
+    return [
+        "## Dataset list", "", "| Data file | Source | Provided | SHA-256 begins |",
+        "|---|---|---|---|", *table, "",
+        "`codebook/items.csv` and `codebook/vignette.csv` say what was asked and shown.",
+    ]
+
+
+def _source(contents: Contents, name: str) -> str:
+    if name.startswith("data/raw/"):
+        manifest = name.endswith(".manifest.json")
+        return "says what was simulated" if manifest else (
+            "simulated by this project" if name in contents.sources else "collected")
+    return "this project" if name.endswith(".yml") else "see `data/README.md`"
+
+
+def _needs(contents: Contents, files: dict[str, bytes]) -> list[str]:
+    header = contents.header
+    packages = [f"  - {name} {version}" for name, version in sorted(header["packages"].items())]
+    megabytes = sum(map(len, files.values())) / 1e6
+    return [
+        "## Computational requirements", "", "### Software Requirements", "",
+        "- Python 3.11, 3.12 or 3.13, with its `venv` module, and GNU make",
+        "- the packages in `requirements.lock`, each with version and SHA-256, which `make paper` "
+        "installs; among them", *packages,
+        "- Quarto is used where it is installed, and not needed", "",
+        "### Controlled Randomness", "",
+        f"The seed of the analysis is {header['seed']}, set at `ledger: seed:` in `_quarto.yml`; "
+        "each notebook draws from a stream of its own, made from the seed and its name.", "",
+        "### Memory, Runtime, Storage Requirements", "",
+        f"- run time: {_time(contents)}", f"- storage: {megabytes:.0f} MB for this archive",
+        *_memory(contents),
+    ]
+
+
+def _times(contents: Contents) -> dict:
+    path = contents.run.root / TIMES
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def _time(contents: Contents) -> str:
+    times = _times(contents)
+    if not times:
+        return "not measured in this version"
+    cold = times["cases"][0]
+    return (f"{cold['seconds']:.0f} seconds on {times['machine']} at a load average of "
+            f"{times['load']}, of which {cold['work']:.0f} seconds of processor time; measured "
+            "with the environment in place, which takes a minute or two to make")
+
+
+def _memory(contents: Contents) -> list[str]:
+    peak = _times(contents).get("peak_megabytes")
+    return [f"- memory: {peak:.0f} MB at the peak of the largest process"] if peak else []
+
+
+def _programs(contents: Contents) -> list[str]:
+    listed = settings(contents.run.root)["manuscript"]["notebooks"]
+    rows = [f"| `notebooks/{Path(one['notebook']).name}` | {one.get('title', '')} |"
+            for one in listed]
+    parts = sorted({
+        name.split("/")[2] for name in contents.sources
+        if name.startswith("src/claimledger/") and name.count("/") == 3
+        and name.endswith("/__init__.py")
+    })
+    engine = [f"| `src/claimledger/{part}/` | {_docstring(contents, part)} |" for part in parts]
+    return [
+        "## Description of programs/code", "", "| Program | What it does |", "|---|---|", *rows,
+        *engine, "| `_extensions/ledger/` | the Quarto extension that prints the ledger |", "",
+        "### License for Code", "", "MIT License; see `LICENSE`.",
+    ]
+
+
+def _docstring(contents: Contents, part: str) -> str:
+    """The first line of what a package says of itself."""
+    folder = contents.run.root / "src" / "claimledger" / part
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
+    return text.partition("\n")[0]
+
+
+def _instructions(contents: Contents) -> list[str]:
+    data = contents.header["data"]["file"]
+    first = [] if data in contents.sources else [f"1. Put the export at `{data}`."]
+    steps = [
+        *first, "1. `make paper` makes the environment in `.venv`, runs all notebooks and renders "
+        "the paper to `_manuscript/`.",
+        "1. `make verify` runs the notebooks anew and compares every claim with the paper; "
+        "it ends with an error unless all survive.",
+        "1. `sha256sum --check --quiet SHA256SUMS`, before the first build, tells whether the "
+        "files are those of the archive.",
+    ]
+    return ["## Instructions to Replicators", "", *steps]
+
+
+def _exhibits(contents: Contents) -> list[str]:
+    return [
+        "## List of tables and programs", "",
+        "The numbers in the text are listed in `results/ledger.json`, each with its notebook and "
+        "cell.", "", "| Exhibit | Program | Cell | Output file |", "|---|---|---|---|",
+        *(_row(one) for one in contents.exhibits),
+    ]
+
+
+def _row(exhibit: Exhibit) -> str:
+    shown = exhibit.caption.split(".")[0].replace("|", "/") or f"{exhibit.label}, not in the paper"
+    files = ", ".join(f"`{name}`" for name in exhibit.files) or "in the paper"
+    return f"| {shown} | `notebooks/{exhibit.notebook}.ipynb` | `{exhibit.label}` | {files} |"
+
+
+def _references(contents: Contents) -> list[str]:
+    listed = [_reference(one) for one in contents.citation.get("references", [])]
+    return ["## References", "", *listed, "", "All works cited: `references.bib`."]
+
+
+def _reference(work: dict) -> str:
+    people = "; ".join(_author(one) for one in work["authors"])
+    place = f"*{work['journal']}* {work['volume']}({work['issue']})" if "journal" in work else ""
+    return f"- {people} ({work['year']}). “{work['title']}.” {place}.".replace(" .", ".")
+
+
+def _author(author: dict) -> str:
+    if "family-names" in author:
+        return f"{author.get('given-names', '')} {author['family-names']}".strip()
+    return author["name"]

@@ -1,0 +1,1 @@
+"""Simulated answers: assumptions, respondents, and the file a survey platform would export."""

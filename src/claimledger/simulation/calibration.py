@@ -1,0 +1,223 @@
+"""From wanted means, SDs, effects and correlations of answers to latent normals and thresholds.
+
+An answer is its scale's lowest code plus the number of thresholds below a standard normal.
+Thresholds differ by cell of the design, so that means and effects are exact on the answers' scale
+(ceiling and floor included), not only on the latent one.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import eval_hermitenorm, gammaln, ndtr, ndtri
+
+from claimledger.errors import LedgerError
+from claimledger.registration.models import Registration
+from claimledger.simulation.assumptions import Pairs, Simulation, World
+
+_HERMITE = 24      # terms of Mehler's series; the error is far below Monte Carlo error
+
+# Standard normals at 65,536 equally likely places: drawn four times as fast as by the usual way,
+# and more finely than answers on a scale of a few points can show.
+_NORMAL = ndtri((np.arange(2**16) + 0.5) / 2**16)
+_NORMAL = (_NORMAL / _NORMAL.std()).astype(np.float32)
+
+
+def normals(
+    rng: np.random.Generator, shape: tuple[int, ...], between: np.ndarray | None = None
+) -> np.ndarray:
+    """Standard normals for many simulated answers, float32.
+
+    between : (2, *shape) the probabilities below the ends of the interval in which each one lies.
+    """
+    if between is None:
+        return _NORMAL.take(rng.integers(0, 2**16, shape, dtype=np.uint16))
+    low, high = between
+    place = low + rng.random(shape, dtype=np.float32) * (high - low)
+    return _NORMAL.take((place * 2**16).astype(np.int32), mode="clip")
+
+
+@dataclass(frozen=True)
+class Latent:
+    """Everything that drawing needs; cells are all combinations of the factors' levels.
+
+    thresholds (cells, items, categories - 1), with infinity where an item has fewer categories;
+    asked (cells, items); correlation (items, items) of the latent answers; slopes (items,
+    background); residual_root (items, items) and background_root are Cholesky factors.
+    """
+
+    factors: dict[str, list[str]]
+    probabilities: np.ndarray
+    items: list[str]
+    lowest: np.ndarray
+    thresholds: np.ndarray
+    asked: np.ndarray
+    correlation: np.ndarray
+    slopes: np.ndarray
+    residual_root: np.ndarray
+    background: list[str]
+    background_root: np.ndarray
+
+    def cell(self, codes: np.ndarray) -> np.ndarray:
+        """Index of the cell for an array (factors, n) of level codes."""
+        return np.ravel_multi_index(tuple(codes), [len(v) for v in self.factors.values()])
+
+
+def calibrate(registration: Registration, simulation: Simulation, world: World) -> Latent:
+    """Solve for the thresholds and correlations of one world; milliseconds."""
+    factors = {name: list(f.levels) for name, f in registration.design.factors.items()}
+    cells = [dict(zip(factors, levels, strict=True)) for levels in product(*factors.values())]
+    chance = np.array([
+        np.prod([registration.design.factors[f].levels[x].probability for f, x in cell.items()])
+        for cell in cells
+    ])
+    items = list(simulation.outcomes)
+    means = _means(simulation, world)
+    thresholds, asked, lowest = [], [], []
+    for item in items:
+        entry = registration.instrument.items[item]
+        sample = registration.samples[entry.asked]
+        seen = np.array([all(c[f] in levels for f, levels in sample.items()) for c in cells])
+        effects = _effects(simulation, world, item, cells)
+        codes = sorted(registration.instrument.scales[entry.scale].labels)
+        column = np.full((len(cells), len(codes) - 1), np.inf)
+        column[seen] = _thresholds(
+            item, codes, means[item], simulation.outcomes[item].sd, effects[seen],
+            chance[seen] / chance[seen].sum(),
+        )
+        thresholds.append(column)
+        asked.append(seen)
+        lowest.append(codes[0])
+    wide = max(column.shape[1] for column in thresholds)
+    stacked = np.stack([
+        np.pad(c, ((0, 0), (0, wide - c.shape[1])), constant_values=np.inf) for c in thresholds
+    ], axis=1)
+    background = list(simulation.background)
+    joint = matrix(background, simulation.background_correlations)
+    slopes = np.zeros((len(items), len(background)))
+    for entry in simulation.slopes:
+        for item in entry.items:
+            for name, value in entry.slopes.items():
+                slopes[items.index(item), background.index(name)] += value
+    correlation = _latent_correlation(matrix(items, simulation.correlations), stacked)
+    return Latent(
+        factors=factors, probabilities=chance, items=items, lowest=np.array(lowest),
+        thresholds=stacked, asked=np.stack(asked, axis=1), correlation=correlation, slopes=slopes,
+        residual_root=_root("correlations", correlation - slopes @ joint @ slopes.T),
+        background=background, background_root=_root("background_correlations", joint),
+    )
+
+
+def matrix(names: list[str], entries: list[Pairs]) -> np.ndarray:
+    """The symmetric matrix with ones on the diagonal that the entries describe."""
+    result = np.eye(len(names))
+    for entry in entries:
+        for a, b in entry.pairs():
+            i, j = names.index(a), names.index(b)
+            result[i, j] = result[j, i] = entry.value
+    return result
+
+
+def _root(key: str, covariance: np.ndarray) -> np.ndarray:
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        lowest = np.linalg.eigvalsh(covariance)[0]
+        raise LedgerError(
+            f"simulation: {key}", found=f"no such variables can exist (eigenvalue {lowest:.3f})",
+            expected="correlations, net of the slopes, that are compatible with each other",
+            mend="bring the largest correlations or slopes nearer to zero",
+        ) from None
+
+
+def _means(simulation: Simulation, world: World) -> dict[str, float]:
+    means = {item: outcome.mean for item, outcome in simulation.outcomes.items()}
+    for name, group in simulation.spreads.items():
+        middle = np.mean([means[item] for item in group])
+        for item in group:
+            means[item] = middle + world.factor(name) * (means[item] - middle)
+    return means
+
+
+def _effects(simulation: Simulation, world: World, item: str, cells: list[dict]) -> np.ndarray:
+    total = np.zeros(len(cells))
+    for name, effect in simulation.effects.items():
+        if item in effect.items:
+            sizes = [effect.levels.get(cell[effect.factor], 0.0) for cell in cells]
+            total += world.factor(name) * np.array(sizes)
+    return total
+
+
+def _thresholds(
+    item: str, codes: list[int], mean: float, sd: float, effects: np.ndarray, chance: np.ndarray
+) -> np.ndarray:
+    """Standardised thresholds (cells, categories - 1).
+
+    The latent answer has one SD, `spread`, in all cells and a mean in each; both are solved so
+    that the answers have `mean` and `sd` over the cells, and each cell differs as `effects` say.
+    """
+    cuts = np.array(codes[:-1]) + 0.5
+    effects = effects - chance @ effects
+    target = mean + sd * effects
+    within = sd * np.sqrt(max(1 - chance @ effects**2, 0))
+    impossible = LedgerError(
+        f"simulation: outcomes.{item}", found=f"mean {mean:.2f}, SD {sd:.2f} and its effects",
+        expected=f"a mean and an SD that answers from {codes[0]} to {codes[-1]} can have",
+        mend="bring the mean nearer to the middle, or make the SD or the effects smaller",
+    )
+    if target.min() <= codes[0] or target.max() >= codes[-1]:
+        raise impossible
+
+    def standardised(spread: float) -> np.ndarray:
+        low, high = np.full(len(target), cuts[0] - 40.0), np.full(len(target), cuts[-1] + 40.0)
+        for _ in range(45):      # to 1e-12 of a point
+            centre = (low + high) / 2
+            rises = codes[0] + ndtr((centre[:, None] - cuts) / spread).sum(1) < target
+            low, high = np.where(rises, centre, low), np.where(rises, high, centre)
+        return (cuts - low[:, None]) / spread
+
+    def excess(spread: float) -> float:
+        above = ndtr(-standardised(spread))
+        first = codes[0] + above.sum(1)
+        second = codes[0] ** 2 + above @ (np.array(codes[1:]) ** 2 - np.array(codes[:-1]) ** 2)
+        return float(np.sqrt(chance @ (second - first**2)) - within)
+
+    try:
+        return standardised(brentq(excess, 0.05, 15.0, xtol=1e-6))
+    except ValueError:
+        raise impossible from None
+
+
+def _latent_correlation(wanted: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Latent correlations whose answers, cut at thresholds, have the wanted correlations.
+
+    Mehler's formula: with c_k the Hermite coefficients of two step functions of standard normals,
+    their covariance is sum c_k d_k rho^k. The thresholds are the averages over cells.
+    """
+    orders = np.arange(1, _HERMITE + 1)
+    finite = np.isfinite(thresholds)
+    average = np.where(finite, thresholds, 0).sum(0) / np.maximum(finite.sum(0), 1)
+    known = finite.any(0)
+    density = np.where(known, np.exp(-(average**2) / 2) / np.sqrt(2 * np.pi), 0)
+    steps = density[..., None] * eval_hermitenorm(orders - 1, average[..., None])
+    coefficients = steps.sum(1) * np.exp(-gammaln(orders + 1) / 2)
+    above = np.where(known, ndtr(-average), 0)
+    least = np.minimum(above[:, :, None], above[:, None, :])
+    sd = np.sqrt((least - above[:, :, None] * above[:, None, :]).sum((1, 2)))
+    result = np.eye(len(wanted))
+    for i, j in zip(*np.nonzero(np.tril(wanted, -1)), strict=True):
+        series = coefficients[i] * coefficients[j] / (sd[i] * sd[j])
+        gap = wanted[i, j]
+        if np.sign(_excess(-0.99, series, gap)) == np.sign(_excess(0.99, series, gap)):
+            raise LedgerError(
+                "simulation: correlations", found=f"{gap} between two items",
+                expected="a correlation that items of these means can have",
+                mend="bring it nearer to zero",
+            )
+        result[i, j] = result[j, i] = brentq(_excess, -0.99, 0.99, args=(series, gap))
+    return result
+
+
+def _excess(rho: float, series: np.ndarray, wanted: float) -> float:
+    return float(series @ rho ** np.arange(1, len(series) + 1) - wanted)

@@ -1,0 +1,88 @@
+"""Simulate: frames, streams of blocks, many studies at once, or a file as a platform exports it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from claimledger.registration.models import Registration
+from claimledger.simulation.assumptions import FILE, Simulation, World
+from claimledger.simulation.calibration import Latent, normals
+from claimledger.simulation.platform_file import export
+from claimledger.simulation.respondents import NOT_ASKED, Block, Simulator
+
+
+def simulate_file(
+    registration_file: Path, world: str, path: Path, seed: int, n: int | None = None,
+    tick: Callable[[int], None] | None = None,
+) -> list[Path]:
+    """Write a simulated export and its manifest (see `export`); returns both paths.
+
+    The simulation file is the one in the registration's project.
+    """
+    simulation_file = Path(registration_file).parent / FILE
+    return export(path, registration_file, simulation_file, world, seed, n, tick=tick)
+
+
+def to_frame(block: Block, registration: Registration, start: int = 0) -> pd.DataFrame:
+    """A block as a frame: factors as Categoricals of level ids, items as codes (NaN: no answer)."""
+    columns: dict[str, object] = {}
+    for name, factor in registration.design.factors.items():
+        columns[name] = pd.Categorical.from_codes(block.levels[name], list(factor.levels))
+    for name in registration.instrument.items:
+        if name in block.answers:
+            answer = block.answers[name]
+            columns[name] = np.where(answer > NOT_ASKED, answer, np.nan)
+    return pd.DataFrame(columns, index=pd.RangeIndex(start, start + len(block)))
+
+
+def stream(
+    registration: Registration, simulation: Simulation, world: str | World, seed: int,
+    n: int | None = None,
+) -> Iterator[pd.DataFrame]:
+    """Frames of at most BLOCK respondents, n in all; memory does not grow with n."""
+    simulator = Simulator(registration, simulation, world)
+    start = 0
+    for block in simulator.blocks(seed, simulator.size(n)):
+        yield to_frame(block, registration, start)
+        start += len(block)
+
+
+def simulate(
+    registration: Registration, simulation: Simulation, world: str | World, seed: int,
+    n: int | None = None,
+) -> pd.DataFrame:
+    """Answers of n respondents (the world's or the registered number by default).
+
+    Columns: the factors (Categoricals of level ids) and the items (codes as floats; NaN where an
+    item was not asked or not answered). The first k rows are the same for every n >= k.
+    """
+    return pd.concat(stream(registration, simulation, world, seed, n))
+
+
+def draw_outcomes(
+    latent: Latent, cells: np.ndarray, rng: np.random.Generator, simulations: int,
+    background: np.ndarray | None = None,
+) -> np.ndarray:
+    """Answers under one fixed assignment, many times: of fresh respondents, or of the same people.
+
+    cells : (n,) of the design. Returns int8 codes (simulations, items, n) with items in the order
+    of `latent.items`; 0 where an item is not asked; no answer is missing.
+    background : None (its effects are part of the respondents' variation), or of the same people
+    (2, background variables, n), as `population.intervals` has it; their answers lean on it.
+    """
+    thresholds = latent.thresholds[cells].transpose(2, 1, 0).astype(np.float32)
+    asked = latent.asked[cells].T
+    lowest = np.where(asked, latent.lowest[:, None], 0).astype(np.int8)
+    root = np.linalg.cholesky(latent.correlation) if background is None else latent.residual_root
+    root, slopes = root.astype(np.float32), latent.slopes.astype(np.float32)
+    result = np.empty((simulations, len(latent.items), len(cells)), dtype=np.int8)
+    for one in result:
+        latents = root @ normals(rng, one.shape)
+        if background is not None:
+            latents += slopes @ normals(rng, background.shape[1:], background)
+        one[:] = lowest
+        for threshold in thresholds:
+            one += latents > threshold
+    return result

@@ -1,0 +1,226 @@
+"""Weights: raking to population margins, trimming, and what weighting costs.
+
+Raking is iterative proportional fitting (Deming and Stephan 1940). Variances of raked means are
+linearised by the residuals of a regression on the margins' indicators, with the weights from
+before raking (Deville and Särndal 1992), or come from a jackknife that rakes every replicate.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from claimledger.errors import LedgerError
+from claimledger.project import inside
+from claimledger.registration.models import Registration
+from claimledger.survey.recoding import labelled
+
+_TOLERANCE = 1e-10      # of a share
+_PASSES = 2000          # through all margins
+_ROUNDS = 200           # of trimming and raking again
+
+Margins = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Raking:
+    """Weights with mean 1 (index of the frame), and how they came about.
+
+    margins: variable, category, population, sample, weighted (percent). gap: the largest
+    difference between population and weighted sample, in percentage points. design_effect:
+    Kish's 1 + CV^2; effective_n: n over it.
+    """
+
+    weights: pd.Series
+    base: np.ndarray
+    codes: list[np.ndarray]
+    targets: list[np.ndarray]
+    margins: pd.DataFrame
+    passes: int
+    rounds: int
+    trimmed: int
+    cap: float | None
+    gap: float
+
+    @property
+    def design_effect(self) -> float:
+        """Kish's design effect of unequal weights."""
+        w = self.weights.to_numpy()
+        return float(len(w) * (w**2).sum() / w.sum() ** 2)
+
+    @property
+    def effective_n(self) -> float:
+        """Kish's effective sample size."""
+        return len(self.weights) / self.design_effect
+
+
+def read_margins(path: Path, variables: list[str]) -> Margins:
+    """Shares by variable and category from a CSV with columns variable, category, percent."""
+    path = Path(path)
+    try:
+        table = pd.read_csv(path, dtype={"variable": str, "category": str}, keep_default_na=False)
+        table["percent"] = table["percent"].astype(float)
+    except (OSError, ValueError, KeyError, UnicodeDecodeError) as error:
+        raise LedgerError(
+            path, found=str(error), expected="columns variable, category, percent",
+            mend="restore the file of population margins",
+        ) from error
+    margins = {}
+    for variable in variables:
+        rows = table[table["variable"] == variable]
+        if rows.empty or abs(rows["percent"].sum() - 100) > 1 or (rows["percent"] <= 0).any():
+            raise LedgerError(
+                f"{path}: {variable}", found=f"percentages that sum to {rows['percent'].sum():g}",
+                expected="positive percentages that sum to 100", mend="complete the margin",
+            )
+        margins[variable] = dict(zip(rows["category"], rows["percent"] / rows["percent"].sum(),
+                                     strict=True))
+    return margins
+
+
+def rake_as_registered(frame: pd.DataFrame, registration: Registration, root: Path) -> Raking:
+    """Rake an analysed frame to the registered margins, whose file lies in the project's root."""
+    weighting = registration.weighting
+    if weighting is None or weighting.margins is None:
+        raise LedgerError(
+            "weighting", found="nothing", expected="margins to rake to",
+            mend="add `weighting:` to the registration",
+        )
+    path = inside(root, weighting.margins, "registration: weighting.margins")
+    margins = read_margins(path, weighting.variables)
+    return rake(labelled(frame, weighting.variables, registration), margins, trim=weighting.trim)
+
+
+def rake(
+    frame: pd.DataFrame, margins: Margins, trim: float | None = None,
+    base: np.ndarray | None = None,
+) -> Raking:
+    """Rake base weights (default: equal) to the margins, none above `trim` times the mean.
+
+    A margin leaves alone the weights of those who did not answer its variable. Trimmed weights
+    are raked again until both hold; where they cannot, `gap` says how far the margins are off.
+    """
+    base = np.ones(len(frame)) if base is None else np.asarray(base, dtype=float)
+    if len(base) != len(frame) or not np.isfinite(base).all() or (base <= 0).any():
+        raise LedgerError(
+            "weights", found="missing, zero or negative weights",
+            expected="one positive weight for each respondent", mend="complete the weights",
+        )
+    codes, targets = [], []
+    for variable, shares in margins.items():
+        codes.append(_codes(frame, variable, shares))
+        targets.append(np.array(list(shares.values())))
+    weights, passes = _fit(base / base.mean(), codes, targets)
+    rounds = 0
+    while trim and weights.max() > trim * (1 + 1e-9) and rounds < _ROUNDS:
+        weights, more = _fit(np.minimum(weights, trim), codes, targets)
+        weights, passes, rounds = weights / weights.mean(), passes + more, rounds + 1
+    while trim and weights.max() > trim * (1 + 1e-9):
+        weights = np.minimum(weights, trim)
+        weights = weights / weights.mean()
+    table = _table(margins, codes, base, weights)
+    return Raking(
+        weights=pd.Series(weights, index=frame.index, name="weight"), base=base, codes=codes,
+        targets=targets, margins=table, passes=passes, rounds=rounds, cap=trim,
+        trimmed=int((weights > trim * (1 - 1e-6)).sum()) if trim and rounds else 0,
+        gap=float((table["population"] - table["weighted"]).abs().max()),
+    )
+
+
+def _codes(frame: pd.DataFrame, variable: str, shares: dict[str, float]) -> np.ndarray:
+    """Places of the categories, -1 where there is no answer."""
+    if variable not in frame:
+        raise LedgerError(
+            f"weights: {variable}", found="no such column", expected="the weighting variable",
+            mend="correct the registration's weighting",
+        )
+    answers = pd.Categorical(frame[variable])
+    labels = [str(label) for label in answers.categories]
+    given = {labels[code] for code in np.unique(answers.codes) if code >= 0}
+    strange, absent = sorted(given - set(shares)), [c for c in shares if c not in given]
+    if strange or absent:
+        raise LedgerError(
+            f"weights: {variable}",
+            found="; ".join(filter(None, [
+                strange and "no margin for " + ", ".join(strange),
+                absent and "nobody in " + ", ".join(absent),
+            ])),
+            expected="respondents in every category of the margin, and in no other",
+            mend="merge categories in the registration and in the margins",
+        )
+    order = {label: place for place, label in enumerate(shares)}
+    return np.array([*(order.get(label, -1) for label in labels), -1])[answers.codes]
+
+
+def _fit(
+    weights: np.ndarray, codes: list[np.ndarray], targets: list[np.ndarray]
+) -> tuple[np.ndarray, int]:
+    """Iterative proportional fitting; the sum of the weights stays. Returns weights and passes."""
+    total = weights.sum()
+    weights = weights.copy()
+    for passes in range(1, _PASSES + 1):
+        worst = 0.0
+        for code, target in zip(codes, targets, strict=True):
+            have = np.bincount(code + 1, weights, len(target) + 1)
+            known = have[1:].sum()
+            worst = max(worst, np.abs(have[1:] / known - target).max())
+            with np.errstate(divide="ignore"):
+                factors = np.where(have[1:] > 0, target * known / have[1:], 0)
+            weights *= np.concatenate([[1.0], factors])[code + 1]
+        if worst < _TOLERANCE:
+            return weights * (total / weights.sum()), passes
+    raise LedgerError(
+        "weights", found=f"margins still {100 * worst:.3g} points off after {_PASSES} passes",
+        expected="margins that the sample can meet at once",
+        mend="merge small categories, or leave a variable out",
+    )
+
+
+def _table(
+    margins: Margins, codes: list[np.ndarray], base: np.ndarray, weights: np.ndarray
+) -> pd.DataFrame:
+    rows = []
+    for (variable, shares), code in zip(margins.items(), codes, strict=True):
+        before, after = (np.bincount(code + 1, w, len(shares) + 1)[1:] for w in (base, weights))
+        for place, (category, share) in enumerate(shares.items()):
+            rows.append((variable, category, 100 * share, 100 * before[place] / before.sum(),
+                         100 * after[place] / after.sum()))
+    return pd.DataFrame(
+        rows, columns=["variable", "category", "population", "sample", "weighted"]
+    )
+
+
+def mean(values: np.ndarray, raking: Raking) -> tuple[float, float]:
+    """Raked mean and its linearised standard error (n/(n-1) times the sum of squares)."""
+    values = np.asarray(values, dtype=float)
+    weights = raking.weights.to_numpy()
+    estimate = float(weights @ values / weights.sum())
+    columns = [np.ones(len(values))]
+    for code, target in zip(raking.codes, raking.targets, strict=True):
+        columns += [(code == place).astype(float) for place in range(1, len(target))]
+    root = np.sqrt(raking.base)
+    X = np.column_stack(columns) * root[:, None]
+    slopes = np.linalg.lstsq(X, (values - estimate) * root, rcond=None)[0]
+    residuals = (values - estimate) - np.column_stack(columns) @ slopes
+    scores = weights * residuals / weights.sum()
+    n = len(values)
+    return estimate, float(np.sqrt(n / (n - 1) * ((scores - scores.mean()) ** 2).sum()))
+
+
+def jackknife(values: np.ndarray, raking: Raking) -> tuple[float, float]:
+    """Raked mean and its delete-one jackknife error about the replicates' mean.
+
+    Each replicate is raked, none is trimmed. Slow: a raking for each respondent.
+    """
+    values = np.asarray(values, dtype=float)
+    n = len(values)
+    whole, _ = _fit(raking.base, raking.codes, raking.targets)
+    estimate = float(whole @ values / whole.sum())
+    means = np.empty(n)
+    for i in range(n):
+        start = raking.base.copy()
+        start[i] = 0
+        weights, _ = _fit(start, raking.codes, raking.targets)
+        means[i] = weights @ values / weights.sum()
+    return estimate, float(np.sqrt((n - 1) / n * ((means - means.mean()) ** 2).sum()))

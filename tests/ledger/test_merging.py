@@ -1,0 +1,68 @@
+import json
+import shutil
+
+import pytest
+
+from claimledger.errors import LedgerError
+from claimledger.ledger.merging import merge
+from claimledger.project import Run
+
+DATA = {"file": "data/x.csv", "sha256": "ab" * 32, "status": "simulated", "world": "null"}
+
+
+def fragment(id, data=DATA):
+    entry = {"id": id, "label": id, "value": 1.0, "status": "description", "text": {"est": "1"}}
+    return {"notebook": "x", "data": data, "entries": {id: entry}, "deviations": [],
+            "exhibits": {f"fig-{id}": {"kind": "figure", "alt": "a"}}}  # fmt: skip
+
+
+@pytest.fixture
+def run(root, tmp_path):
+    for name in ("registration.yml", "registration.lock"):
+        shutil.copy(root / name, tmp_path)
+    (tmp_path / "_quarto.yml").write_text(
+        "ledger: {registration: registration.yml, data: data/x.csv, seed: 3, lint: []}\n"
+        "manuscript:\n  notebooks:\n"
+        "    - notebook: build/notebooks/a.ipynb\n    - notebook: build/notebooks/b.ipynb\n"
+    )
+    run = Run.open(tmp_path)
+    run.fragments.mkdir(parents=True)
+    return run
+
+
+def put(run, stem, content):
+    (run.fragments / f"{stem}.json").write_text(json.dumps(content))
+
+
+def test_fragments_become_one_ledger(run):
+    put(run, "a", fragment("one"))
+    put(run, "b", fragment("two"))
+    content = json.loads(merge(run).read_text())
+    assert list(content["entries"]) == ["one", "two"]
+    assert content["exhibits"]["fig-two"]["notebook"] == "b"
+    header = content["header"]
+    assert (header["status"], header["seed"], header["data"]["world"]) == ("simulated", 3, "null")
+    before = run.ledger.read_bytes()
+    merge(run)
+    assert run.ledger.read_bytes() == before
+
+
+def test_what_does_not_fit_together_is_refused(run):
+    put(run, "a", fragment("one"))
+    with pytest.raises(LedgerError, match="study.save"):
+        merge(run)
+    put(run, "b", fragment("one"))
+    with pytest.raises(LedgerError, match="also recorded by a"):
+        merge(run)
+    put(run, "b", fragment("two", DATA | {"sha256": "cd" * 32}))
+    with pytest.raises(LedgerError, match="same data"):
+        merge(run)
+    assert not run.ledger.exists()
+
+
+def test_a_changed_registration_stops_the_merge(run):
+    put(run, "a", fragment("one"))
+    put(run, "b", fragment("two"))
+    run.registration.write_text(run.registration.read_text() + "# later\n")
+    with pytest.raises(LedgerError, match="changed since it was frozen"):
+        merge(run)

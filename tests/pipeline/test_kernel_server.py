@@ -1,0 +1,89 @@
+"""Notebooks start as copies of one process: each has its own surroundings, none outlives it."""
+
+import json
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from claimledger.pipeline import kernels
+from claimledger.pipeline.kernel_server import Nursery
+
+pytestmark = pytest.mark.skipif(not kernels.COPIES, reason="processes are copied on Linux only")
+
+
+@pytest.fixture
+def nursery():
+    made = Nursery(kernels.environment(), kernels.private)
+    yield made
+    made.end()
+
+
+def start(nursery, folder):
+    """A kernel in a folder of its own; returns once it listens."""
+    folder.mkdir()
+    env = {"PATH": os.environ["PATH"], "IPYTHONDIR": str(folder), "PLACE": folder.name}
+    argv = ["ipykernel_launcher", "-f", str(folder / "kernel.json")]
+    copy = nursery.start(argv, env, str(folder), str(folder / "said"))
+    until(lambda: (folder / "kernel.json").is_file())
+    return copy
+
+
+def until(reached):
+    limit = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def test_each_copy_has_its_own_surroundings(nursery, tmp_path):
+    from jupyter_client import BlockingKernelClient
+
+    for name in ("one", "two"):
+        copy = start(nursery, tmp_path / name)
+        client = BlockingKernelClient(connection_file=str(tmp_path / name / "kernel.json"))
+        client.load_connection_file()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        said = []
+        client.execute_interactive(
+            "import os, sys, json\n"
+            "print(json.dumps([os.environ['PLACE'], os.getcwd(), 'HOME' in os.environ,"
+            " 'statsmodels.formula.api' in sys.modules, os.getpid()]))",
+            output_hook=lambda message, said=said: said.append(message["content"].get("text")))
+        found = json.loads(next(text for text in said if text))
+        assert found == [name, str(tmp_path / name), False, True, copy.pid]
+        assert copy.poll() is None
+        client.shutdown()
+        client.stop_channels()
+        assert copy.wait() == 0
+
+
+def test_no_copy_outlives_the_process_it_came_from(nursery, tmp_path):
+    copy = start(nursery, tmp_path / "one")
+    os.kill(nursery._process.pid, signal.SIGKILL)
+    nursery._process.wait()
+    until(lambda: copy.poll() is not None)
+    with pytest.raises(RuntimeError, match="no process for a notebook"):
+        start(nursery, tmp_path / "two")
+
+
+def test_it_ends_when_nobody_can_ask_it_any_more(nursery):
+    nursery.end()
+    assert nursery._process.returncode == 0
+
+
+def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
+    def slow(*_):
+        started.append(1)
+        time.sleep(0.2)
+
+    started: list[int] = []
+    monkeypatch.setattr(kernels, "_nursery", [])
+    monkeypatch.setattr(kernels, "Nursery", slow)
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(kernels.warm) for _ in range(4)]:
+            done.result()
+    assert len(started) == len(kernels._nursery) == 1

@@ -1,0 +1,240 @@
+"""Nothing typed where results are told: each rule of the lint, and what it passes over."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from claimledger.prose.lint import lint, lint_sources, report
+from claimledger.prose.source import Source
+from prose_ledger import small_ledger
+
+LEDGER = small_ledger()
+
+
+def linted(text: str, *sections: str) -> list[str]:
+    """The words found, without the sentence around them."""
+    source = Source("paper.qmd", f"# Results {{#sec-r}}\n\n{text}\n")
+    return [p.found for p in lint_sources([source], LEDGER, list(sections or ["sec-r"]))]
+
+
+def numeral(*words: str) -> list[str]:
+    return [f"typed numeral “{word}”" for word in words]
+
+
+def verdict_word(*words: str) -> list[str]:
+    return [f"typed verdict word “{word}”" for word in words]
+
+
+@pytest.mark.parametrize("word", [
+    "0.21", "−0.21", "1,202", "5", "53.3%", ".001", "2013", "3rd", "½", "two", "Twelve",
+    "forty-one", "hundred", "percent", "per cent", "half", "a third", "twice", "doubled", "tenfold",
+])
+def test_numerals_in_digits_and_in_words(word):
+    assert linted(f"It was {word} in all.") == numeral(word)
+
+
+@pytest.mark.parametrize("word", [
+    "significant", "insignificant", "significance", "supports", "supported", "refuted", "confirms",
+    "rejected", "no evidence", "evidence for", "no effect", "no difference", "differs",
+    "negligible", "undecided", "none of", "majority", "more", "less", "fewest", "higher", "lower",
+    "lowest", "greater", "larger", "smaller", "stronger", "weaker", "worse", "increases",
+    "decreased", "reduce", "rises", "rose", "falls", "drop", "exceeds", "positive",
+    "Higher", "no\nevidence", "harsher", "preferred", "slower than",
+])
+def test_verdict_words(word):
+    assert linted(f"It was {word} there.") == verdict_word(" ".join(word.split()))
+
+
+@pytest.mark.parametrize("text", [
+    "It is {{< num H1 >}} and {{< num H1 abs >}} percent.",
+    "As [@key2013, p. 12; @other2024] and @third2020, see @tbl-5 and [Appendix A](#sec-2 'x 5').",
+    "See [A](x5.html), <https://x.org/5>, https://x.org/more-5 and note.[^2]\n\n[^2]: A note.",
+    "`b = 5 more` <!-- 5 more --> $x_1 + \\frac{1}{2}$ <span data-x=5>a</span> a&#160;b",
+    "```\n5 more\n```",
+    "## Part {#sec-5 .more data-n=5}",
+    "1. First\n2. Second\n\n[ref]: x5.html",
+    "Hypothesis H3a with CR2 and R^2^ and H~1~ and O'Neill2.",
+    "[Five]{.typed reason='ends of the scale'} points.",
+    "{{{< num 5 >}}}\n\n::: {.callout-5 more=5}\nx\n:::",
+    "An ally falls short; at least the two-sided tests and the smallest effect of interest.",
+    "Other than that, and rather than this, with weights or none.",
+    "Support for moreover, lesson, nonetheless, belowground, feast.",
+])
+def test_what_is_passed_over(text):
+    assert linted(text) == []
+
+
+def test_what_only_looks_like_something_passed_over():
+    assert linted("It falls 5 short of [5 more] (see 5), [a](5.html) 6.") == (
+        verdict_word("falls") + numeral("5", "5") + verdict_word("more") + numeral("5", "6")
+    )
+    assert linted("Nearly 5 percent.") == numeral("5", "percent")
+
+
+def test_formulas_may_count_but_not_claim():
+    assert linted("$y_1 = x_2$, $\\frac{1}{2}$, $2k$, $\\sum_{i=1}^5 x_i$") == []
+    assert linted("$b = -0.21$ and $p < .05$ and $0.5$") == numeral("-0.21", ".05", "0.5")
+
+
+WHEN = '::: {{.when {}}}\n{}\n:::'
+
+
+def test_a_condition_vouches_for_verdict_words_and_never_for_numerals():
+    text = WHEN.format('H1="supported"', "Support is significantly lower by 5.")
+    assert linted(text) == numeral("5")
+    assert linted('So [it is lower by 5]{.when a.b="lower"}.') == numeral("5")
+
+
+def test_a_condition_that_cannot_fail_vouches_for_nothing():
+    always = 'H1="supported refuted negligible undecided"'
+    assert linted(WHEN.format(always, "It is significant.")) == verdict_word("significant")
+
+
+def test_the_status_of_the_data_vouches_for_nothing():
+    assert linted(WHEN.format('data.status="simulated"', "It is lower.")) == verdict_word("lower")
+
+
+def test_direction_needs_a_condition_that_has_one():
+    both = "“lower” under a condition that admits opposite verdicts"
+    assert linted(WHEN.format('H1="supported refuted"', "It is significantly lower.")) == [both]
+    assert linted(WHEN.format('a.b="higher lower"', "It is lower.")) == [both]
+    assert linted(WHEN.format('H1="supported undecided"', "It is not clearly lower.")) == []
+    inner = 'It is [lower]{.when H1="supported"}.'
+    assert linted(WHEN.format('H1="supported refuted"', inner)) == []
+
+
+def test_the_name_of_an_excluded_verdict():
+    text = WHEN.format('H1="supported"', "It refutes the other view; H2 is not undecided.")
+    assert linted(text) == [
+        "“refutes” where H1 is supported", "“undecided” where H1 is supported"
+    ]
+    assert linted(WHEN.format('H1="supported"', "H1 is supported.")) == []
+
+
+def test_names_that_are_ordinary_words_are_not_taken_for_verdicts():
+    assert linted(WHEN.format('H.pattern="some all"', "But none of it is new.")) == []
+
+
+def test_words_of_another_section_or_after_the_block_are_on_their_own():
+    text = WHEN.format('H1="supported"', "x") + "\n\nIt is lower."
+    assert linted(text) == verdict_word("lower")
+
+
+def says(**phrases: str) -> str:
+    return "{{< says H1 " + " ".join(f'{v}="{p}"' for v, p in phrases.items()) + " >}}"
+
+
+def test_phrases_are_vouched_for_by_the_verdicts_that_share_them():
+    assert linted(says(supported="less", refuted="more", negligible="no less")) == []
+    assert linted(says(supported="less", refuted="less", negligible="x")) == [
+        "“less” under a condition that admits opposite verdicts, in a phrase of says"
+    ]
+    every = dict.fromkeys(("supported", "refuted", "negligible", "undecided"), "significant")
+    assert linted(says(**every)) == ["typed verdict word “significant”, in a phrase of says"]
+    assert linted(says(supported="by 5", refuted="x")) == ["typed numeral “5”, in a phrase of says"]
+    assert linted(says(supported="rather than less", refuted="at least x")) == []
+    assert linted(says(**dict.fromkeys(every, "at least as often"))) == []
+    assert linted(says(supported="not refuted", refuted="x")) == [
+        "“refuted” where H1 is supported, in a phrase of says"
+    ]
+
+
+def test_a_marked_block_excuses_nothing():
+    assert linted("::: {.typed reason='all of it'}\n5 more\n:::") == (
+        numeral("5") + verdict_word("more")
+    )
+
+
+def test_a_mark_that_nothing_needs_is_a_warning():
+    source = Source("paper.qmd", '# R {#sec-r}\n[cat]{.typed reason="x"} [5]{.typed reason="y"}')
+    (problem,) = lint_sources([source], LEDGER, ["sec-r"])
+    assert problem.warning and problem.column == 1
+
+
+PAPER = """---
+title: 5 more
+abstract: |
+  Six are shown.
+date: 2026-01-01
+---
+# Introduction {#sec-intro}
+Five more.
+# Results {#sec-r}
+## Part
+Seven.
+# Discussion {#sec-d}
+Eight.
+"""
+
+
+def test_only_the_named_sections_with_their_subsections():
+    def words(*names):
+        return [(p.line, p.found) for p in lint_sources([Source("p", PAPER)], LEDGER, list(names))]
+
+    assert words("sec-r") == [(11, *numeral("Seven"))]
+    assert words("abstract", "sec-d") == [(4, *numeral("Six")), (13, *numeral("Eight"))]
+    assert words() == []
+
+
+def test_phrases_formulas_and_notebooks_outside_of_the_sections_are_left_alone():
+    text = "# I {#sec-i}\n\n" + says(supported="by 5") + " $p < .05$ [x]{.typed reason='y'}\n\n"
+    paper = Source("paper.qmd", text + "# Results {#sec-r}\n\nNothing.\n")
+    cell = Source("x.ipynb", "# Results {#sec-r}\n\n5 more\n", "cell")
+    assert lint_sources([paper, cell], LEDGER, ["sec-r"]) == []
+
+
+def test_a_section_that_does_not_exist_would_be_passed_over_in_silence():
+    (problem,) = lint_sources([Source("p", PAPER)], LEDGER, ["sec-result"])
+    assert problem.found == "ledger.lint: no section `sec-result`"
+    assert problem.mend.startswith("nearest: sec-r")
+    (problem,) = lint_sources([Source("p", PAPER)], LEDGER, ["xyz"])
+    assert problem.mend == "nearest: abstract, date, sec-d"
+
+
+def mend(text: str) -> str:
+    source = Source("paper.qmd", f"# R {{#sec-r}}\n\n{text}\n")
+    return lint_sources([source], LEDGER, ["sec-r"])[0].mend
+
+
+def test_the_entry_whose_text_is_the_typed_number_is_suggested():
+    assert mend("It fell by x, 0.21.") == "say it with {{< says ID verdict=\"...\" >}} or in a " \
+        ".when, or mark it as typed"
+    assert mend("By 0.21 points.") == "in the ledger: {{< num H1 abs >}}"
+    assert mend("By -0.21 points.") == "in the ledger: {{< num H1 >}}"
+    assert mend("Of 1202 people.") == "in the ledger: {{< num H1 n >}}"
+    assert mend("Five arms.") == "in the ledger: {{< num design.arms word >}}"
+    assert mend("By 0.77.") == "bind it with `num`, or mark it as typed"
+
+
+def test_the_entry_of_the_same_paragraph_is_suggested_for_a_verdict_word():
+    assert "{{< says a.b verdict" in mend("Support is higher ({{< num a.b >}}).")
+    assert "{{< says ID verdict" in mend("Support is higher.\n\nElse {{< num a.b >}}.")
+    without = "{{< num design.arms >}} {{< num data.status >}} {{< num unknown >}}"
+    assert "{{< says ID verdict" in mend(f"Support is higher {without}.")
+
+
+def test_captions_of_notebooks_are_linted_and_placed_in_the_file(tmp_path):
+    code = ["#| label: fig-x\n", '#| fig-cap: "é of 1,202."\n', "5"]
+    cell = {"cell_type": "code", "source": code}
+    text = {"cell_type": "markdown", "source": ["5 more, as noted by hand"]}
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps({"cells": [text, cell]}, indent=1, ensure_ascii=False))
+    (problem,) = lint([path], LEDGER, [])
+    line = path.read_text().splitlines()[problem.line - 1]
+    assert line[problem.column - 1:].startswith("1,202")
+    assert problem.mend == "in the ledger: {{< num H1 n >}}"
+
+
+def test_the_report_is_one_line_a_problem_with_its_mend():
+    shown = report(lint_sources([Source("p.qmd", PAPER)], LEDGER, ["sec-d"]))
+    assert shown.splitlines()[0] == "p.qmd:13:1: typed numeral “Eight”"
+    assert shown.endswith("1 to mend, 0 warnings")
+    assert report([]) == ""
+
+
+def test_the_lint_starts_without_the_libraries_of_the_analysis():
+    code = "import sys, claimledger.prose.lint; print({'pandas', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,209 @@
+"""Tokens are found where they stand, and one that the ledger cannot answer is a problem there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from claimledger.errors import LedgerError
+from claimledger.prose.source import Source, read_sources
+from claimledger.prose.tokens import check_tokens, holds, tokens, unused
+from prose_ledger import small_ledger
+
+ALL = 'supported="a" refuted="b" negligible="c" undecided="d"'
+
+
+def problems(text: str) -> list[str]:
+    return [str(p) for p in check_tokens([Source("paper.qmd", text)], small_ledger())]
+
+
+def warned(text: str) -> list[str]:
+    found = check_tokens([Source("paper.qmd", text)], small_ledger())
+    assert all(problem.warning for problem in found)
+    return [problem.found for problem in found]
+
+
+def test_num_with_and_without_a_field():
+    first, second = tokens(Source("paper.qmd", "It is {{< num H1 >}}\nor {{<num H1 abs>}}."))
+    assert (first.kind, first.args, first.source.place(first.start)) == ("num", ("H1",), (1, 7))
+    assert (second.args, second.source.place(second.start)) == (("H1", "abs"), (2, 4))
+
+
+def test_phrases_keep_spaces_markdown_quotes_and_signs():
+    text = """{{< says H1 supported="less, *by far*" refuted='a "word"' negligible="a > b" """ \
+        """undecided="the ally's \\"own\\"" >}}"""
+    (token,) = tokens(Source("paper.qmd", text))
+    assert token.options == {
+        "supported": "less, *by far*", "refuted": 'a "word"', "negligible": "a > b",
+        "undecided": 'the ally\'s "own"',
+    }
+
+
+def test_blocks_nest_and_end_at_their_own_fence():
+    text = (
+        '::: {.when H1="supported refuted"}\nouter\n:::: {.callout}\nx\n::::\n'
+        '::: {.when H2="negligible"}\ninner\n:::\nstill outer\n:::\nafter\n'
+    )
+    outer, inner = tokens(Source("paper.qmd", text))
+    assert outer.options == {"H1": "supported refuted"} and outer.block
+    assert inner.body.strip() == "inner"
+    assert outer.body.strip().endswith("still outer")
+
+
+def test_spans_nest_and_hold_links_and_citations():
+    five = '[five]{.typed reason="r"}'
+    text = f'A [so, see [here](x.html) and [@key, p. 3], {five}]{{.when H1="refuted"}}.'
+    when, typed = tokens(Source("paper.qmd", text))
+    assert when.body.startswith("so, see") and when.options == {"H1": "refuted"} and not when.block
+    assert (typed.kind, typed.body, typed.options) == ("typed", "five", {"reason": "r"})
+
+
+@pytest.mark.parametrize("text", [
+    "```\n{{< num H9 >}}\n```", "~~~~ markdown\n{{< num H9 >}}\n~~~\n~~~~", "`{{< num H9 >}}`",
+    "<!-- {{< num H9 >}} -->", "{{{< num H9 >}}}", "{{</* num H9 */>}}",
+    "{{< embed x.ipynb#fig >}}",
+])
+def test_no_token_in_code_comments_and_escapes(text):
+    assert tokens(Source("paper.qmd", text)) == []
+
+
+def test_a_dollar_in_a_phrase_starts_no_formula():
+    text = f"{{{{< says H1 {ALL.replace('a', '$5')} >}}}} and {{{{< num H9 >}}}} for $5"
+    assert [token.kind for token in tokens(Source("paper.qmd", text))] == ["says", "num"]
+
+
+def test_front_matter_is_read():
+    (token,) = tokens(Source("paper.qmd", "---\nabstract: |\n  By {{< num H1 >}}.\n---\n"))
+    assert token.source.place(token.start) == (3, 6)
+
+
+def test_unknown_id_names_the_place_and_the_nearest():
+    assert problems("\n It is {{< num h1 >}}") == [
+        "paper.qmd:2:8: no entry `h1` in the ledger\n    to mend: nearest: H1, H2"
+    ]
+
+
+def test_unknown_field_verdict_and_wrong_forms():
+    assert "no text `pp`" in problems("{{< num H1 pp >}}")[0]
+    assert "nearest: p" in problems("{{< num H1 pp >}}")[0]
+    assert "more than an id and a field" in problems("{{< num H1 p n >}}")[0]
+    assert "num without an id" in problems("{{< num >}}")[0]
+    assert "`suported` is no verdict of `H1`" in problems('::: {.when H1="suported"}\nx\n:::')[0]
+    assert "`` is no verdict" in problems('::: {.when H1=""}\nx\n:::')[0]
+    assert "when without an id" in problems("[x]{.when}")[0]
+    assert "`design.arms` has no verdict" in problems('[x]{.when design.arms="all"}')[0]
+    assert "a phrase without its verdict" in problems(f'{{{{< says H1 "less" {ALL} >}}}}')[0]
+
+
+def test_says_needs_a_phrase_for_verdicts_that_did_not_come_out():
+    assert problems(f"{{{{< says H1 {ALL} >}}}}") == []
+    (problem,) = problems('{{< says H1 supported="a" refuted="b" negligible="" >}}')
+    assert 'no phrase for undecided\n    to mend: add undecided="..."' in problem
+
+
+def test_within_a_block_says_needs_only_the_verdicts_that_the_block_admits():
+    phrases = '{{< says H1 negligible="a" undecided="b" >}}'
+    assert problems(f'[{phrases}]{{.when H1="negligible undecided"}}') == []
+    assert "no phrase for refuted" in problems(
+        f'[{phrases}]{{.when H1="negligible undecided refuted"}}'
+    )[0]
+    assert "no phrase for supported, refuted" in problems(
+        f'[{phrases}]{{.when H2="negligible undecided"}}'
+    )[0]
+
+
+def test_a_token_inside_a_phrase_or_a_formula_never_resolves():
+    inside = ALL.replace('"a"', '"{{< num H1 >}}"')
+    assert "inside a phrase" in problems(f"{{{{< says H1 {inside} >}}}}")[0]
+    assert "inside mathematics" in problems("$b = {{< num H1 >}}$")[0]
+
+
+def test_an_open_block_would_swallow_the_paper():
+    text = '::: {.when H1="supported refuted negligible undecided"}\nx\n'
+    assert "never closed" in problems(text)[0]
+
+
+def test_an_exception_needs_a_reason_and_marks_words_only():
+    assert problems('[five]{.typed reason="ends of the scale"}') == []
+    assert "without a reason" in problems("[five]{.typed}")[0]
+    assert "without a reason" in problems('[five]{.typed reason=" "}')[0]
+    assert "a whole block" in problems('::: {.typed reason="all of it"}\nfive\n:::')[0]
+
+
+def block(**conditions: str) -> str:
+    given = " ".join(f'{id}="{verdicts}"' for id, verdicts in conditions.items())
+    return f"::: {{.when {given}}}\nx\n:::\n\n"
+
+
+def test_verdicts_that_no_block_of_the_section_covers_are_warned_of():
+    some = block(H1="supported") + block(H1="refuted undecided")
+    assert warned(some) == ["no block of this section shows when H1 is negligible"]
+    assert warned(some + block(H1="negligible")) == []
+    assert warned(some + "# Next\n\n" + block(H1="negligible")) == [
+        "no block of this section shows when H1 is negligible",
+        "no block of this section shows when H1 is supported or refuted or undecided",
+    ]
+
+
+def test_a_heading_in_a_div_begins_no_section():
+    titled = '::: {.note .when H1="supported"}\n## Title\n\nx\n:::\n\n'
+    assert warned(titled + block(H1="refuted negligible undecided")) == []
+
+
+def test_a_span_may_stand_alone():
+    assert warned('It fell[, as expected]{.when H1="supported"}.') == []
+
+
+def test_combinations_that_no_block_covers_are_warned_of():
+    rest = "refuted negligible undecided"
+    some = block(H1="supported", H2="supported") + block(H1=rest, H2=rest)
+    assert warned(some) == ["no block of this section shows when H1 is supported, H2 is refuted"]
+    assert warned(some + block(H1="supported", H2=rest) + block(H1=rest, H2="supported")) == []
+
+
+def test_all_conditions_must_hold():
+    (token,) = tokens(Source("paper.qmd", '[x]{.when H1="supported refuted" H2="negligible"}'))
+    assert holds(token, {"H1": "refuted", "H2": "negligible"})
+    assert not holds(token, {"H1": "refuted", "H2": "undecided"})
+
+
+def test_entries_that_the_paper_never_uses():
+    found = tokens(Source("paper.qmd", '{{< num H1 >}} [x]{.when H2="refuted" a.b="higher"}'))
+    assert unused(small_ledger(), found) == ["H.pattern", "data.status", "design.arms"]
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Path:
+    code = [
+        "#| label: fig-x\n", '#| fig-cap: "Of {{< num H9 >}} – \\"so\\" {{< num H8 >}}"\n',
+        "#| tbl-cap: >\n", "#|   folded {{< num H7 >}}\n", "#|   and {{< num H6 >}}\n",
+        "x = '{{< num H5 >}}'\n",
+    ]
+    table = {"data": {"text/markdown": ["| a |\n", "| {{< num H4 >}} |\n"]}}
+    cells = [
+        {"cell_type": "markdown", "id": "a", "source": ["Text\n", "é {{< num H3 >}}"]},
+        {"cell_type": "code", "id": "b", "outputs": [table], "source": code},
+    ]
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps({"cells": cells}, indent=1, ensure_ascii=False, sort_keys=True))
+    return path
+
+
+def test_notebooks_are_read_and_every_place_is_that_of_the_file(notebook):
+    lines = notebook.read_text().splitlines()
+    found = [token for source in read_sources([notebook]) for token in tokens(source)]
+    assert {token.args[0] for token in found} == {"H3", "H4", "H6", "H7", "H8", "H9"}
+    for token in found:
+        line, column = token.source.place(token.start)
+        assert lines[line - 1][column - 1:].startswith(f"{{{{< num {token.args[0]} >}}}}")
+
+
+def test_quotation_marks_in_a_caption_are_those_of_yaml(notebook):
+    caption = next(s for s in read_sources([notebook]) if s.kind == "caption")
+    assert '– "so" {{<' in caption.text
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "x.ipynb").write_text("{")
+    with pytest.raises(LedgerError, match=r"x\.ipynb"):
+        read_sources([tmp_path / "x.ipynb"])

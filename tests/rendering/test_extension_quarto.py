@@ -1,0 +1,147 @@
+"""The same extension under Quarto itself, where a machine has it."""
+
+import os
+import re
+import shutil
+import subprocess
+import zipfile
+
+import pytest
+from bs4 import BeautifulSoup
+
+from claimledger.errors import LedgerError
+from claimledger.project import Run
+from claimledger.rendering import render
+from claimledger.rendering.quarto_output import polish
+from fixture.project import make_project
+
+QUARTO = shutil.which("quarto")
+pytestmark = [
+    pytest.mark.skipif(not QUARTO, reason="no Quarto on this machine"), pytest.mark.build,
+]
+ALT = "Two dots with bars. The right one is 0.21 points higher."
+
+
+def quarto(root, *options):
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+    return subprocess.run(
+        [QUARTO, "render", *options], cwd=root, env=environment, text=True, capture_output=True
+    )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = make_project(tmp_path_factory.mktemp("quarto") / "project")
+    done = quarto(root)
+    assert done.returncode == 0, done.stderr
+    assert "WARN" not in done.stderr
+    polish(root, root / "_manuscript")
+    return root
+
+
+def words(element):
+    return " ".join(element.get_text().split())
+
+
+def read(path):
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def test_both_renderers_bind_the_same_claims_and_say_the_same(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    other = render(Run.open(make_project(tmp_path / "project")), ["html"])["html"]
+    pages = [read(root / "_manuscript" / "index.html"), read(other)]
+
+    def claims(page):
+        return [(a["href"], a.get("data-field"), a.get("data-verdict"), a.text)
+                for a in page.select("a.claim")]
+
+    assert sorted(map(str, claims(pages[0]))) == sorted(map(str, claims(pages[1])))
+    for wanted in ("#ledger-entries dl", "#ledger-colophon dt", "#deviations td", ".csl-entry"):
+        texts = [[" ".join(e.text.split()) for e in page.select(wanted)] for page in pages]
+        assert texts[0] == texts[1] and texts[0], wanted
+    assert [len(page.select(".callout-tip")) for page in pages] == [1, 1]
+    assert not any("must not show" in page.main.text for page in pages)
+    for label in ("fig-support", "tbl-means"):
+        texts = [" ".join(p.find(id=label).figcaption.text.split()) for p in pages]
+        assert texts[0] == texts[1]
+
+
+def test_the_page_holds_its_style_and_scripts_and_nothing_of_a_theme(root):
+    text = (root / "_manuscript" / "index.html").read_text(encoding="utf-8")
+    page = read(root / "_manuscript" / "index.html")
+    assert page.select("script[src], link[href], img:not([src^='data:image/svg'])") == []
+    assert text.index('id="ledger"') < text.index("Opens the card of a number")  # the script
+    assert str(root) not in text
+    book = next(root.glob("_manuscript/build/notebooks/*-preview.html"))
+    assert read(book).select("script[src], link[href], #quarto-embed-header, .cell-decorator") == []
+
+
+def bare(style):
+    return re.sub(r"/\*.*?\*/|\s|;(?=\s*})", "", style, flags=re.S)
+
+
+def outline(page):
+    """Tags and classes in order, but for those that only say where a thing came from."""
+    for one in page.select("style, script, .sourceCode, figure, .callout"):
+        one.clear()
+    wanted = ("header, main, nav, section, h1, h2, h3, h4, p, figure, figcaption, .callout, "
+              ".scroll, aside, ol, dl")
+    own = {"title", "subtitle", "authors", "affiliations", "date", "abstract", "keywords", "back",
+           "callout", "contents", "status", "scroll", "notebooks", "ledger-entries", "footnotes"}
+    return [(one.name, *sorted(own & set(one.get("class", [])))) for one in page.select(wanted)]
+
+
+def test_nobody_can_tell_the_two_pages_apart(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    other = render(Run.open(make_project(tmp_path / "project")), ["html"])["html"]
+    mine, theirs = read(other), read(root / "_manuscript" / "index.html")
+    assert words(theirs.select_one(".files")) == "PDF · DOCX · JATS"
+    theirs.select_one(".files").decompose()  # the other was made alone
+    assert words(mine.header) == words(theirs.header)
+    assert bare(mine.style.text) == bare(theirs.style.text)
+    for wanted in ("figcaption", ".callout-title", "nav.contents", ".abstract", ".notebooks"):
+        both = [[words(one) for one in page.select(wanted)] for page in (mine, theirs)]
+        assert both[0] == both[1] != [], wanted
+    assert outline(mine) == outline(theirs)
+
+
+def test_alt_texts_survive_in_every_format(root):
+    out = root / "_manuscript"
+    assert read(out / "index.html").find(id="fig-support").img["alt"] == ALT
+    jats = " ".join((out / "paper.xml").read_text(encoding="utf-8").split())
+    assert f"<alt-text>{ALT}</alt-text>" in jats
+    with zipfile.ZipFile(out / "paper.docx") as word:
+        assert f'descr="{ALT}"' in word.read("word/document.xml").decode()
+        assert not [n for n in word.namelist() if n.endswith(".svg")]
+
+
+def test_the_head_says_title_and_abstract_as_the_body_does(root):
+    page = read(root / "_manuscript" / "index.html")
+    head = {m["name"]: m["content"] for m in page.select("meta[name]")}
+    assert head["citation_title"] == "Small allies, large effects"
+    assert "by 0.21 points ([0.11, 0.31], p < .001). The data are simulated." in (
+        head["citation_abstract"]
+    )
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("{{< num H1 se >}}", "{{< num H11 se >}}", r"paper.qmd:32\n.*'H11'"),
+    ('H1="negligible undecided"', 'H1="negligable"', r"paper.qmd:57\n.*'negligable'"),
+])
+def test_what_does_not_exist_stops_quarto(tmp_path, old, new, message):
+    done = quarto(make_project(tmp_path / "project", paper=(old, new)), "--to", "html")
+    assert done.returncode != 0
+    assert re.search(message, done.stderr)
+
+
+def test_what_quarto_only_warns_of_is_an_error_afterwards(tmp_path):
+    root = make_project(
+        tmp_path / "project",
+        paper=("@fig-support and", "@fig-suport and [@nobody2020] {{< var x >}} and"),
+    )
+    assert quarto(root, "--to", "html").returncode == 0
+    with pytest.raises(LedgerError) as caught:
+        polish(root, root / "_manuscript")
+    for words in ("@fig-suport (paper.qmd:44)", "nobody2020", "var:x"):
+        assert words in str(caught.value)

@@ -1,0 +1,107 @@
+"""Polishing without Quarto: each trap on the smallest page that has it."""
+
+import pytest
+
+from claimledger.errors import LedgerError
+from claimledger.rendering.quarto_output import polish
+from fixture.project import make_project
+
+HEAD = '<head><meta name="citation_title" content="{{&amp;lt; num H1 &amp;gt;}} points"></head>'
+BODY = '<h1 class="title">About <a class="claim">0.21</a> points &amp; more</h1>'
+
+
+@pytest.fixture
+def root(tmp_path):
+    return make_project(tmp_path / "project")
+
+
+def page(root, text):
+    path = root / "_manuscript" / "index.html"
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_head_gets_the_title_of_the_body(root):
+    path = page(root, HEAD + BODY)
+    assert polish(root, path.parent) == [path]
+    assert '<meta name="citation_title" content="About 0.21 points &amp; more">' in path.read_text()
+    assert polish(root, path.parent) == []  # nothing left to mend
+
+
+TOOLS = ('<script src="../../site_libs/a.js"></script><link href="site_libs/b.css">'
+         '<div id="quarto-embed-header"><a>Back</a></div><div data-notebook="/home/a.ipynb"></div>')
+OURS = ('<div class="layout{}"><main id="text"><header><h1>T</h1></header>{}<h1>A</h1><h2>B</h2>'
+        "<figcaption>\nFigure&nbsp;1: Words.</figcaption></main></div>")
+
+
+def test_quartos_page_gets_our_headings_and_captions_once(root):
+    path = page(root, OURS.format("", TOOLS))
+    path.with_name("paper.pdf").touch()
+    for _ in range(2):
+        polish(root, path.parent)
+        assert path.read_text() == OURS.format("", "<div></div>").replace(
+            "</header>", '<p class="files"><a href="paper.pdf">PDF</a></p>\n</header>'
+        ).replace("h2>", "h3>").replace("h1>A</h1>", "h2>A</h2>").replace(
+            "Figure&nbsp;1:", "<strong>Figure&nbsp;1:</strong>")
+
+
+def test_a_notebooks_page_numbers_nothing_and_a_page_of_another_theme_is_left(root):
+    path = page(root, OURS.format(" notebook", TOOLS))
+    polish(root, path.parent)
+    assert "Figure" not in path.read_text() and "<h2>A</h2>" in path.read_text()
+    path.write_text(other := OURS.replace(' id="text"', "").format("", TOOLS))
+    assert polish(root, path.parent) == [] and path.read_text() == other
+
+
+def test_a_wrapper_loses_its_unresolved_alt_and_a_picture_keeps_its_own(root):
+    picture = '<img alt="0.21 more" src="a.svg"></div>'
+    path = page(root, '<div id="a" alt="{{< num H1 >}} more">' + picture)
+    polish(root, path.parent)
+    assert path.read_text() == '<div id="a">' + picture
+
+
+def test_the_scripts_for_widgets_that_nothing_uses_are_taken_out(root):
+    far = "https://cdn.jsdelivr.net/npm/"
+    path = page(root, f'<script src="{far}jquery@3.5.1/dist/jquery.min.js" integrity="x"></script>'
+                      f'<script src="own.js"></script><script src="{far}requirejs@2.3.6/r.js">'
+                      "</script><script type=\"application/javascript\">define('jquery', [],"
+                      "function() {return window.jQuery;})</script><p>text</p>")
+    polish(root, path.parent)
+    assert path.read_text() == '<script src="own.js"></script><p>text</p>'
+
+
+@pytest.mark.parametrize("asked", [
+    '"https://fonts.googleapis.com/css2?family=Source+Sans+Pro:wght@300;400;700&display=swap"',
+    "url('https://fonts.googleapis.com/css?family=Lato')",
+])
+def test_a_theme_keeps_its_style_and_asks_for_no_font(root, asked):
+    path = page(root, "<p>text</p>")
+    sheet = path.with_name("theme.css")
+    sheet.write_text(f"@import{asked};body{{color:red}}")
+    assert polish(root, path.parent) == [sheet]
+    assert sheet.read_text() == "body{color:red}"
+    sheet.write_text('@import"https://example.org/a.css";body{color:red}')
+    with pytest.raises(LedgerError):
+        polish(root, path.parent)
+
+
+@pytest.mark.parametrize("text", [
+    "<p>as <strong>?@fig-x</strong> shows</p>", "<p>?var:x</p>", "<p>{{&lt; num H1 &gt;}}</p>",
+    '<p>(<a href="#ref-nobody"><strong>nobody2020?</strong></a>)</p>',
+    '<script src="https://cdn.example.org/a.js"></script>', '<img src="//example.org/a.png">',
+    '<link rel="stylesheet" href="http://example.org/a.css">',
+    "<style>@font-face{src:url(https://example.org/a.woff)}</style>",
+])
+def test_what_is_unresolved_or_outside_is_an_error(root, text):
+    path = page(root, text)
+    with pytest.raises(LedgerError):
+        polish(root, path.parent)
+
+
+@pytest.mark.parametrize("text", [
+    "<pre><code>{{&lt; num H1 &gt;}}</code></pre>", "<p>Why <strong>so?</strong></p>",
+    '<a href="https://example.org">a link</a>', '<link rel="canonical" href="https://example.org">',
+])
+def test_what_is_only_spoken_of_or_only_linked_is_none(root, text):
+    assert polish(root, page(root, text).parent) == []

@@ -1,0 +1,85 @@
+import pytest
+
+from claimledger.errors import LedgerError
+from claimledger.registration.loading import load
+from claimledger.simulation.assumptions import load_simulation
+from claimledger.simulation.calibration import calibrate, matrix
+
+
+def refused(paths) -> LedgerError:
+    with pytest.raises(LedgerError) as caught:
+        load_simulation(paths[1], load(paths[0]))
+    return caught.value
+
+
+def test_the_worlds(simulation):
+    assert list(simulation.worlds) == ["published", "null", "reversed", "only_h3a", "tiny"]
+    published, null, reverse = (simulation.world(w) for w in ("published", "null", "reversed"))
+    assert [w.factor("democracy") for w in (published, null, reverse)] == [1, 0, -1]
+    only = simulation.world("only_h3a")
+    assert only.factor("democracy") == 1
+    assert only.factor("measures") == only.factor("views_by_kind") == 0
+    assert simulation.world("tiny").size == 60
+
+
+def test_an_unknown_world_names_the_nearest(simulation):
+    with pytest.raises(LedgerError, match="published") as caught:
+        simulation.world("publishd")
+    assert "no such world" in caught.value.found
+
+
+@pytest.mark.parametrize(("key", "change"), [
+    ("background", lambda r, s: s["background"].pop("sex")),
+    ("outcomes", lambda r, s: s["outcomes"].update(nonsense={"mean": 3, "sd": 1})),
+    ("recall.right", lambda r, s: s["recall"]["right"].pop("recall_treaty")),
+    ("fieldwork.extra", lambda r, s: s["fieldwork"]["extra"].pop("speed")),
+    ("background.sex", lambda r, s: s["background"]["sex"]["shares"].update({3: 1})),
+    ("effects.democracy.levels", lambda r, s: s["effects"]["democracy"].update(levels={"x": 1})),
+    ("effects.treaty.factor", lambda r, s: None),
+    ("correlations.0", lambda r, s: s["correlations"][0]["between"].append("nobody")),
+    ("slopes.1.slopes", lambda r, s: s["slopes"][1]["slopes"].update(nobody=0.1)),
+    ("worlds.null.scale", lambda r, s: s["worlds"]["null"].update(scale={"nobody": 1})),
+    ("note", lambda r, s: s.pop("note")),
+    ("fieldwork.skipped", lambda r, s: s["fieldwork"].update(skipped=3)),
+])
+def test_a_wrong_file_is_refused_with_the_key(variant, key, change):
+    def spoil(registration, simulation):
+        change(registration, simulation)
+        if key == "effects.treaty.factor":
+            simulation["effects"]["treaty"]["factor"] = "nobody"
+
+    assert key in str(refused(variant(spoil)))
+
+
+def test_a_missing_file(registration, tmp_path):
+    with pytest.raises(LedgerError, match="no such file"):
+        load_simulation(tmp_path / "none.yml", registration)
+
+
+def test_correlations_that_cannot_be_are_refused(variant):
+    def spoil(registration, simulation):
+        simulation["background_correlations"] += [
+            {"between": ["sex"], "across": ["age", "income"], "value": 0.95}
+        ]
+
+    paths = variant(spoil)
+    registration = load(paths[0])
+    simulation = load_simulation(paths[1], registration)
+    with pytest.raises(LedgerError, match="no such variables can exist"):
+        calibrate(registration, simulation, simulation.world("null"))
+
+
+def test_a_mean_that_a_scale_cannot_have_is_refused(variant):
+    paths = variant(lambda r, s: s["outcomes"]["trust"].update(mean=1.2))
+    registration = load(paths[0])
+    simulation = load_simulation(paths[1], registration)
+    with pytest.raises(LedgerError, match=r"outcomes\.trust"):
+        calibrate(registration, simulation, simulation.world("published"))
+
+
+def test_pairs_fill_a_symmetric_matrix(simulation):
+    names = list(simulation.outcomes)
+    result = matrix(names, simulation.correlations)
+    assert (result == result.T).all() and (result.diagonal() == 1).all()
+    assert result[names.index("cut_military_aid"), names.index("end_alliance")] == 0.35
+    assert result[names.index("no_action"), names.index("end_alliance")] == -0.30

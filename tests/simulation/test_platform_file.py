@@ -1,0 +1,143 @@
+import csv
+import json
+import re
+
+import pytest
+
+from claimledger.errors import LedgerError
+from claimledger.project import sha256_file
+from claimledger.registration.loading import load
+from claimledger.simulation.fieldwork import extras
+from claimledger.simulation.platform_file import export
+from claimledger.simulation.respondents import BLOCK
+from claimledger.survey import qualtrics
+from claimledger.survey.exclusions import exclude
+from claimledger.survey.reading import coded, read_export
+
+
+def rows_of(path) -> list[list[str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_three_header_rows_and_the_platform_s_columns(exported, registration):
+    names, texts, ids = rows_of(exported)[:3]
+    assert names == qualtrics.columns(registration)
+    assert texts[names.index("trust")] == registration.instrument.items["trust"].wording
+    assert [json.loads(i)["ImportId"] for i in ids][:3] == ["startDate", "endDate", "status"]
+    assert re.fullmatch(r"QID\d+", json.loads(ids[names.index("trust")])["ImportId"])
+    assert json.loads(ids[0])["timeZone"]
+
+
+def test_every_row_says_that_it_is_simulated_and_names_nobody(exported):
+    names, _, _, *rows = rows_of(exported)
+    frame = [dict(zip(names, row, strict=True)) for row in rows]
+    assert {r["data_source"] for r in frame} == {"simulated: world published, seed 5"}
+    for r in frame:
+        if r["IPAddress"]:
+            assert r["IPAddress"].startswith(("192.0.2.", "198.51.100.", "203.0.113."))
+        assert r["RecipientEmail"].endswith(("@example.org", "@example.com"))
+        assert re.fullmatch(r"R_[0-9A-Za-z]{15}", r["ResponseId"])
+    assert len({r["ResponseId"] for r in frame}) == len(frame)
+    comments = "".join(r["comment"] for r in frame)
+    assert "\n" in comments and "’" in comments and "👍" in comments and "=1+1" in comments
+
+
+def test_each_exclusion_drops_its_rows_and_exactly_n_stay(exported, registration, simulation):
+    frame, _ = coded(read_export(exported, registration), registration)
+    kept, flow = exclude(frame, registration)
+    assert len(kept) == 400
+    added = extras(registration, simulation.fieldwork.extra, 0, 400)
+    assert flow["dropped"].tolist() == [0, *added]
+    assert min(added) > 0
+    assert flow["left"].iloc[0] == 400 + sum(added)
+
+
+def test_exactly_n_stay_beyond_one_block(files, tmp_path):
+    path = tmp_path / "x.csv"
+    export(path, *files, "null", 9, n=BLOCK + 250)
+    registration = load(files[0])
+    kept, flow = exclude(coded(read_export(path, registration), registration)[0], registration)
+    assert len(kept) == BLOCK + 250
+    rates = {r.id: n for r, n in zip(registration.exclusions, flow["dropped"][1:], strict=True)}
+    assert rates["unfinished"] == round(0.048 * (BLOCK + 250))
+
+
+def test_the_unfinished_stop_and_those_without_consent_see_nothing(exported):
+    names, _, _, *rows = rows_of(exported)
+    frame = [dict(zip(names, row, strict=True)) for row in rows]
+    unfinished = [r for r in frame if r["Finished"] == "False"]
+    assert unfinished and all(r["recall_treaty"] == "" for r in unfinished)
+    assert all(int(r["Progress"]) < 100 for r in unfinished)
+    refused = [r for r in frame if r["consent"] == "I do not agree"]
+    assert refused and all(r["age"] == r["misalignment"] == r["trust"] == "" for r in refused)
+
+
+def test_the_same_arguments_give_the_same_bytes(exported, files, tmp_path):
+    again = tmp_path / "answers.csv"
+    export(again, *files, "published", 5, n=400)
+    assert again.read_bytes() == exported.read_bytes()
+    manifests = [p.with_suffix(".manifest.json").read_bytes() for p in (again, exported)]
+    assert manifests[0] == manifests[1]
+
+
+def test_the_manifest(exported, files):
+    manifest = json.loads(exported.with_suffix(".manifest.json").read_text())
+    assert manifest["simulated"] is True
+    assert (manifest["world"], manifest["seed"], manifest["n"]) == ("published", 5, 400)
+    assert manifest["sha256"] == sha256_file(exported)
+    assert manifest["registration_sha256"] == sha256_file(files[0])
+    assert manifest["simulation_sha256"] == sha256_file(files[1])
+    assert "No person" in manifest["statement"]
+
+
+def test_progress_is_told(files, tmp_path):
+    told = []
+    export(tmp_path / "x.csv", *files, "null", 1, n=BLOCK + 5, tick=told.append)
+    assert told == [BLOCK, 5]
+
+
+def test_a_folder_that_cannot_be_written(files, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LedgerError, match="written to"):
+        export(tmp_path / "file" / "x.csv", *files, "null", 1, n=5)
+
+
+def test_nothing_half_written_when_it_fails(files, tmp_path):
+    def stop(rows: int) -> None:
+        raise RuntimeError("power cut")
+
+    target = tmp_path / "x.csv"
+    target.write_text("old")
+    with pytest.raises(RuntimeError):
+        export(target, *files, "null", 1, n=50, tick=stop)
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.csv"]
+
+
+def test_an_unknown_world_writes_nothing(files, tmp_path):
+    with pytest.raises(LedgerError, match="no such world"):
+        export(tmp_path / "x.csv", *files, "nowhere", 1)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rule", [
+    {"column": "UserLanguage", "equals": ["FR"]}, {"column": "region", "equals": [1]},
+    {"column": "age", "below": 21},
+])
+def test_a_rule_that_cannot_be_simulated_is_named(variant, tmp_path, rule):
+    def change(registration, simulation):
+        registration["exclusions"].append({"id": "odd", "label": "Odd", **rule})
+        simulation["fieldwork"]["extra"]["odd"] = 0.5
+
+    with pytest.raises(LedgerError, match="exclusion odd"):
+        export(tmp_path / "x.csv", *variant(change), "null", 1, n=10)
+
+
+def test_the_shipped_file_is_what_the_engine_makes(root, files, tmp_path):
+    shipped = root / "data" / "raw" / "alliance-cohesion-simulated-published.csv"
+    export(tmp_path / "x.csv", *files, "published", 20250901)
+    assert (tmp_path / "x.csv").read_bytes() == shipped.read_bytes()
+    manifest = json.loads(shipped.with_suffix(".manifest.json").read_text())
+    assert manifest["sha256"] == sha256_file(shipped)
+    assert manifest["registration_sha256"] == sha256_file(files[0])

@@ -1,0 +1,160 @@
+"""The specification curve as a whole: its kernel, its null distribution, its power."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+
+from claimledger.errors import LedgerError
+from claimledger.registration.models import Hypothesis
+from claimledger.statistics.specification_curve import curve_test, weighted_hc
+from claimledger.statistics.specifications import fit_specification, specifications
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_kernel_equals_statsmodels(factorial, rng, weighted):
+    X, contrast = factorial(150), np.array([0, 1, -1, 0, 0, 0.5, 0, 0])
+    Y = rng.normal(size=(150, 2)) + X[:, [1]]
+    weights = rng.uniform(0.5, 2, 150) if weighted else None
+    estimate, hc2, hc3 = weighted_hc(X, Y, weights, contrast)
+    for column in range(2):
+        model = sm.WLS(Y[:, column], X, weights=1.0 if weights is None else weights)
+        for name, se in (("HC2", hc2), ("HC3", hc3)):
+            test = model.fit(cov_type=name, use_t=True).t_test(contrast)
+            assert estimate[column] == pytest.approx(test.effect.item(), rel=1e-9, abs=1e-12)
+            assert se[column] == pytest.approx(test.sd.item(), rel=1e-9)
+
+
+def test_what_cannot_be_estimated_is_missing():
+    X = np.column_stack([np.ones(6), [1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1]])
+    Y = np.arange(6.0)[:, None]
+    alone = weighted_hc(X, Y, None, [0, 1, 0])
+    assert np.isnan(alone).all(), "a row alone in its cell"
+    assert np.isfinite(weighted_hc(X, Y, None, [0, 0, 1])).all(), "another contrast"
+    for singular in (X[:, [0, 0]], X[:, [0, 1]] * [1, 0], np.eye(6)):
+        assert np.isnan(weighted_hc(singular, Y, None, np.ones(singular.shape[1]))).all()
+
+
+def hypothesis(**change) -> Hypothesis:
+    common = dict(
+        id="T", statement="s", estimand="e", outcome="y", frame="respondents", sample="all",
+        model="y ~ arm + other", contrast={"arm[T.b]": 1.0}, vcov="HC2", family="F", sesoi=0.2,
+        role="primary", mark="assumed", direction="positive",
+        criterion=dict.fromkeys(("supported", "refuted", "negligible", "undecided"), "c"),
+    )  # fmt: skip
+    return Hypothesis(**common | change)
+
+
+WITHIN = hypothesis(
+    outcome=None, stack=["first", "second"], frame="stacked", model="response ~ 0 + item",
+    contrast={"item[first]": 1.0, "item[second]": -1.0}, vcov="CR2",
+)  # fmt: skip
+ALL = {
+    "weights": ("none", "raked"), "covariates": ("none", "lin"),
+    "exclusions": ("registered", "attentive"), "vcov": ("registered", "HC3"),
+}  # fmt: skip
+FEW = {"weights": ("none", "raked"), "vcov": ("registered", "HC3")}
+
+
+def study(effect: float, seed: int, n: int = 120, robustness=ALL) -> SimpleNamespace:
+    """Just enough of a study: one outcome, two factors, a covariate, two items, raked weights."""
+    rng = np.random.default_rng(seed)
+    arm = pd.Categorical(rng.permutation(np.repeat(["a", "b"], n // 2)), ["a", "b"])
+    age = rng.normal(size=n)
+    frame = pd.DataFrame({
+        "respondent": np.arange(n), "arm": arm, "age": age,
+        "other": pd.Categorical(rng.choice(["u", "v"], n), ["u", "v"]),
+        "y": effect * (arm == "b") + 0.5 * age + rng.normal(size=n),
+        "recalled_all": rng.random(n) < 0.8,
+        "first": rng.normal(size=n) + effect, "second": rng.normal(size=n),
+    })  # fmt: skip
+    numeric = SimpleNamespace(scale="n")
+    registration = SimpleNamespace(
+        robustness={k: SimpleNamespace(options=dict.fromkeys(v)) for k, v in robustness.items()},
+        families={"F": SimpleNamespace(alpha=0.05)},
+        instrument=SimpleNamespace(
+            covariates=["age"], items={"age": numeric},
+            scales={"n": SimpleNamespace(kind="numeric")},
+        ),
+        label=lambda name: name,
+    )  # fmt: skip
+    weights = pd.Series(rng.uniform(0.5, 1.5, n), frame.index)
+    return SimpleNamespace(
+        registration=registration, sample=lambda name: frame,
+        survey=SimpleNamespace(weights=weights),
+    )
+
+
+def test_an_effect_in_every_specification_is_found():
+    found = curve_test(study(1.0, 1), hypothesis(), 99, 1)
+    assert found.share == 1 and found.median > 0.5
+    assert found.median_p == 0.01, "the smallest that 99 draws can give"
+    assert found.share_p <= 0.05
+    assert len(found.estimates) == 16 and np.isfinite(found.t).all()
+    opposite = curve_test(study(1.0, 1), hypothesis(direction="negative"), 99, 1)
+    assert opposite.share == 0 and opposite.share_p == 1 and opposite.median_p == 0.01
+
+
+def test_under_the_null_the_p_value_is_uniform():
+    p = null_p(hypothesis())
+    assert abs(np.mean(p <= 0.25) - 0.25) < 4 * np.sqrt(0.25 * 0.75 / len(p))
+    assert abs(np.mean(p <= 0.5) - 0.5) < 4 * np.sqrt(0.25 / len(p))
+
+
+def null_p(tested: Hypothesis, runs: int = 120) -> np.ndarray:
+    """P values of the median in experiments without an effect, 19 draws each."""
+    studies = (study(0.0, seed, robustness=FEW) for seed in range(runs))
+    return np.array([curve_test(one, tested, 19, at).median_p for at, one in enumerate(studies)])
+
+
+def test_within_respondents_the_answers_change_places():
+    found = curve_test(study(0.8, 2), WITHIN, 99, 1)
+    assert len(found.t) == 4 and found.median_p == 0.01
+    data = study(0.8, 2).sample("all")
+    difference = data["first"] - data["second"]
+    assert found.t[0] == pytest.approx(difference.mean() / difference.sem(), rel=1e-9)
+    p = null_p(WITHIN)
+    assert abs(np.mean(p <= 0.25) - 0.25) < 4 * np.sqrt(0.25 * 0.75 / len(p))
+
+
+@pytest.mark.parametrize("tested", [hypothesis(), WITHIN], ids=["between", "within"])
+def test_each_specification_is_the_one_of_the_multiverse(tested):
+    one = study(0.4, 5)
+    found = curve_test(one, tested, 1, 1)
+    for spec, t in zip(specifications(one.registration, tested.frame), found.t, strict=True):
+        fitted, contrast = fit_specification(one, tested, spec)
+        estimate, se, _ = fitted.contrast(contrast)
+        assert t == pytest.approx(estimate / se, rel=1e-8)
+
+
+def test_the_seed_decides_and_progress_is_told():
+    told = []
+    one = curve_test(study(0.2, 3), hypothesis(), 20, 1, lambda *at: told.append(at))
+    assert told[-1] == (20, 20) and len(told) == 20
+    again, other = (curve_test(study(0.2, 3), hypothesis(), 20, seed) for seed in (1, 2))
+    assert again.median_p == one.median_p and (again.median, again.share) == (one.median, one.share)
+    assert other.median == one.median
+
+
+def test_the_zero_and_the_unit_of_the_outcome_and_names_do_not_matter():
+    one, frame = study(0.3, 8), study(0.3, 8).sample("all")
+    other = study(0.3, 8)
+    moved = frame.assign(
+        y=50 - 7 * frame["y"], arm=frame["arm"].cat.rename_categories({"a": "z", "b": "y"}),
+    )
+    other.sample = lambda name: moved
+    found = curve_test(one, hypothesis(), 60, seed=1)
+    turned = hypothesis(direction="negative", contrast={"arm[T.y]": 1.0})
+    same = curve_test(other, turned, 60, seed=1)
+    np.testing.assert_allclose(same.estimates, -found.estimates, rtol=1e-8)
+    np.testing.assert_allclose(same.t, -found.t, rtol=1e-8)
+    assert (same.median_p, same.share, same.share_p) == (found.median_p, found.share, found.share_p)
+
+
+def test_a_contrast_of_two_factors_or_with_products_is_named():
+    for change in ({"model": "y ~ arm * other"},
+                   {"contrast": {"arm[T.b]": 1.0, "other[T.v]": -1.0}}):  # fmt: skip
+        with pytest.raises(LedgerError, match="one factor"):
+            curve_test(study(0.0, 1), hypothesis(**change), 5, 1)

@@ -1,0 +1,106 @@
+"""The whole way from a file to a frame."""
+
+import json
+import os
+import shutil
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from claimledger.errors import LedgerError
+from claimledger.simulation.platform_file import export
+from claimledger.simulation.simulate import simulate
+from claimledger.survey.loading import open_survey
+from claimledger.survey.recoding import recode
+
+
+@pytest.fixture(scope="module")
+def shipped(root, registration):
+    return open_survey(
+        root / "data" / "raw" / "alliance-cohesion-simulated-published.csv", registration, root
+    )
+
+
+def test_the_shipped_survey(shipped, registration):
+    assert len(shipped.frame) == registration.study.size == shipped.flow["left"].iloc[-1]
+    assert (shipped.status, shipped.world, shipped.seed) == ("simulated", "published", 20250901)
+    assert shipped.warnings == [] and len(shipped.sha256) == 64
+    assert shipped.recognised["trust"] == "choice texts"
+
+
+def test_its_weights_meet_the_population(shipped, registration):
+    assert shipped.weights.index.equals(shipped.frame.index)
+    assert shipped.weights.mean() == pytest.approx(1)
+    assert shipped.weights.max() <= registration.weighting.trim
+    assert shipped.raking.gap < 1e-6
+    assert 1 < shipped.raking.design_effect < 1.5
+    male = shipped.weights[shipped.frame["sex"] == "Male"].sum() / len(shipped.frame)
+    assert male == pytest.approx(0.49)
+
+
+def test_nothing_in_the_frame_tells_who_answered(shipped):
+    text = shipped.frame.to_csv()
+    for private in ("R_", "192.0.2", "example.org", "@", "P12", "2025-", "Thank you"):
+        assert private not in text
+
+
+def test_a_renamed_file_without_manifest_is_still_simulated(exported, registration, root, tmp_path):
+    path = tmp_path / "real.csv"
+    shutil.copy(exported, path)
+    survey = open_survey(path, registration, root)
+    assert (survey.status, survey.world, survey.seed) == ("simulated", "published", 5)
+
+
+def without_source(path) -> str:
+    text = path.read_text(encoding="utf-8")
+    text = text.replace(',"simulated: world published, seed 5"', "")
+    return text.replace(",data_source", "").replace(',"{""ImportId"":""data_source""}"', "")
+
+
+def test_the_name_and_the_manifest_alone_say_so_too(exported, registration, root, tmp_path):
+    named = tmp_path / "simulated-answers.csv"
+    named.write_text(without_source(exported), encoding="utf-8")
+    assert open_survey(named, registration, root).status == "simulated"
+    plain = tmp_path / "answers.csv"
+    plain.write_text(without_source(exported), encoding="utf-8")
+    assert open_survey(plain, registration, root).status == "collected"
+    assert open_survey(plain, registration, root).world is None
+    shutil.copy(exported.with_suffix(".manifest.json"), tmp_path / "answers.manifest.json")
+    assert open_survey(plain, registration, root).status == "simulated"
+    (tmp_path / "answers.manifest.json").write_text("{")
+    with pytest.raises(LedgerError, match="manifest"):
+        open_survey(plain, registration, root)
+
+
+def test_a_world_too_small_to_rake_says_so_when_weighted(files, registration, root, tmp_path):
+    path = tmp_path / "x.csv"
+    export(path, *files, "null", 1, n=12)
+    survey = open_survey(path, registration, root)
+    assert len(survey.frame) == 12
+    with pytest.raises(LedgerError, match="nobody in"):
+        _ = survey.weights
+
+
+def test_errors_stop_it(spoil, registration, root):
+    with pytest.raises(LedgerError, match="Plenty"):
+        open_survey(spoil(("Quite a lot", "Plenty")), registration, root)
+
+
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 2**31), n=st.integers(1, 90), codes=st.booleans(),
+       world=st.sampled_from(["published", "reversed", "only_h3a"]))
+def test_what_was_simulated_comes_back(
+    files, registration, simulation, root, tmp_path, seed, n, codes, world
+):
+    path = tmp_path / "x.csv"
+    export(path, *files, world, seed, n=n, codes=codes)
+    survey = open_survey(path, registration, root)
+    meant = recode(simulate(registration, simulation, world, seed, n), registration)
+    pd.testing.assert_frame_equal(survey.frame, meant)
+    manifest = json.loads(path.with_suffix(".manifest.json").read_text())
+    assert manifest["n"] == n
+    os.unlink(path)

@@ -1,0 +1,94 @@
+import json
+import re
+
+import pytest
+
+from claimledger.errors import LedgerError
+from claimledger.simulation.platform_file import export
+from claimledger.survey.mapping_draft import draft, read_qsf, write_draft
+from claimledger.survey.reading import coded, read_export
+
+
+def written(path, registration, tmp_path, qsf=None):
+    made, table = draft(path, registration, qsf)
+    mapping = tmp_path / "mapping.yml"
+    mapping.write_text(write_draft(made, path, table.form), encoding="utf-8")
+    return made, mapping
+
+
+def test_names_are_found_by_the_question_text(spoil, registration, tmp_path, exported):
+    path = spoil((",trust,", ",Q7_1,"), (",age,", ",Q3,"))
+    made, mapping = written(path, registration, tmp_path)
+    assert made.open == 0
+    assert {(old, new) for old, new, _ in made.columns} == {("Q7_1", "trust"), ("Q3", "age")}
+    one, two = (coded(read_export(*p), registration)[0]
+                for p in ((path, registration, mapping), (exported, registration)))
+    assert one[two.columns].equals(two)
+
+
+def test_what_is_not_certain_stays_open(spoil, registration, tmp_path):
+    path = spoil((",trust,", ",Q7,"), ("How much do you trust this country as a", "Trust in a"),
+                 ("Somewhat support", "Don't know"))
+    made, mapping = written(path, registration, tmp_path)
+    assert ("? trust", "trust") in [(old, new) for old, new, _ in made.columns]
+    assert [[e[:2] for e in lines] for lines in made.values.values()] == [[("Don't know", "?")]]
+    with pytest.raises(LedgerError, match="2 unfinished"):
+        read_export(path, registration, mapping)
+    text = mapping.read_text().replace('"? trust"', "Q7").replace('"?"', "missing")
+    mapping.write_text(text)
+    frame, strange = coded(read_export(path, registration, mapping), registration)
+    assert frame["trust"].notna().any() and not strange.to_numpy().any()
+
+
+def test_numbers_are_never_taken_for_granted(files, registration, tmp_path):
+    path = tmp_path / "codes.csv"
+    export(path, *files, "published", 5, n=60, codes=True)
+    made, mapping = written(path, registration, tmp_path)
+    labelled = [n for n, i in registration.instrument.items.items()
+                if registration.instrument.scales[i.scale].labels]
+    assert [name for name, _, _ in made.codes] == labelled and made.open == len(labelled)
+    assert "or `reversed`" in dict((n, c) for n, _, c in made.codes)["trust"]
+    assert "or `reversed`" not in dict((n, c) for n, _, c in made.codes)["region"]
+    with pytest.raises(LedgerError, match="codes: trust"):
+        read_export(path, registration, mapping)
+    mapping.write_text(mapping.read_text().replace('"?"', "registered"))
+    assert read_export(path, registration, mapping).doubts == []
+
+
+def test_a_qsf_says_what_numbers_mean(files, registration, tmp_path):
+    path, qsf = tmp_path / "codes.csv", tmp_path / "survey.qsf"
+    export(path, *files, "published", 5, n=200, codes=True)
+    text = path.read_text().replace(",trust,", ",Q9,", 1)
+    text = text.replace("How much do you trust this country as a security partner?", "Trust", 1)
+    path.write_text(text)
+    labels = registration.instrument.scales["trust"].labels
+    choices = {str(n): {"Display": f"<b>{text}</b>&nbsp;"} for n, text in enumerate(
+        reversed(labels.values()), start=21)}        # the platform turned the scale around
+    qsf.write_text(json.dumps({"SurveyElements": [{"Element": "SQ", "Payload": {
+        "DataExportTag": "Q9", "Choices": choices,
+        "QuestionText": "How much do you <i>trust</i> this country as a security&nbsp;partner?",
+        "RecodeValues": {str(n): str(n - 20) for n in range(21, 26)}}}]}))
+    made, _ = written(path, registration, tmp_path, qsf)
+    assert ("Q9", "trust", "by the .qsf") in made.columns
+    assert [(old, new) for old, new, _ in made.values["trust"]] == [
+        (str(code), str(6 - code)) for code in range(1, 6)]
+    assert "trust" not in [name for name, _, _ in made.codes]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"SurveyElements": [{"Element": "SQ"}]}', "1"])
+def test_a_broken_qsf_is_said(tmp_path, content):
+    path = tmp_path / "x.qsf"
+    path.write_text(content)
+    with pytest.raises(LedgerError, match=r"\.qsf"):
+        read_qsf(path)
+
+
+def test_a_cell_cannot_break_out_of_the_mapping(spoil, registration, tmp_path):
+    evil = 'x": 1\n  # }\x1b[31m\n? [a]: {b'
+    path = spoil(("Quite a lot", '"' + evil.replace('"', '""') + '"'), count=10_000)
+    made, mapping = written(path, registration, tmp_path)
+    assert {e[0] for lines in made.values.values() for e in lines} == {evil}
+    with pytest.raises(LedgerError, match="unfinished"):
+        read_export(path, registration, mapping)
+    mapping.write_text(re.sub(r'"\?"', "4", mapping.read_text()))
+    assert not coded(read_export(path, registration, mapping), registration)[1].to_numpy().any()
