@@ -151,7 +151,7 @@ def _verdict(run: Run, id: str) -> str:
 
 def changed_by_hand(folder: Path, run: Run, id: str, **changes) -> Run:
     """The paper of `run` from a ledger in which one entry was changed."""
-    style = "american-political-science-association.csl"
+    style = "_extensions/ledger/american-political-science-association.csl"
     for name in ("_quarto.yml", "paper.qmd", "references.bib", style):
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "_extensions", folder / "_extensions")
