@@ -151,8 +151,7 @@ def _verdict(run: Run, id: str) -> str:
 
 def changed_by_hand(folder: Path, run: Run, id: str, **changes) -> Run:
     """The paper of `run` from a ledger in which one entry was changed."""
-    style = "_extensions/ledger/american-political-science-association.csl"
-    for name in ("_quarto.yml", "paper.qmd", "references.bib", style):
+    for name in ("_quarto.yml", "paper.qmd", "references.bib"):
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "_extensions", folder / "_extensions")
     copy = replace(run, root=folder, name="changed")
