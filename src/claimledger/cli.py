@@ -407,6 +407,39 @@ def amend(
     print(f"amended: {_shown(lock.amend(run.registration, what, why, date.today()))}")
 
 
+@app.command(epilog=_example(
+    "claimledger deviate --analysis H3a --aspect vcov --run HC3 --reason R --when W --impact I"))
+def deviate(
+    analysis: Annotated[str, typer.Option(
+        prompt="Which hypothesis or set of comparisons", help="Its id in registration.yml.")],
+    aspect: Annotated[str, typer.Option(
+        prompt="What differs (model, vcov, weights, sample, outcome, correction, sesoi, other)",
+        help="model, vcov, weights, sample, outcome, correction, sesoi, or other.")],
+    run: Annotated[str, typer.Option(
+        prompt="What is run instead, to the letter",
+        help="A formula, HC3, weighted, a registered sample ...; for `other` a sentence.")],
+    reason: Annotated[str, typer.Option(prompt="Why", help="Why it is run instead.")],
+    when: Annotated[str, typer.Option(
+        prompt="When it was decided: before or after the data were seen",
+        help="When it was decided, and what of the data was known.")],
+    impact: Annotated[str, typer.Option(
+        prompt="What it means for the reader", help="What it means for the reader.")],
+) -> None:
+    """Declare a difference between what is registered and what is run; asks for what is not given.
+
+    The ledger then holds both results, and the paper's table of deviations both verdicts.
+    """
+    from claimledger.project import Run
+    from claimledger.registration import lock
+    from claimledger.registration.loading import load
+
+    run_, given = Run.open(), dict(analysis=analysis, aspect=aspect, run=run, reason=reason,
+                                   when=when, impact=impact)
+    registered = load(run_.registration)
+    known = [one.id for one in (*registered.hypotheses, *registered.comparisons)]
+    print(f"declared: {_shown(lock.deviate(run_.registration, given, known))}")
+
+
 def _how(ran: list[str]) -> str:
     return f"made anew: {', '.join(ran)}" if ran else "up to date"
 

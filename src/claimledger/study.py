@@ -146,8 +146,5 @@ class Study:
             return {"data": data}
         data["file"] = self.external.data.name  # wherever on this machine it lies
         return {"data": data, "external": self.external.name, "registration": {
-            "file": self.run.relative(self.run.registration),
-            "sha256": sha256_file(self.run.registration),
-            "frozen": self.record.lock.frozen.isoformat(),
-            "amendments": len(self.record.lock.amendments),
-        }}
+            "file": self.run.relative(self.run.registration)} | self.record.lock.header(),
+        }

@@ -8,7 +8,7 @@ import claimledger
 from claimledger.errors import LedgerError
 from claimledger.ledger.entries import dump
 from claimledger.ledger.external import external_of, require_same
-from claimledger.project import Run, settings, sha256_file, sha256_tree, write_atomic
+from claimledger.project import Run, settings, sha256_tree, write_atomic
 from claimledger.registration.lock import check_lock
 
 PACKAGES = ("matplotlib", "numpy", "pandas", "papermill", "scipy", "seaborn", "statsmodels")
@@ -77,10 +77,7 @@ def _header(run: Run, data: dict) -> dict:
     return {
         "schema": 1, "status": data["status"],
         "data": {k: v for k, v in data.items() if k != "status"},
-        "registration": {
-            "file": run.relative(run.registration), "sha256": sha256_file(run.registration),
-            "frozen": lock.frozen.isoformat(), "amendments": len(lock.amendments),
-        },
+        "registration": {"file": run.relative(run.registration)} | lock.header(),
         "code": {"version": claimledger.__version__, "sha256": sha256_tree(_package(), "*.py")},
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "seed": run.seed,

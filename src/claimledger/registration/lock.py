@@ -1,52 +1,97 @@
-"""The frozen promise: a SHA-256 and a date, and what was changed after it, with reasons."""
+"""The frozen registration: SHA-256, date and text, and what was changed after it, with reasons.
+
+`registration.lock` holds the text that is registered now and, for each amendment, the difference
+to the text before it: every earlier version can be restored from the lock alone. A seal over its
+content tells a change made by hand from one made by `freeze`, `amend` or `deviate`. The seal keeps
+honest people from a slip; a promise that strangers must trust needs a registry or a public
+repository as witness of the dates.
+"""
 
 import datetime
+import difflib
+import re
+from hashlib import sha256
 from pathlib import Path
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from claimledger.errors import LedgerError
-from claimledger.project import sha256_file, write_atomic
+from claimledger.project import SAFE, sha256_file, write_atomic
 from claimledger.registration.models import Model
+
+ASPECTS = ("model", "vcov", "weights", "sample", "outcome", "correction", "sesoi", "other")
+HEAD = (
+    "# The registration is frozen. This file is written by claimledger freeze, amend (a change of\n"
+    "# the registration) and deviate (a difference between what is registered and what is run),\n"
+    "# and sealed against changes by hand.\n"
+)
+Said = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
 class Amendment(Model):
-    """A change of the registration after it was frozen."""
+    """A change of the registration after it was frozen.
+
+    `diff` leads from the text before it to the text after it; `touched` names the analyses whose
+    own lines, sample, family or variables it changes.
+    """
 
     date: datetime.date
-    what: str
-    why: str
+    what: Said
+    why: Said
     sha256: str
+    touched: list[str] = []
+    diff: str = ""
 
 
 class Deviation(Model):
     """A declared difference between what was registered and what is run.
 
-    `aspect` is one of model, vcov, sample; `run` is what is run instead, to the letter.
+    `analysis` is a hypothesis or a set of comparisons. `run` is what is run instead, to the letter:
+    a formula (model), an estimator (vcov), none or weighted (weights), a registered sample, an
+    outcome, a correction, a bound in SD (sesoi). The audit computes these as they are run; `other`
+    is anything else, in words, which it cannot.
     """
 
     analysis: str
-    aspect: str
-    run: str
-    reason: str
-    when: str
-    impact: str
+    aspect: Literal[ASPECTS]  # type: ignore[valid-type]
+    run: Said
+    reason: Said
+    when: Said
+    impact: Said
 
 
 class Lock(Model):
-    """What stands in `registration.lock`."""
+    """What stands in `registration.lock`; `text` is what is registered now."""
 
     registration: str
     sha256: str
     frozen: datetime.date
     amendments: list[Amendment] = []
     deviations: list[Deviation] = []
+    text: str = ""
+    seal: str = ""
 
     @property
     def current(self) -> str:
         """The SHA-256 that the registration must have now."""
         return self.amendments[-1].sha256 if self.amendments else self.sha256
+
+    def amended(self, analysis: str) -> list[int]:
+        """Numbers, from one, of the amendments that touch an analysis."""
+        return [n for n, one in enumerate(self.amendments, 1) if analysis in one.touched]
+
+    def header(self) -> dict:
+        """What the ledger's header says of the registration."""
+        return {
+            "first_sha256": self.sha256, "frozen": self.frozen.isoformat(), "sha256": self.current,
+            "amendments": [
+                {"number": n, "date": one.date.isoformat(), "what": one.what, "why": one.why,
+                 "sha256": one.sha256, "touched": one.touched, "diff": one.diff}
+                for n, one in enumerate(self.amendments, 1)
+            ],
+        }
 
 
 def lock_path(registration: Path) -> Path:
@@ -55,10 +100,10 @@ def lock_path(registration: Path) -> Path:
 
 
 def read_lock(registration: Path) -> Lock:
-    """The lock of a registration; a missing or mistyped one is an error."""
+    """The lock of a registration; a missing, mistyped or altered one is an error."""
     path = lock_path(registration)
     try:
-        return Lock.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        lock = Lock.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE))
     except FileNotFoundError as error:
         raise LedgerError(
             path, found="no such file", expected="the lock of a frozen registration",
@@ -66,12 +111,44 @@ def read_lock(registration: Path) -> Lock:
         ) from error
     except ValidationError as error:
         problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
+        key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in problem["loc"])
+        expected = "a text" if problem["type"].startswith("string") else problem["msg"]
         raise LedgerError(
-            f"{path}: {key}", found=problem["input"], expected=problem["msg"]
+            f"{path}: {key}", found=repr(problem["input"]), expected=expected,
+            mend="restore the file; it is changed by claimledger freeze, amend and deviate only",
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LedgerError(path, found=" ".join(str(error).split()), expected="YAML") from error
+    _check_history(path, lock)
+    return lock
+
+
+def _check_history(path: Path, lock: Lock) -> None:
+    """Dates in order, texts that have the hashes they should, and the seal unbroken."""
+    dates = [lock.frozen, *(one.date for one in lock.amendments)]
+    for number, (before, after) in enumerate(zip(dates, dates[1:], strict=False), 1):
+        if after < before:
+            raise LedgerError(
+                f"{path}: amendment {number}", found=f"dated {after}",
+                expected=f"{before} or later: the registration was "
+                + ("frozen then" if number == 1 else "amended then"),
+                mend="restore the file, or set the clock and amend again",
+            )
+    altered = "restore the file: changes go through claimledger freeze, amend and deviate"
+    if lock.seal != _seal(lock):
+        raise LedgerError(path, found="changed by hand: its seal is broken",
+                          expected="the file as it was written", mend=altered)
+    text = lock.text
+    for number in range(len(lock.amendments), -1, -1):
+        wanted = lock.amendments[number - 1].sha256 if number else lock.sha256
+        if not text:
+            return
+        if sha256(text.encode()).hexdigest() != wanted:
+            raise LedgerError(
+                f"{path}: {f'amendment {number}' if number else 'the first text'}",
+                found="a text with another SHA-256", expected=f"{wanted[:12]}…", mend=altered,
+            )
+        text = undo(text, lock.amendments[number - 1].diff) if number else ""
 
 
 def check_lock(registration: Path) -> Lock:
@@ -98,26 +175,149 @@ def freeze(registration: Path, today: datetime.date) -> Path:
     registration = Path(registration)
     return _write(path, Lock(
         registration=registration.name, sha256=sha256_file(registration), frozen=today,
+        text=_text(registration),
     ))
 
 
 def amend(registration: Path, what: str, why: str, today: datetime.date) -> Path:
     """Add an amendment that makes the registration as it is now the valid one."""
-    lock = read_lock(registration)
+    lock, registration = read_lock(registration), Path(registration)
     found = sha256_file(registration)
     if found == lock.current:
         raise LedgerError(registration, found="no change since the lock", expected="a change")
-    if not (what.strip() and why.strip()):
-        raise LedgerError("amend", found="an empty text", expected="what was changed, and why")
-    amendment = Amendment(date=today, what=what, why=why, sha256=found)
-    amended = lock.model_copy(update={"amendments": [*lock.amendments, amendment]})
-    return _write(lock_path(registration), amended)
+    for name, said in (("--what", what), ("--why", why)):
+        if not said.strip():
+            raise LedgerError(f"amend {name}", found="an empty text",
+                              expected="what was changed, and why", mend="say it in a sentence")
+    last = lock.amendments[-1].date if lock.amendments else lock.frozen
+    if today < last:
+        raise LedgerError(
+            "amend", found=f"today is {today}", expected=f"{last} or later, as the lock says",
+            mend="set the clock of this machine",
+        )
+    text = _text(registration)
+    amendment = Amendment(
+        date=today, what=what, why=why, sha256=found, touched=touched(lock.text, text),
+        diff=difference(lock.text, text),
+    )
+    update = {"amendments": [*lock.amendments, amendment], "text": text}
+    return _write(lock_path(registration), lock.model_copy(update=update))
+
+
+def deviate(registration: Path, deviation: dict[str, str], known: list[str]) -> Path:
+    """Declare a deviation; `known` are the registered analyses and families."""
+    lock = check_lock(registration)
+    names = dict.fromkeys(("analysis", "aspect", "run", "reason", "when", "impact"))
+    for name in names:
+        said = deviation.get(name, "").strip()
+        allowed = {"analysis": known, "aspect": list(ASPECTS)}.get(name)
+        if not said or (allowed and said not in allowed):
+            near = difflib.get_close_matches(said, allowed or []) or allowed or ["a text"]
+            raise LedgerError(
+                f"deviate --{name}", found=repr(said), expected=", ".join(near),
+                mend="claimledger deviate --help says what each option holds",
+            )
+    one = Deviation(**{name: deviation[name].strip() for name in names})
+    if one in lock.deviations:
+        raise LedgerError("deviate", found="the same deviation in the lock", expected="a new one")
+    update = {"deviations": [*lock.deviations, one]}
+    return _write(lock_path(registration), lock.model_copy(update=update))
+
+
+def difference(before: str, after: str) -> str:
+    """Unified difference of two texts, with line numbers; without the names of files."""
+    if not before:
+        return ""
+    lines = difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=1)
+    # An empty line of context without its blank, so that YAML can hold the whole as a block.
+    return "\n".join("" if line == " " else line for line in list(lines)[2:])
+
+
+def undo(after: str, diff: str) -> str:
+    """The text before a `difference`; an empty one where none was kept."""
+    if not diff:
+        return ""
+    old, lines, place = [], after.split("\n"), 0
+    for line in diff.split("\n"):
+        if hunk := re.match(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@", line):
+            # An empty side of a hunk is numbered by the line before it (POSIX diff -u).
+            start = int(hunk[1]) - (0 if hunk[2] == "0" else 1)
+            old += lines[place:start]
+            place = start
+        elif line.startswith("-"):
+            old.append(line[1:])
+        elif line.startswith("+"):
+            place += 1
+        else:
+            old.append(lines[place])
+            place += 1
+    return "\n".join(old + lines[place:])
+
+
+def touched(before: str, after: str) -> list[str]:
+    """Ids of the analyses that a change of the registration's text concerns."""
+    try:
+        old, new = (yaml.load(text, Loader=SAFE) or {} for text in (before, after))
+        was, now = _concerns(old), _concerns(new)
+    except (yaml.YAMLError, AttributeError, TypeError, KeyError):
+        return []
+    return sorted(id for id in was.keys() | now.keys() if was.get(id) != now.get(id))
+
+
+_SILENT = {"mark", "label"}  # words of tables: they change no analysis
+
+
+def _concerns(content: dict) -> dict[str, object]:
+    """For each analysis all that decides its result, as plain values."""
+    def plain(value: object) -> object:
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items() if k not in _SILENT}
+        return [plain(item) for item in value] if isinstance(value, list) else value
+
+    factors = (content.get("design") or {}).get("factors") or {}
+    instrument = content.get("instrument") or {}
+    items, derived = (instrument.get(key) or {} for key in ("items", "derived"))
+    found = {}
+    for one in [*(content.get("hypotheses") or []), *(content.get("comparisons") or [])]:
+        names = set(re.findall(r"\w+", str(one.get("model")))) | set(one.get("stack") or [])
+        names |= set((content.get("samples") or {}).get(one.get("sample")) or {})
+        for name in list(names & derived.keys()):
+            names |= {*(derived[name].get("mean") or []), derived[name].get("of")}
+        used = {name: known[name] for known in (factors, items, derived)
+                for name in sorted(n for n in names if n in known)}
+        scales = {items[n]["scale"]: (instrument.get("scales") or {}).get(items[n].get("scale"))
+                  for n in used if n in items}
+        found[one.get("id")] = plain([
+            one, used, scales, (content.get("families") or {}).get(one.get("family")),
+            (content.get("samples") or {}).get(one.get("sample")), content.get("exclusions"),
+            content.get("weighting") if one.get("weighted") else None,
+        ])
+    return found
+
+
+def _text(registration: Path) -> str:
+    try:
+        return Path(registration).read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise LedgerError(registration, found=str(error), expected="text in UTF-8") from error
+
+
+def _seal(lock: Lock) -> str:
+    content = lock.model_dump(mode="json", exclude={"seal"})
+    return sha256(repr(sorted(content.items())).encode()).hexdigest()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines as blocks, which a person can read."""
+
+
+_Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar(
+    "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None))
 
 
 def _write(path: Path, lock: Lock) -> Path:
-    head = (
-        "# The registration is frozen: a change of registration.yml needs an amendment here,\n"
-        "# and a difference between what is registered and what is run needs a deviation.\n"
+    lock = lock.model_copy(update={"seal": _seal(lock)})
+    content = yaml.dump(
+        lock.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100,
     )
-    content = yaml.safe_dump(lock.model_dump(), sort_keys=False, allow_unicode=True, width=100)
-    return write_atomic(path, head + content)
+    return write_atomic(path, HEAD + content)
