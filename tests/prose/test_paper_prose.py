@@ -11,7 +11,7 @@ from claimledger.project import settings
 from claimledger.prose.lint import lint_sources, parts
 from claimledger.prose.source import read_sources
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = settings(ROOT)["ledger"]["lint"]
 ARTICLE = read_sources([ROOT / "paper.qmd"])[0]
 LEDGER = json.loads((ROOT / "results" / "ledger.json").read_text(encoding="utf-8"))
