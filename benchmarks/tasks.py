@@ -7,12 +7,12 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
+from scipy import special
 
 from claimledger.statistics.experiments import draw_moments
-from claimledger.statistics.linear import Cells, hc2_cells
+from claimledger.statistics.linear import Cells, LeastSquares
 from claimledger.statistics.multiplicity import holm
 from claimledger.statistics.randomization_inference import randomisation_test
-from claimledger.statistics.student import t_upper
 from claimledger.survey.weighting import rake
 
 N, OUTCOMES, CORRELATION = 1502, 8, 0.3
@@ -47,9 +47,9 @@ def _correlation() -> np.ndarray:
 
 def _tests(count, mean, within) -> np.ndarray:
     """Unadjusted p values (experiments, outcomes, coefficients), after Holm over the family."""
-    found = hc2_cells(design(), count, mean, within)
+    found = LeastSquares.of(design(), count=count).estimate(mean, within)
     df = count.sum() - design().shape[1]
-    p = np.minimum(1.0, 2 * t_upper(np.abs(found.coef / found.se), df))
+    p = np.minimum(1.0, 2 * special.stdtr(df, -np.abs(found.coef / found.se)))
     holm(p.reshape(len(p), -1))
     return p
 

@@ -6,7 +6,7 @@ import statsmodels.api as sm
 
 from claimledger.errors import LedgerError
 from claimledger.statistics.batch import Analysis, Batch
-from claimledger.statistics.cluster import cr2
+from claimledger.statistics.clustered import cr2
 
 N = 200
 

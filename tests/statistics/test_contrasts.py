@@ -7,7 +7,7 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.cluster import cr2
+from claimledger.statistics.clustered import cr2
 from claimledger.statistics.contrasts import Fitted, check_vcov
 
 N = 80

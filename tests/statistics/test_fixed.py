@@ -17,7 +17,7 @@ from claimledger.statistics.decision import HYPOTHESIS
 from claimledger.statistics.fixed import Fixed
 from claimledger.statistics.power import power_grid
 from claimledger.statistics.rates import Draw, leans, registered_analyses, verdict_rates, weighs
-from claimledger.statistics.specifications import fit_specification
+from claimledger.statistics.specification_curve import Specified
 from claimledger.survey.recoding import recode, sample_rows
 from claimledger.survey.weighting import rake_as_registered
 
@@ -67,11 +67,12 @@ def test_many_at_once_are_the_fits_of_the_multiverse(study, covariates, weights)
     for j, (h, a) in enumerate(zip(REGISTRATION.hypotheses, analyses, strict=True)):
         second = lean and h.frame != "stacked"
         one = answered(study, values[1, half:] if second else values[1, :half])
-        fit, contrast = fit_specification(one, h, {"covariates": covariates, "weights": weights})
-        estimate, se, df = fit.contrast(contrast)
-        expected = [estimate, se, fit.sd(contrast)]
-        np.testing.assert_allclose(found[:, j], expected, rtol=1e-9, err_msg=h.id)
-        assert a.df == pytest.approx(df, rel=1e-9), h.id
+        specified = Specified(REGISTRATION, one.frame, study.survey.weights)
+        model = specified.model(h, {"covariates": covariates, "weights": weights})
+        expected = model.contrasts({h.id: h.contrast}).loc[h.id]
+        numbers = expected[["estimate", "se", "sd"]].to_numpy(float)
+        np.testing.assert_allclose(found[:, j], numbers, rtol=1e-9, err_msg=h.id)
+        assert a.df == pytest.approx(expected["df"], rel=1e-9), h.id
 
 
 def grid(sizes=(600,), simulations=200, registration=REGISTRATION, **options):

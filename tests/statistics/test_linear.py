@@ -6,8 +6,30 @@ import pytest
 import statsmodels.api as sm
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.cluster import cr2
-from claimledger.statistics.linear import Cells, Rows, check_design, hc2, hc2_cells, lin_design
+from claimledger.statistics.clustered import cr2
+from claimledger.statistics.linear import (
+    Cells,
+    Estimates,
+    LeastSquares,
+    adjusted,
+    check_design,
+    of_counts,
+    orthonormal,
+)
+
+
+def hc2(X, Y, contrasts=None, weights=None, working="weights") -> Estimates:
+    """Of outcomes (n,) or (n, m), as (q,) or (q, m)."""
+    found = LeastSquares.of(X, contrasts, weights, working=working).estimate(np.asarray(Y).T)
+    return Estimates(found.coef.T, found.se.T)
+
+
+def by_cells(cells, Y, contrasts=None) -> tuple[Estimates, Estimates]:
+    """Of outcomes (..., n): with one set of counts, and with counts of each experiment."""
+    moments = cells.moments(Y)
+    count = np.broadcast_to(cells.count, moments[0].shape)
+    return (LeastSquares.of(cells.rows, contrasts, count=cells.count).estimate(*moments),
+            of_counts(cells.rows, count, *moments, contrasts))
 
 
 @pytest.fixture
@@ -29,9 +51,9 @@ def test_rows_and_cells_equal_statsmodels(experiment):
     np.testing.assert_allclose(found.coef, coef, rtol=0, atol=1e-12)
     np.testing.assert_allclose(found.se, se, rtol=1e-10)
     cells = Cells.of(X)
-    found = hc2_cells(cells.rows, cells.count, *cells.moments(Y.T), contrasts)
-    np.testing.assert_allclose(found.coef.T, coef, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(found.se.T, se, rtol=1e-10)
+    for found in by_cells(cells, Y.T, contrasts):
+        np.testing.assert_allclose(found.coef.T, coef, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(found.se.T, se, rtol=1e-10)
 
 
 def test_a_covariate_makes_as_many_cells_as_rows_and_the_same_numbers(experiment, rng):
@@ -39,8 +61,8 @@ def test_a_covariate_makes_as_many_cells_as_rows_and_the_same_numbers(experiment
     X = np.column_stack([X, rng.normal(size=len(X))])
     cells = Cells.of(X)
     assert len(cells.rows) == len(X)
-    found = hc2_cells(cells.rows, cells.count, *cells.moments(Y.T))
-    np.testing.assert_allclose(found.se.T, hc2(X, Y).se, rtol=1e-9)
+    for found in by_cells(cells, Y.T):
+        np.testing.assert_allclose(found.se.T, hc2(X, Y).se, rtol=1e-9)
 
 
 def test_one_outcome_and_estimatr(reference):
@@ -63,7 +85,7 @@ def test_several_experiments_with_cell_counts_of_their_own(factorial, rng):
             count[e, c] = len(y)
             mean[e, c], within[e, c] = (y.mean(), y.var() * len(y)) if len(y) else (0.0, 0.0)
     assert (count == 0).any(), "an empty cell is part of what is tested"
-    together = hc2_cells(rows, count, mean, within)
+    together = of_counts(rows, count, mean, within)
     for e, X in enumerate(designs):
         alone = hc2(X, Y[e])
         np.testing.assert_allclose(together.coef[e], alone.coef, atol=1e-12)
@@ -81,9 +103,8 @@ def test_row_order_shift_and_scale(experiment, rng):
 def test_a_common_level_costs_cells_no_digits(experiment):
     X, Y = experiment
     cells = Cells.of(X)
-    plain = hc2_cells(cells.rows, cells.count, *cells.moments(Y.T))
-    raised = hc2_cells(cells.rows, cells.count, *cells.moments(Y.T + 1e6))
-    np.testing.assert_allclose(raised.se, plain.se, rtol=1e-9)
+    for plain, raised in zip(by_cells(cells, Y.T), by_cells(cells, Y.T + 1e6), strict=True):
+        np.testing.assert_allclose(raised.se, plain.se, rtol=1e-9)
 
 
 def test_leverage_one_stops_only_the_contrast_that_uses_it(rng):
@@ -96,13 +117,12 @@ def test_leverage_one_stops_only_the_contrast_that_uses_it(rng):
     without = hc2(X[others, :2], y[others], [[0, 1]])
     np.testing.assert_allclose(found.se, without.se, rtol=1e-10)
     cells = Cells.of(X)
-    moments = cells.moments(y)
-    by_cells = hc2_cells(cells.rows, cells.count, *moments, [[0, 1, 0]])
-    np.testing.assert_allclose(by_cells.se, without.se, rtol=1e-10)
+    for found in by_cells(cells, y, [[0, 1, 0]]):
+        np.testing.assert_allclose(found.se, without.se, rtol=1e-10)
     with pytest.raises(LedgerError, match="leverage one"):
         hc2(X, y, [[0, 0, 1]])
     with pytest.raises(LedgerError, match="leverage one"):
-        hc2_cells(cells.rows, cells.count, *moments, [[0, 0, 1]])
+        by_cells(cells, y, [[0, 0, 1]])
 
 
 def test_a_constant_outcome_has_a_standard_error_of_exactly_zero(experiment):
@@ -110,8 +130,8 @@ def test_a_constant_outcome_has_a_standard_error_of_exactly_zero(experiment):
     Y[:, 0] = 3.3
     cells = Cells.of(X)
     assert np.all(hc2(X, Y).se[:, 0] == 0) and np.all(hc2(X, Y).se[:, 1:] > 0)
-    by_cells = hc2_cells(cells.rows, cells.count, *cells.moments(Y.T)).se
-    assert np.all(by_cells[0] == 0) and np.all(by_cells[1:] > 0)
+    for found in by_cells(cells, Y.T):
+        assert np.all(found.se[0] == 0) and np.all(found.se[1:] > 0)
 
 
 @pytest.mark.parametrize("working", ["weights", "identity"])
@@ -119,13 +139,13 @@ def test_weights_are_those_of_statsmodels_or_of_cr2(experiment, rng, working):
     """HC2 of a WLS fit, or CR2 with each row its own cluster."""
     X, Y = experiment
     w = rng.uniform(0.2, 3, len(X))
-    found = Rows.of(X, None, w, working).estimate(Y)
+    found = hc2(X, Y, None, w, working)
     for j, y in enumerate(Y.T):
         fit = sm.WLS(y, X, weights=w).fit(cov_type="HC2", use_t=True)
         np.testing.assert_allclose(found.coef[:, j], fit.params, rtol=1e-9, atol=1e-12)
         cov = fit.cov_params() if working == "weights" else cr2(fit, np.arange(len(X))).cov
         np.testing.assert_allclose(found.se[:, j], np.sqrt(np.diag(cov)), rtol=1e-9)
-    equal = Rows.of(X, None, np.full(len(X), 7.0), working).estimate(Y)
+    equal = hc2(X, Y, None, np.full(len(X), 7.0), working)
     np.testing.assert_allclose(equal.se, hc2(X, Y).se, rtol=1e-10)
 
 
@@ -153,7 +173,7 @@ def test_one_weight_that_is_none_is_an_error(experiment, bad):
 def test_one_singular_experiment_among_sound_ones_is_an_error():
     rows, counts = [[1, 0], [1, 1]], np.array([[5, 5], [10, 0]])
     with pytest.raises(LedgerError, match="full column rank"):
-        hc2_cells(rows, counts, np.zeros((2, 2)), np.ones((2, 2)))
+        of_counts(rows, counts, np.zeros((2, 2)), np.ones((2, 2)))
 
 
 @pytest.mark.parametrize("X", [np.arange(9.0), np.full((9, 1), np.nan)])
@@ -186,34 +206,57 @@ def test_bad_input(experiment, case):
 
 def test_cells_that_do_not_tell_coefficients_apart():
     with pytest.raises(LedgerError, match="full column rank"):
-        hc2_cells([[1, 0], [1, 1]], [10, 0], [1.0, 0.0], [5.0, 0.0])
+        of_counts([[1, 0], [1, 1]], [10, 0], [1.0, 0.0], [5.0, 0.0])
 
 
 @pytest.mark.parametrize("case", ["lin", "lin_weighted", "lin_arms"])
 def test_lin_adjustment_equals_estimatr(reference, case):
     data, expected = reference("clusters.csv"), reference("clusters.json")[case]
     weights = data["w"] if case == "lin_weighted" else None
-    treatment = data["z"]
+    treatment = data[["z"]].astype(float)
     if case == "lin_arms":
-        treatment = pd.Series(pd.Categorical(["bca"[i % 3] for i in range(len(data))]))
+        arms = pd.Series(pd.Categorical(["bca"[i % 3] for i in range(len(data))]))
+        treatment = pd.get_dummies(arms, drop_first=True, dtype=float)
+    treatment.insert(0, "Intercept", 1.0)
     covariates = data[["item", "w"]] if case == "lin" else data[["item"]]
-    design = lin_design(treatment, covariates, weights)
-    fit = sm.WLS(data["y"], design, weights=1.0 if weights is None else weights).fit()
-    fit = fit.get_robustcov_results("HC2", use_t=True)
+    design = adjusted(treatment, covariates.astype(float), weights)
+    found = hc2(design, data["y"], None, weights)
     order = np.argsort(np.round(expected["coef"], 9))
-    np.testing.assert_allclose(np.sort(fit.params), np.array(expected["coef"])[order], rtol=1e-9)
-    mine = fit.bse[np.argsort(np.round(fit.params, 9))]
-    np.testing.assert_allclose(mine, np.array(expected["se"])[order], rtol=1e-9)
+    mine = np.argsort(np.round(found.coef, 9))
+    np.testing.assert_allclose(found.coef[mine], np.array(expected["coef"])[order], rtol=1e-9)
+    np.testing.assert_allclose(found.se[mine], np.array(expected["se"])[order], rtol=1e-9)
 
 
-def test_lin_design_takes_categories_and_refuses_missing_values(rng):
-    frame = pd.DataFrame({"party": list("DIR") * 10, "age": rng.integers(18, 90, 30)})
-    design = lin_design(pd.Series(np.arange(30) % 2, name="democracy"), frame)
-    assert list(design.columns[:2]) == ["Intercept", "democracy"]
-    assert {"party_I_c", "democracy:party_R_c", "democracy:age_c"} <= set(design.columns)
-    centred = [name for name in design if name.endswith("_c") and ":" not in name]
-    np.testing.assert_allclose(design[centred].mean(), 0, atol=1e-12)
-    with pytest.raises(LedgerError, match="missing"):
-        lin_design(
-            pd.Series(np.arange(30) % 2), frame.assign(age=frame["age"].where(lambda a: a > 30))
-        )
+def test_covariates_without_products_where_arms_are_too_small(rng):
+    design = pd.DataFrame({"Intercept": np.ones(20), "arm": np.arange(20) % 2})
+    many = pd.DataFrame(rng.normal(size=(20, 5)), columns=list("abcde"))
+    assert list(adjusted(design, many)) == ["Intercept", "arm", *"abcde"]
+    assert "arm:a" in adjusted(design, many[["a"]])
+
+
+@pytest.mark.parametrize("vcov", ["HC2", "HC3"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_partialled_out_columns_change_no_number(factorial, rng, weighted, vcov):
+    X, contrast = factorial(150), np.array([0, 1, -1, 0, 0, 0.5, 0, 0])
+    Y = rng.normal(size=(2, 150)) + X[:, 1]
+    weights = rng.uniform(0.5, 2, 150) if weighted else None
+    model = [sm.WLS(y, X, weights=1.0 if weights is None else weights) for y in Y]
+    tests = [one.fit(cov_type=vcov, use_t=True).t_test(contrast) for one in model]
+    whole = LeastSquares.of(X, contrast, weights, vcov=vcov)
+    root = np.ones(150) if weights is None else np.sqrt(weights)
+    moving = np.flatnonzero(contrast)
+    basis, _ = orthonormal(np.delete(X, moving, axis=1) * root[:, None])
+    parts = LeastSquares.of(X[:, moving], contrast[moving], weights, vcov=vcov, beside=basis)
+    for found in (whole.estimate(Y), parts.estimate(Y)):
+        np.testing.assert_allclose(found.coef[:, 0], [t.effect.item() for t in tests], rtol=1e-9)
+        np.testing.assert_allclose(found.se[:, 0], [t.sd.item() for t in tests], rtol=1e-9)
+
+
+def test_nearly_collinear_columns_keep_their_digits(rng):
+    """Where Cholesky's factor of the cross-products would lose them."""
+    x = rng.normal(size=80)
+    X = np.column_stack([np.ones(80), x, x + 1e-5 * rng.normal(size=80)])
+    y = X.sum(axis=1) + rng.normal(size=80)
+    fit = sm.OLS(y, X).fit(cov_type="HC2")
+    np.testing.assert_allclose(hc2(X, y).coef, fit.params, rtol=1e-7)
+    np.testing.assert_allclose(hc2(X, y).se, fit.bse, rtol=1e-7)

@@ -5,36 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.api as sm
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Hypothesis
-from claimledger.statistics.specification_curve import curve_test, weighted_hc
-from claimledger.statistics.specifications import fit_specification, specifications
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_the_kernel_equals_statsmodels(factorial, rng, weighted):
-    X, contrast = factorial(150), np.array([0, 1, -1, 0, 0, 0.5, 0, 0])
-    Y = rng.normal(size=(150, 2)) + X[:, [1]]
-    weights = rng.uniform(0.5, 2, 150) if weighted else None
-    estimate, hc2, hc3 = weighted_hc(X, Y, weights, contrast)
-    for column in range(2):
-        model = sm.WLS(Y[:, column], X, weights=1.0 if weights is None else weights)
-        for name, se in (("HC2", hc2), ("HC3", hc3)):
-            test = model.fit(cov_type=name, use_t=True).t_test(contrast)
-            assert estimate[column] == pytest.approx(test.effect.item(), rel=1e-9, abs=1e-12)
-            assert se[column] == pytest.approx(test.sd.item(), rel=1e-9)
-
-
-def test_what_cannot_be_estimated_is_missing():
-    X = np.column_stack([np.ones(6), [1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1]])
-    Y = np.arange(6.0)[:, None]
-    alone = weighted_hc(X, Y, None, [0, 1, 0])
-    assert np.isnan(alone).all(), "a row alone in its cell"
-    assert np.isfinite(weighted_hc(X, Y, None, [0, 0, 1])).all(), "another contrast"
-    for singular in (X[:, [0, 0]], X[:, [0, 1]] * [1, 0], np.eye(6)):
-        assert np.isnan(weighted_hc(singular, Y, None, np.ones(singular.shape[1]))).all()
+from claimledger.statistics.specification_curve import Specified, curve_test, specifications
 
 
 def hypothesis(**change) -> Hypothesis:
@@ -78,22 +52,23 @@ def study(effect: float, seed: int, n: int = 120, robustness=ALL) -> SimpleNames
             covariates=["age"], items={"age": numeric},
             scales={"n": SimpleNamespace(kind="numeric")},
         ),
-        label=lambda name: name,
+        label=lambda name: name, samples={"all": {}},
     )  # fmt: skip
     weights = pd.Series(rng.uniform(0.5, 1.5, n), frame.index)
-    return SimpleNamespace(
-        registration=registration, sample=lambda name: frame,
-        survey=SimpleNamespace(weights=weights),
-    )
+    return SimpleNamespace(registration=registration, frame=frame, weights=weights)
+
+
+def curve_of(one: SimpleNamespace, claim: Hypothesis, draws: int, seed: int, progress=None):
+    return curve_test(one.registration, one.frame, claim, draws, seed, one.weights, progress)
 
 
 def test_an_effect_in_every_specification_is_found():
-    found = curve_test(study(1.0, 1), hypothesis(), 99, 1)
+    found = curve_of(study(1.0, 1), hypothesis(), 99, 1)
     assert found.share == 1 and found.median > 0.5
     assert found.median_p == 0.01, "the smallest that 99 draws can give"
     assert found.share_p <= 0.05
     assert len(found.estimates) == 16 and np.isfinite(found.t).all()
-    opposite = curve_test(study(1.0, 1), hypothesis(direction="negative"), 99, 1)
+    opposite = curve_of(study(1.0, 1), hypothesis(direction="negative"), 99, 1)
     assert opposite.share == 0 and opposite.share_p == 1 and opposite.median_p == 0.01
 
 
@@ -103,51 +78,51 @@ def test_under_the_null_the_p_value_is_uniform():
     assert abs(np.mean(p <= 0.5) - 0.5) < 4 * np.sqrt(0.25 / len(p))
 
 
-def null_p(tested: Hypothesis, runs: int = 120) -> np.ndarray:
+def null_p(claim: Hypothesis, runs: int = 120) -> np.ndarray:
     """P values of the median in experiments without an effect, 19 draws each."""
     studies = (study(0.0, seed, robustness=FEW) for seed in range(runs))
-    return np.array([curve_test(one, tested, 19, at).median_p for at, one in enumerate(studies)])
+    return np.array([curve_of(one, claim, 19, at).median_p for at, one in enumerate(studies)])
 
 
 def test_within_respondents_the_answers_change_places():
-    found = curve_test(study(0.8, 2), WITHIN, 99, 1)
+    found = curve_of(study(0.8, 2), WITHIN, 99, 1)
     assert len(found.t) == 4 and found.median_p == 0.01
-    data = study(0.8, 2).sample("all")
+    data = study(0.8, 2).frame
     difference = data["first"] - data["second"]
     assert found.t[0] == pytest.approx(difference.mean() / difference.sem(), rel=1e-9)
     p = null_p(WITHIN)
     assert abs(np.mean(p <= 0.25) - 0.25) < 4 * np.sqrt(0.25 * 0.75 / len(p))
 
 
-@pytest.mark.parametrize("tested", [hypothesis(), WITHIN], ids=["between", "within"])
-def test_each_specification_is_the_one_of_the_multiverse(tested):
+@pytest.mark.parametrize("claim", [hypothesis(), WITHIN], ids=["between", "within"])
+def test_each_specification_is_the_one_of_the_multiverse(claim):
     one = study(0.4, 5)
-    found = curve_test(one, tested, 1, 1)
-    for spec, t in zip(specifications(one.registration, tested.frame), found.t, strict=True):
-        fitted, contrast = fit_specification(one, tested, spec)
-        estimate, se, _ = fitted.contrast(contrast)
-        assert t == pytest.approx(estimate / se, rel=1e-8)
+    found = curve_of(one, claim, 1, 1)
+    for spec, t in zip(specifications(one.registration, claim.frame), found.t, strict=True):
+        model = Specified(one.registration, one.frame, one.weights).model(claim, spec)
+        found_t = model.contrasts({"T": claim.contrast}).at["T", "statistic"]
+        assert t == pytest.approx(found_t, rel=1e-8)
 
 
 def test_the_seed_decides_and_progress_is_told():
     told = []
-    one = curve_test(study(0.2, 3), hypothesis(), 20, 1, lambda *at: told.append(at))
+    one = curve_of(study(0.2, 3), hypothesis(), 20, 1, lambda *at: told.append(at))
     assert told[-1] == (20, 20) and len(told) == 20
-    again, other = (curve_test(study(0.2, 3), hypothesis(), 20, seed) for seed in (1, 2))
+    again, other = (curve_of(study(0.2, 3), hypothesis(), 20, seed) for seed in (1, 2))
     assert again.median_p == one.median_p and (again.median, again.share) == (one.median, one.share)
     assert other.median == one.median
 
 
 def test_the_zero_and_the_unit_of_the_outcome_and_names_do_not_matter():
-    one, frame = study(0.3, 8), study(0.3, 8).sample("all")
+    one, frame = study(0.3, 8), study(0.3, 8).frame
     other = study(0.3, 8)
     moved = frame.assign(
         y=50 - 7 * frame["y"], arm=frame["arm"].cat.rename_categories({"a": "z", "b": "y"}),
     )
-    other.sample = lambda name: moved
-    found = curve_test(one, hypothesis(), 60, seed=1)
+    other.frame = moved
+    found = curve_of(one, hypothesis(), 60, seed=1)
     turned = hypothesis(direction="negative", contrast={"arm[T.y]": 1.0})
-    same = curve_test(other, turned, 60, seed=1)
+    same = curve_of(other, turned, 60, seed=1)
     np.testing.assert_allclose(same.estimates, -found.estimates, rtol=1e-8)
     np.testing.assert_allclose(same.t, -found.t, rtol=1e-8)
     assert (same.median_p, same.share, same.share_p) == (found.median_p, found.share, found.share_p)
@@ -157,4 +132,4 @@ def test_a_contrast_of_two_factors_or_with_products_is_named():
     for change in ({"model": "y ~ arm * other"},
                    {"contrast": {"arm[T.b]": 1.0, "other[T.v]": -1.0}}):  # fmt: skip
         with pytest.raises(LedgerError, match="one factor"):
-            curve_test(study(0.0, 1), hypothesis(**change), 5, 1)
+            curve_of(study(0.0, 1), hypothesis(**change), 5, 1)

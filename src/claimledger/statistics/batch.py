@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.cluster import df_of_mean
-from claimledger.statistics.linear import Cells, Rows, check_design, hc2_cells
+from claimledger.statistics.clustered import df_of_mean
+from claimledger.statistics.linear import Cells, LeastSquares
 
 _WHERE = "statistics.batch"
 
@@ -165,11 +165,11 @@ class _Group:
         self.cells = cells if weights is None and len(cells.rows) <= len(self.X) / 4 else None
         rows = np.flatnonzero(chosen[0].rows)
         self.order = rows if self.cells is None else rows[cells.order]
-        if self.cells is not None:
-            check_design(f"{_WHERE}: {self.name}", cells.rows, len(self.X))
-        else:
-            working = "identity" if chosen[0].X is None else "weights"
-            self.rows = Rows.of(self.X, self.contrasts, weights, working)
+        X, count = (self.X, None) if self.cells is None else (cells.rows, cells.count)
+        self.design = LeastSquares.of(
+            X, self.contrasts, weights, count=count,
+            working="identity" if chosen[0].X is None else "weights",
+        )
 
     def estimate(self, Y) -> np.ndarray:
         """Estimates, standard errors and spreads (3, simulations, members)."""
@@ -183,17 +183,16 @@ class _Group:
             )
         mixed = np.einsum("ui,sin->sun", self.mixtures, values, optimize=True)
         if self.cells is None:
-            stacked = np.concatenate([values, mixed], axis=1)
-            flat = self.rows.estimate(stacked.reshape(-1, len(self.X)).T)
-            coef, se = (a.T.reshape(*stacked.shape[:2], -1) for a in flat)
+            coef, se = self.design.estimate(np.concatenate([values, mixed], axis=1))
             mean, count = values.mean(axis=-1)[..., None], len(self.X)
             within = np.sum((values - mean) ** 2, axis=-1)[..., None]
         else:
             mean, within = self.cells.sorted_moments(values)
             moments = [(mean, within), self.cells.sorted_moments(mixed)]
-            both = (np.concatenate(part, axis=1) for part in zip(*moments, strict=True))
+            coef, se = self.design.estimate(
+                *(np.concatenate(part, axis=1) for part in zip(*moments, strict=True))
+            )
             count = self.cells.count
-            coef, se = hc2_cells(self.cells.rows, count, *both, self.contrasts)
         each = np.arange(len(self.members))
         sds = [_spread(count, mean[:, p], within[:, p]) for p in self.pooled]
         return np.stack([coef[:, self.pick, each], se[:, self.pick, each], np.stack(sds, axis=-1)])

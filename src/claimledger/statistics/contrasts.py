@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.cluster import CORRECTIONS, checked_fit, cluster_robust
+from claimledger.statistics.clustered import CORRECTIONS, checked_fit, of_fit
 
 _ROBUST = {"HC0", "HC1", "HC2", "HC3"}
 
@@ -69,7 +69,7 @@ class Fitted:
         """Estimate, standard error and degrees of freedom of one contrast."""
         weights = self.vector(contrast)
         if self.clusters is not None:
-            result = cluster_robust(self.fit, self.clusters, self.correction).contrast(weights)
+            result = of_fit(self.fit, self.clusters, self.correction).contrast(weights)
             return float(result.estimate), float(result.se), float(result.df)
         estimate = float(weights @ self.fit.params.to_numpy())
         variance = float(weights @ np.asarray(self.fit.cov_params()) @ weights)

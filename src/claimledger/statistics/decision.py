@@ -16,11 +16,11 @@ negligible; its equivalence result is reported beside the verdict.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from claimledger.errors import LedgerError
 from claimledger.statistics.equivalence import check_alpha, check_estimates, tost
 from claimledger.statistics.multiplicity import adjust
-from claimledger.statistics.student import t_upper
 
 HYPOTHESIS = ("supported", "refuted", "negligible", "undecided")
 COMPARISON = ("higher", "lower", "negligible", "undecided")
@@ -80,7 +80,7 @@ def decide(
             mend="correct the direction in the registration",
         )
     shape = np.broadcast_shapes((1,), *(a.shape for a in (estimate, se, df, direction)))
-    p = np.broadcast_to(np.minimum(1.0, 2 * t_upper(np.abs(estimate / se), df)), shape)
+    p = np.broadcast_to(np.minimum(1.0, 2 * special.stdtr(df, -np.abs(estimate / se))), shape)
     direction = np.broadcast_to(direction, shape)
     bound = np.broadcast_to(np.asarray(bound, dtype=float), shape)  # None becomes NaN
     registered = ~np.isnan(bound)

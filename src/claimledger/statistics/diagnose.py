@@ -8,17 +8,13 @@ judges the real data. The vocabulary is that of DeclareDesign (Blair, Cooper, Co
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
 
 from claimledger.errors import LedgerError
 from claimledger.statistics.batch import Analysis, Batch
 from claimledger.statistics.decision import Decision, decide, verdict_name
-from claimledger.statistics.equivalence import check_alpha, check_estimates
-from claimledger.statistics.student import t_upper
 from claimledger.statistics.tally import Tally, proportion, run, summarise, tally
 
 _WHERE = "statistics.diagnose"
@@ -173,45 +169,4 @@ def _summarise(analyses, sums: Tally, true) -> Diagnosis:
         pd.DataFrame(rows, columns=["id", "verdict", "rate", "rate_mcse"]),
         pd.DataFrame(errors, columns=["family", "tests", "true_nulls", "fwer", "fwer_mcse"]),
         dict(zip([*groups, "any"], shares, strict=True)),
-    )
-
-
-class DesignErrors(NamedTuple):
-    """Power, probability of the wrong sign, and expected exaggeration, given significance."""
-
-    power: np.ndarray
-    type_s: np.ndarray
-    type_m: np.ndarray
-
-
-def design_errors(effect, se, df=np.inf, alpha: float = 0.05) -> DesignErrors:
-    """Type S and type M error of a two-sided t test, in closed form; all arguments broadcast.
-
-    The model of Gelman and Carlin (2014): estimate = effect + se T with T a t variable of df
-    degrees of freedom (infinite: normal), significant where |estimate| > se t(1 - alpha/2, df).
-    type_m = E(|estimate| given significance) / |effect|, from the partial expectation of t,
-    integral over t > a of t f(t) = (df + a^2) / (df - 1) f(a). An effect of 0 is an error: it has
-    no sign to be wrong about. df must exceed 1.
-    """
-    effect, se, df = check_estimates(f"{_WHERE}.design_errors", effect, se, df)
-    check_alpha(f"{_WHERE}.design_errors", alpha)
-    if np.any(effect == 0) or np.any(df <= 1):
-        raise LedgerError(
-            f"{_WHERE}.design_errors",
-            found="an effect of 0, or a single degree of freedom",
-            expected="an effect other than 0 and more than one degree of freedom",
-            mend="give the effect that the design should detect",
-        )
-    size, critical = np.abs(effect) / se, special.stdtrit(df, 1 - alpha / 2)
-    right, wrong = t_upper(critical - size, df), t_upper(critical + size, df)
-    tails = _partial(critical - size, df) + _partial(critical + size, df)
-    power = right + wrong
-    return DesignErrors(power, wrong / power, (size * (right - wrong) + tails) / (power * size))
-
-
-def _partial(a, df) -> np.ndarray:
-    """Integral of t f(t) over t > a."""
-    finite = np.where(np.isinf(df), 2.0, df)
-    return np.where(
-        np.isinf(df), stats.norm.pdf(a), (finite + a * a) / (finite - 1) * stats.t.pdf(a, finite)
     )

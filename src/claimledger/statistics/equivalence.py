@@ -10,7 +10,6 @@ import numpy as np
 from scipy import special
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.student import t_upper
 
 
 def check_estimates(where: str, estimate, se, df) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -77,7 +76,7 @@ def tost(estimate, se, df, bound, alpha: float = 0.05) -> Equivalence:
             mend="register a smallest effect of interest, or look for a constant outcome",
         )
     lower_t, upper_t = (estimate + bound) / se, (estimate - bound) / se
-    lower_p, upper_p = t_upper(lower_t, df), t_upper(-upper_t, df)
+    lower_p, upper_p = special.stdtr(df, -lower_t), special.stdtr(df, upper_t)
     half = special.stdtrit(df, 1 - alpha) * se
     return Equivalence(
         (estimate - half, estimate + half),

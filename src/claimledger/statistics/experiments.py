@@ -25,7 +25,7 @@ from claimledger.simulation.assumptions import Simulation, World
 from claimledger.simulation.calibration import calibrate, matrix, normals
 from claimledger.statistics.batch import Analysis
 from claimledger.statistics.decision import Decision, decide
-from claimledger.statistics.linear import hc2_cells
+from claimledger.statistics.linear import of_counts
 from claimledger.statistics.rates import index_weights, registered_analyses
 from claimledger.statistics.tally import Tally, tally
 
@@ -239,7 +239,7 @@ def _from_cells(family: Family, count, mean, within) -> np.ndarray:
     for k, a in enumerate(family.members):
         own, cells = family.own[k], count[:, a.rows]
         used = (part[:, own, a.rows] for part in (mean, within))
-        found = hc2_cells(a.design, cells, *used, a.contrast)
+        found = of_counts(a.design, cells, *used, a.contrast)
         out[:, :, k] = found.coef[:, 0], found.se[:, 0], cells.sum(axis=1) - a.design.shape[1]
     return out
 

@@ -54,45 +54,6 @@ def benjamini_hochberg(p) -> np.ndarray:
     return adjusted
 
 
-def romano_wolf(t, resampled) -> np.ndarray:
-    """Romano-Wolf (2005, 2016) step-down adjusted two-sided p values of one family.
-
-    Parameters
-    ----------
-    t : (m,) observed t statistics.
-    resampled : (draws, m) t statistics under the null: permutation draws, or bootstrap draws
-        centred at the estimate. A row is one joint draw, so the dependence between tests is used.
-
-    Returns
-    -------
-    (m,) adjusted p values, p = (1 + hits) / (1 + draws) at each step, made monotone.
-    """
-    t = np.abs(np.atleast_1d(np.asarray(t, dtype=float)))
-    resampled = np.abs(np.asarray(resampled, dtype=float))
-    if resampled.ndim != 2 or resampled.shape[1] != t.size or resampled.shape[0] == 0:
-        raise LedgerError(
-            where="statistics.multiplicity.romano_wolf",
-            found=f"{t.size} observed statistics and resampled ones of shape {resampled.shape}",
-            expected="(m,) observed and (draws, m) resampled statistics",
-            mend="resample all tests of the family jointly",
-        )
-    if not (np.all(np.isfinite(t)) and np.all(np.isfinite(resampled))):
-        raise LedgerError(
-            where="statistics.multiplicity.romano_wolf",
-            found="a statistic that is not a finite number",
-            expected="finite t statistics",
-            mend="look for a draw in which an outcome is constant or a cell empty",
-        )
-    order = np.argsort(-t, kind="stable")
-    # Column j holds, for each draw, the largest statistic among the hypotheses not yet rejected.
-    largest = np.maximum.accumulate(resampled[:, order[::-1]], axis=1)[:, ::-1]
-    hits = np.sum(largest >= t[order], axis=0)
-    stepped = np.maximum.accumulate((1 + hits) / (1 + resampled.shape[0]))
-    adjusted = np.empty_like(t)
-    adjusted[order] = stepped
-    return adjusted
-
-
 ADJUSTMENTS = {"holm": holm, "bh": benjamini_hochberg, "none": lambda p: _p_values(p, "none")}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from claimledger.errors import errors_of
-from claimledger.statistics.linear import Cells, Estimates, hc2_cells
+from claimledger.statistics.linear import Cells, Estimates, LeastSquares, of_counts
 
 _WHERE = "statistics.resampling"
 _error = errors_of(_WHERE)
@@ -78,7 +78,8 @@ def randomisation_test(
         raise _error(
             "both probabilities and blocks", "one of them", "use blocks with complete assignment"
         )
-    estimate, se = hc2_cells(cells.rows, cells.count, *cells.moments(Y), contrasts)
+    design = LeastSquares.of(cells.rows, contrasts, count=cells.count)
+    estimate, se = design.estimate(*cells.moments(Y))
     if np.any(se == 0):
         raise _error(
             "an outcome without variation",
@@ -86,7 +87,10 @@ def randomisation_test(
             "leave the constant outcome out",
         )
     rng, parts, done = np.random.default_rng(seed), [], 0
-    redraw = _permuted(cells, blocks) if probabilities is None else _assigned(cells, probabilities)
+    redraw = (
+        _permuted(cells, design, blocks) if probabilities is None
+        else _assigned(cells, probabilities)
+    )
     while done < draws:
         size = min(chunk, draws - done)
         parts.append(_t(redraw(rng, Y, size, contrasts)))
@@ -106,7 +110,7 @@ def _t(found: Estimates) -> np.ndarray:
     return np.where(found.se > 0, t, np.where(np.abs(found.coef) > 0, np.inf, 0.0))
 
 
-def _permuted(cells: Cells, blocks):
+def _permuted(cells: Cells, design: LeastSquares, blocks):
     """Complete assignment: permute the units over the places of the cells, within blocks."""
     n = len(cells.index)
     if blocks is None:
@@ -127,7 +131,7 @@ def _permuted(cells: Cells, blocks):
             units[:, place] = rng.permuted(units[:, place], axis=1)
         moments = [cells.sorted_moments(y[units]) for y in Y]
         mean, within = (np.stack(part, axis=1) for part in zip(*moments, strict=True))
-        return hc2_cells(cells.rows, cells.count, mean, within, contrasts)
+        return design.estimate(mean, within)
 
     return redraw
 
@@ -163,7 +167,7 @@ def _assigned(cells: Cells, probabilities):
         total = np.einsum("dcn,mn->mdc", inside, centred, optimize=True)
         squares = np.einsum("dcn,mn->mdc", inside, centred**2, optimize=True)
         mean = total / count
-        found = hc2_cells(cells.rows, count, mean, np.maximum(squares - total * mean, 0), contrasts)
+        found = of_counts(cells.rows, count, mean, np.maximum(squares - total * mean, 0), contrasts)
         return Estimates(*(part.swapaxes(0, 1) for part in found))
 
     return redraw

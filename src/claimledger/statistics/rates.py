@@ -19,7 +19,8 @@ from claimledger.statistics.balance import covariate_matrix
 from claimledger.statistics.batch import Analysis
 from claimledger.statistics.decision import HYPOTHESIS
 from claimledger.statistics.diagnose import diagnose
-from claimledger.statistics.specifications import OPTIONS, adjusted
+from claimledger.statistics.linear import adjusted
+from claimledger.statistics.specification_curve import OPTIONS
 from claimledger.survey.recoding import sample_rows
 
 

@@ -8,7 +8,7 @@ import statsmodels.formula.api as smf
 from scipy import stats
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.cluster import cluster_robust, cr2
+from claimledger.statistics.clustered import cr2, of_fit
 
 FORMULA = "y ~ z * item"
 
@@ -32,7 +32,7 @@ def fitted(data, weighted=""):
 @pytest.mark.parametrize("weighted", ["", "_weighted"])
 @pytest.mark.parametrize("correction", ["CR2", "stata", "survey"])
 def test_every_correction_equals_its_r_package(data, expected, correction, weighted):
-    found = cluster_robust(fitted(data, weighted), data["g"], correction).contrast(np.eye(4))
+    found = of_fit(fitted(data, weighted), data["g"], correction).contrast(np.eye(4))
     wanted = expected[correction.lower() + weighted]
     np.testing.assert_allclose(found.estimate, wanted["coef"], rtol=1e-10)
     np.testing.assert_allclose(found.se, wanted["se"], rtol=1e-10)
@@ -57,7 +57,7 @@ def test_a_cluster_with_a_column_of_its_own(data, expected):
 
 
 def test_joint_test_equals_survey(data, expected):
-    f, df1, df2, p = cluster_robust(fitted(data), data["g"], "survey").wald(np.eye(4)[[1, 3]])
+    f, df1, df2, p = of_fit(fitted(data), data["g"], "survey").wald(np.eye(4)[[1, 3]])
     assert (df1, df2) == (2, 11)
     assert f == pytest.approx(expected["survey_wald"], rel=1e-10)
     assert p == pytest.approx(stats.f.sf(f, 2, 11))
@@ -108,10 +108,10 @@ def test_items_within_respondents_are_a_paired_t_test(rng):
 
 @pytest.mark.parametrize("correction", ["CR2", "stata", "survey"])
 def test_order_labels_shift_and_scale(data, correction):
-    found = cluster_robust(fitted(data), data["g"], correction).contrast("z:item")
+    found = of_fit(fitted(data), data["g"], correction).contrast("z:item")
     other = data.sample(frac=1, random_state=4)
     other = other.assign(y=100 - 7 * other["y"], g=other["g"].map(lambda g: f"person {99 - g}"))
-    moved = cluster_robust(fitted(other), other["g"], correction).contrast("z:item")
+    moved = of_fit(fitted(other), other["g"], correction).contrast("z:item")
     assert moved.estimate == pytest.approx(-7 * found.estimate, rel=1e-9)
     assert moved.se == pytest.approx(7 * found.se, rel=1e-9)
     assert moved.df == pytest.approx(found.df, rel=1e-9)
@@ -147,7 +147,7 @@ def broken(data, case):
     if case == "another model":
         return cr2(smf.logit("z ~ item", data).fit(disp=0), data["g"])
     if case == "unknown correction":
-        return cluster_robust(fit, data["g"], "CR3")
+        return of_fit(fit, data["g"], "CR3")
     if case == "unknown coefficient":
         return cr2(fit, data["g"]).contrast("democracy")
     if case == "wrong length of weights":
@@ -182,7 +182,7 @@ def test_missing_value_never_reaches_the_covariance(data):
 def test_survey_and_estimatr_corrections_differ_by_name(expected, data):
     """The same data, two corrections: the name has to say which (realdata README, points 1, 2)."""
     fit = fitted(data)
-    ses = pd.Series({c: cluster_robust(fit, data["g"], c).contrast("z").se
+    ses = pd.Series({c: of_fit(fit, data["g"], c).contrast("z").se
                      for c in ("CR2", "stata", "survey")})  # fmt: skip
     assert ses.nunique() == 3
-    assert {cluster_robust(fit, data["g"], c).correction for c in ses.index} == set(ses.index)
+    assert {of_fit(fit, data["g"], c).correction for c in ses.index} == set(ses.index)
