@@ -40,7 +40,7 @@ def test_the_shipped_registration_is_complete(root):
         (lambda c: c.update(desing=c.pop("design")), "desing", "only keys"),
         (lambda c: c["comparisons"][0].update(family="H1"), "measures.family", "of its own"),
         (lambda c: c["weighting"].update(column="w"), "weighting", "either column, or margins"),
-        (lambda c: c["hypotheses"][0].pop("vcov"), "hypotheses.0.vcov", "a value for `vcov`"),
+        (lambda c: c["hypotheses"][0].pop("model"), "hypotheses.0.model", "a value for `model`"),
         (lambda c: c["hypotheses"][0].update(direction="up"), "direction: 'up'", "positive"),
         (lambda c: c["study"].update(size="many"), "study.size: 'many'", "integer"),
         (lambda c: c["hypotheses"][2].update(outcome="perception"), "'perception'", "perceptions"),

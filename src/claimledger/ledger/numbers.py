@@ -2,6 +2,8 @@
 
 import math
 
+from claimledger.registration.fields import POINTS
+
 MINUS = "\u2212"
 
 
@@ -38,11 +40,16 @@ def texts(
     n: int | None = None, df: float | None = None, statistic: float | None = None,
     bound: float | None = None, sd: float | None = None,
 ) -> dict[str, str]:
-    """All ready texts of one entry; `est` is what `num ID` prints."""
+    """All ready texts of one entry; `est` is what `num ID` prints.
+
+    Shares (unit `share`) are printed as percentages, their differences in percentage points.
+    """
     if unit == "count":
         decimals = 0
 
     def write(x: float) -> str:
+        if unit == POINTS:
+            return number(100 * x, min(decimals, 1))
         return percent(x, min(decimals, 1)) if unit == "share" else number(x, decimals)
 
     out = {"est": write(value), "abs": write(abs(value))}

@@ -180,13 +180,8 @@ class Record:
         )
 
     def unit(self, analysis: Analysis) -> str:
-        """The unit of an outcome: points between the ends of its items' scale."""
-        instrument = self.registration.instrument
-        item = (analysis.stack or [analysis.outcome])[0]
-        if item in instrument.derived:
-            item = (instrument.derived[item].mean or [instrument.derived[item].of])[0]
-        labels = instrument.scales[instrument.items[item].scale].labels
-        return f"points, {min(labels)} to {max(labels)}" if labels else ""
+        """The unit of the outcome, or of the first of the stacked items."""
+        return self.registration.unit((analysis.stack or [analysis.outcome])[0])
 
     def tests(
         self, tests: list[Estimand], family: str = "", correction: str | None = None
@@ -227,7 +222,7 @@ class Record:
                 deviation=test.deviation,
                 decision="hypothesis" if test.direction else "comparison",
                 verdict=verdict_name(int(decision.verdict[i]), test.direction),
-                text=texts(estimate[i], bound=bound[i], sd=sd[i], **ready)
+                text=texts(estimate[i], unit=test.unit, bound=bound[i], sd=sd[i], **ready)
                 | {"tost": texts(0, p=decision.tost_p_adjusted[i])["p"]},
             )
         return self.table([test.id for test in tests])

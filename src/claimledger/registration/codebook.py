@@ -70,8 +70,7 @@ def codebook_table(registration: Registration) -> pd.DataFrame:
     ]
     rows += [
         (name, "derived", derived.label, "",
-         "mean of " + ", ".join(derived.mean) if derived.mean
-         else f"groups of {derived.of}: " + "; ".join([*derived.map, *derived.cut]), "all", "")
+         derived.rule(), "all", "")
         for name, derived in instrument.derived.items()
     ]
     return pd.DataFrame(rows, columns=[

@@ -25,14 +25,12 @@ def ddi_codebook(registration: Registration) -> str:
     for name, item in registration.instrument.items.items():
         _item(data, name, item, registration.instrument.scales[item.scale], registration)
     for name, derived in registration.instrument.derived.items():
-        var = _variable(data, name, derived.label, "Derived variable", "contin" if derived.mean
+        var = _variable(data, name, derived.label, "Derived variable", "contin" if derived.numeric
                         else "discrete", "assumed")
-        for label in [*derived.map, *derived.cut]:
+        for label in derived.groups:
             _category(var, label, label)
-        sources = derived.mean or [str(derived.of)]
-        rule = "mean of " if derived.mean else "groups of "
-        _add(var, "derivation").append(_leaf("drvdesc", rule + ", ".join(sources)))
-        _add(var, "varFormat", type="numeric" if derived.mean else "character")
+        _add(var, "derivation").append(_leaf("drvdesc", derived.rule()))
+        _add(var, "varFormat", type="numeric" if derived.numeric else "character")
     Xml.indent(root)
     declaration = '<?xml version="1.0" encoding="UTF-8"?>'
     return f"{declaration}\n{Xml.tostring(root, encoding='unicode')}\n"

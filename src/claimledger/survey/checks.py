@@ -88,7 +88,10 @@ def schema(registration: Registration) -> pa.DataFrameSchema:
         columns[name] = pa.Column(None, pa.Check.isin(list(factor.levels)), nullable=True)
     weighting = registration.weighting
     named = {rule.column for rule in registration.exclusions}
-    named |= {registration.design.respondent, weighting and weighting.column} - {None}
+    design = registration.design
+    named |= {design.respondent, design.blocks, design.clusters, *(
+        (weighting.column, weighting.strata, weighting.clusters) if weighting else ())}
+    named -= {None, *instrument.derived}
     for name in [*qualtrics.BEFORE, *qualtrics.embedded(registration), *sorted(named)]:
         checks = [pa.Check(_is_date)] if name in qualtrics.DATES else []
         columns.setdefault(name, pa.Column(None, checks, nullable=True, required=name in named))

@@ -59,6 +59,7 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
     meant = names.read_mapping(mapping, registration)
     cells, doubts = names.apply(meant, table.cells.copy(deep=False), registration, path)
     cells = cells.rename(columns=_platform(table, cells.columns, registration))
+    cells = arms(cells, registration, path)
     scales, items = registration.instrument.scales, registration.instrument.items
     recognised = {
         name: _form(cells[name], scales[item.scale])
@@ -90,6 +91,37 @@ def _platform(table: Table, columns: pd.Index, registration: Registration) -> di
     return renamed
 
 
+def arms(cells: pd.DataFrame, registration: Registration, path: Path) -> pd.DataFrame:
+    """Factors whose arms stand in columns of their own: those columns become one of level ids."""
+    for name, factor in registration.design.factors.items():
+        if not factor.columns or name in cells:
+            continue
+        absent = [column for column in factor.columns.values() if column not in cells]
+        if absent:
+            raise LedgerError(
+                path, found=f"no column {absent[0]!r}",
+                expected=f"the columns of design.factors.{name}.columns",
+                mend="correct the registration, or map a column to that name",
+            )
+        filled = pd.DataFrame({
+            level: ~cells[column].map(plain).isin(_EMPTY)
+            for level, column in factor.columns.items()
+        })
+        twice = filled.sum(axis=1) > 1
+        if twice.any():
+            raise LedgerError(
+                f"{path}: row {twice.idxmax()}", found=f"several arms of {name}: " + ", ".join(
+                    filled.columns[filled.loc[twice.idxmax()]]),
+                expected="one arm", mend="correct the row, or remove it",
+            )
+        other = [level for level in factor.levels if level not in factor.columns]
+        assigned = filled.idxmax(axis=1).astype(object).where(
+            filled.any(axis=1), other[0] if other else "")
+        cells = cells.drop(columns=list(factor.columns.values())).assign(**{name: assigned})
+    return cells
+
+
+_EMPTY = ("", "0", "0.0", "false", "no", qualtrics.UNANSWERED)
 _BLANK = ("", qualtrics.UNANSWERED)
 _READERS: dict[str, Callable[..., Table]] = {
     ".csv": read_csv, ".tsv": read_csv, ".txt": read_csv, ".sav": read_spss, ".dta": read_stata,

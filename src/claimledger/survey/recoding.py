@@ -4,26 +4,36 @@ import numpy as np
 import pandas as pd
 
 from claimledger.errors import LedgerError
+from claimledger.registration.arithmetic import evaluate
 from claimledger.registration.models import Derived, Registration
+from claimledger.survey.qualtrics import UNANSWERED
 
 RESPONDENT = "respondent"
-WEIGHT = "weight"          # weights that come with the answers
+WEIGHT = "weight"                        # weights that come with the answers
+STRATUM, UNIT = "stratum", "unit"        # of the sample's design
+BLOCK, CLUSTER = "block", "cluster"      # of the assignment
 
 
 def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
     """One row for each respondent (or rated profile), index 0..n-1.
 
-    Columns: `respondent` (serial number from 1); `weight` where weights come with the answers;
-    the factors as Categoricals, reference first; items: ordinal and numeric ones as numbers
-    (integers where all are whole and nobody failed to answer), nominal ones as Categoricals of
-    their labels; `<item>_correct` for recall items and `recalled_all`; then the derived variables:
-    means as floats, maps and cuts as Categoricals.
+    Columns: `respondent` (serial number from 1), with `task` and `profile` where respondents rate
+    several; `weight`, `stratum`, `unit` of the sample's design, `block`, `cluster` of the
+    assignment, where they are registered; the factors as Categoricals, reference first; items:
+    ordinal and numeric ones as numbers (integers where all are whole and nobody failed to answer),
+    nominal ones as Categoricals of their labels; `<item>_correct` for recall items and
+    `recalled_all`; then the derived variables: groups as Categoricals, all others as floats.
     Free texts, consent and attention items, and columns of the platform are left behind.
     """
     instrument = registration.instrument
     result: dict[str, object] = {RESPONDENT: _serial(frame, registration)}
-    if registration.weighting and registration.weighting.column:
-        result[WEIGHT] = _weights(frame[registration.weighting.column])
+    result |= _places(result[RESPONDENT], registration)
+    if weighting := registration.weighting:
+        if weighting.column:
+            result[WEIGHT] = _weights(frame[weighting.column])
+        for name, column in ((STRATUM, weighting.strata), (UNIT, weighting.clusters)):
+            if column:
+                result[name] = _groups(frame[column], name)
     for name, factor in registration.design.factors.items():
         result[name] = pd.Categorical(frame[name], categories=list(factor.levels))
     points = {}
@@ -43,9 +53,33 @@ def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
             whole = np.all(codes == np.floor(codes))  # not so where an answer is missing
             result[name] = codes.astype(int) if whole else codes
     result |= _recall(frame, registration)
-    for name, derived in instrument.derived.items():
-        result[name] = derive(derived, points)
-    return pd.DataFrame(result, index=pd.RangeIndex(len(frame)))
+    for name in derivation_order(registration):
+        made = derive(instrument.derived[name], points)
+        result[name] = made
+        points[name] = made.codes if isinstance(made, pd.Categorical) else made
+    design = registration.design
+    for name, source in ((BLOCK, design.blocks), (CLUSTER, design.clusters)):
+        if source:
+            cells = result[source] if source in result else frame[source]
+            result[name] = _groups(pd.Series(cells, dtype=object), name)
+    made = pd.DataFrame(result, index=pd.RangeIndex(len(frame)))
+    _check_assignment(made, registration)
+    return made
+
+
+def derivation_order(registration: Registration) -> list[str]:
+    """Derived variables, each after those that it is made from."""
+    rules, order = registration.instrument.derived, []
+
+    def visit(name: str) -> None:
+        if name in rules and name not in order:
+            for source in rules[name].sources:
+                visit(source)
+            order.append(name)
+
+    for name in rules:
+        visit(name)
+    return order
 
 
 def _serial(frame: pd.DataFrame, registration: Registration) -> np.ndarray:
@@ -60,6 +94,60 @@ def _serial(frame: pd.DataFrame, registration: Registration) -> np.ndarray:
             expected="the respondent of each row", mend="fill the cells, or exclude the rows",
         )
     return pd.factorize(keys)[0] + 1
+
+
+def _places(respondents: np.ndarray, registration: Registration) -> dict[str, np.ndarray]:
+    """Number of task and profile of each row, from 1, by the order of a respondent's rows."""
+    design = registration.design
+    if not (design.tasks or design.profiles):
+        return {}
+    place = pd.Series(respondents).groupby(respondents).cumcount().to_numpy()
+    if place.size and place.max() >= design.rows and design.tasks:
+        raise LedgerError(
+            f"column {design.respondent}", found=f"a respondent with {place.max() + 1} rows",
+            expected=f"at most {design.rows}: {design.tasks} tasks of {design.profiles or 1}",
+            mend="correct design.tasks and design.profiles, or exclude rows that stand twice",
+        )
+    side = design.profiles or 1
+    return {"task": place // side + 1, "profile": place % side + 1}
+
+
+def _groups(cells: pd.Series, name: str) -> pd.Categorical:
+    """Groups of blocks, clusters or strata; every row must have one."""
+    texts = cells.astype(object).where(cells.notna(), "").astype(str).str.strip()
+    blank = texts.isin(["", UNANSWERED])
+    if blank.any():
+        raise LedgerError(
+            f"column {cells.name or name}", found=f"{int(blank.sum())} rows without a {name}",
+            expected=f"the {name} of each row", mend="fill the cells, or exclude the rows",
+        )
+    return pd.Categorical(texts)
+
+
+def _check_assignment(frame: pd.DataFrame, registration: Registration) -> None:
+    """A block holds several arms; a cluster one, and it lies in one block."""
+    design = registration.design
+    if BLOCK in frame:
+        for factor in design.factors:
+            arms = frame.groupby(BLOCK, observed=True)[factor].nunique()
+            if (arms < 2).any() and not design.clusters:
+                raise LedgerError(
+                    f"block {arms.index[arms < 2][0]}", found=f"one arm of {factor} only",
+                    expected="two or more arms in each block: nothing was randomized there",
+                    mend="correct design.blocks, or exclude the block",
+                )
+    if CLUSTER not in frame:
+        return
+    for name in [*design.factors, *([BLOCK] if BLOCK in frame else [])]:
+        several = frame.groupby(CLUSTER, observed=True)[name].nunique()
+        if name != BLOCK and design.respondent is not None:
+            continue      # profiles vary within whatever was assigned whole
+        if (several > 1).any():
+            raise LedgerError(
+                f"cluster {several.index[several > 1][0]}", found=f"several values of {name}",
+                expected="one: clusters were assigned whole",
+                mend="correct design.clusters, or the rows of that cluster",
+            )
 
 
 def _weights(cells: pd.Series) -> np.ndarray:
@@ -87,13 +175,26 @@ def _recall(frame: pd.DataFrame, registration: Registration) -> dict[str, np.nda
 
 
 def derive(rule: Derived, points: dict[str, np.ndarray]) -> np.ndarray | pd.Categorical:
-    """A mean (NaN unless all its items are answered), or groups by a map of codes or a cut."""
+    """One derived variable from arrays (n,) of numbers and codes: floats, or groups.
+
+    A value is missing where one of its sources is.
+    """
     if rule.mean:
         return np.mean([points[name] for name in rule.mean], axis=0)
-    values = points[rule.of]
+    if rule.sum:
+        return np.sum([points[name] for name in rule.sum], axis=0)
+    if rule.formula:
+        return evaluate(rule.formula, points)
+    values = np.asarray(points[rule.of], dtype=float)
+    gone = np.isnan(values) | np.isin(values, rule.missing)
+    if rule.yes:
+        return np.where(gone, np.nan, np.isin(values, rule.yes).astype(float))
     if rule.map:
         table = {code: label for label, codes in rule.map.items() for code in codes}
-        return pd.Categorical([table.get(v) for v in values.tolist()], categories=list(rule.map))
+        found = [table.get(v) for v in values.tolist()]
+        if rule.numeric:
+            return np.array([np.nan if v is None else v for v in found], dtype=float)
+        return pd.Categorical(found, categories=list(rule.map))
     labels, bounds = list(rule.cut), list(rule.cut.values())
     place = np.searchsorted(bounds, values, side="right") - 1
     return pd.Categorical.from_codes(np.where(np.isnan(values), -1, place), labels)

@@ -1,0 +1,152 @@
+"""What is claimed: families, hypotheses and comparisons, each with the model that is fitted."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from claimledger.registration.fields import POINTS, EntryId, Identifier, Mark, Model, about, marked
+
+NEGLIGIBLE = ("neither, and both one-sided tests against the smallest effect of interest reject "
+              "after correction")
+
+
+class Family(Model):
+    """Tests whose error rate is controlled together."""
+
+    label: str = about("Label in tables.", "Main hypotheses")
+    correction: Literal["holm", "bh", "none"] = about(
+        "`holm`: any false rejection; `bh` (Benjamini-Hochberg): the share of false ones among "
+        "the rejections; `none`.", "holm", default="holm")
+    alpha: Annotated[float, Field(gt=0, lt=1)] = about("Its level.", 0.05, default=0.05)
+
+
+class Bound(Model):
+    """A size that matters: in standard deviations of the outcome, or in its units."""
+
+    value: Annotated[float, Field(gt=0)] = about("The size, above zero.", 5)
+    unit: Literal["sd", "points", "percentage points"] = about(
+        "`points` are units of the outcome; `percentage points` are hundredths of a 0/1 outcome.",
+        "percentage points", default="sd")
+
+    def of(self, sd: float) -> float:
+        """The bound in units of the estimate, where the outcome has this standard deviation."""
+        return self.value * {"sd": sd, "points": 1.0, POINTS: 0.01}[self.unit]
+
+
+class Analysis(Model):
+    """What hypotheses and comparisons share: the model that is fitted and where."""
+
+    id: EntryId = about("Its id, also in the ledger and in the prose.", "H1")
+    estimand: str = about("What is estimated, in words.", "Effect of the letter on willingness")
+    outcome: Identifier | None = about("The variable that is explained.", "willing", default=None)
+    stack: list[Identifier] = about("Items compared within respondents (frame `stacked`).",
+                                    default=[])
+    frame: Literal["respondents", "profiles", "stacked"] = about(
+        "A row for each respondent, for each profile that one rated, or for each respondent and "
+        "item of `stack` (columns `item`, `response`).", default="respondents")
+    sample: Identifier = about("One of `samples`.", "all", default="all")
+    model: str = about("Formula, as in statsmodels and R.", "willing ~ letter")
+    estimator: Literal["ols", "logit", "probit", "amce"] = about(
+        "`logit` and `probit` report average marginal effects, in percentage points. `amce` "
+        "averages a level's effect over the combinations that could occur with it and with the "
+        "reference (restricted conjoints).", default="ols")
+    vcov: Literal["HC2", "HC3", "CR2", "stata", "survey"] = about(
+        "Variance estimator. CR2 is that of clubSandwich and estimatr, with Satterthwaite degrees "
+        "of freedom; `stata` and `survey` are the corrections of those packages.", default="HC2")
+    weighted: bool = about("Whether the registered weights are used.", default=False)
+    missing: Literal["complete", "indicator", "impute"] = about(
+        "Rows without a covariate: `complete` leaves them out; `indicator` puts in the mean (or "
+        "a group of its own) and adds a column that says so; `impute` draws them by chained "
+        "equations and pools by Rubin's rules. Rows without an outcome are always left out.",
+        default="complete")
+    at: dict[Identifier, list[float]] = about(
+        "Values of a continuous moderator at which the effect is reported.", {"age": [30, 60]},
+        default={})
+    family: Identifier = about("One of `families`: tests that are corrected together.", "H1")
+    sesoi: Annotated[float, Field(gt=0)] | Bound | None = about(
+        "Smallest effect of interest: a number in SD of the analyzed outcome, or value and unit. "
+        "Without one, nothing is called negligible.", {"value": 5, "unit": "percentage points"},
+        default=None)
+    role: Literal["primary", "secondary"] = about("Its place in the paper.", default="primary")
+
+    def bound(self, sd: float) -> float | None:
+        """The smallest effect of interest in units of the estimate; None without one."""
+        if self.sesoi is None:
+            return None
+        return (self.sesoi if isinstance(self.sesoi, Bound) else Bound(value=self.sesoi)).of(sd)
+
+
+class Hypothesis(Analysis):
+    """A claim about one contrast of a model's coefficients, or about several terms at once."""
+
+    statement: str = about("The claim in a sentence.", "The letter makes people more willing.")
+    contrast: dict[str, float] = about("Coefficient to its weight.",
+                                       {"letter[T.neighbors]": 1}, default={})
+    joint: list[str] = about("Coefficients that are tested together (an F test).",
+                             ["letter[T.neighbors]", "letter[T.mayor]"], default=[])
+    direction: Literal["positive", "negative", "two-sided", "null", "non-inferiority"] = about(
+        "`null` claims that the effect is smaller than `sesoi` (equivalence); `non-inferiority` "
+        "that it is above minus `margin`.", "positive")
+    margin: Bound | None = about("How much worse is still acceptable (non-inferiority).",
+                                 {"value": 3, "unit": "percentage points"}, default=None)
+    criterion: dict[Literal["supported", "refuted", "negligible", "undecided"], str] = about(
+        "When each verdict is given; written from the direction where it is left out.", default={})
+    mark: Mark = marked("`public` where the claim is taken from a public source.")
+
+    @model_validator(mode="after")
+    def _claim(self) -> "Hypothesis":
+        if bool(self.contrast) == bool(self.joint):
+            raise ValueError("exactly one of contrast, joint")
+        if self.joint and self.direction != "two-sided":
+            raise ValueError("`direction: two-sided` with a joint test: it has none")
+        if self.direction == "null" and self.sesoi is None:
+            raise ValueError("`sesoi` with `direction: null`: smaller than what?")
+        if (self.direction == "non-inferiority") != (self.margin is not None):
+            raise ValueError("`margin` with `direction: non-inferiority`, and only there")
+        if any(len(values) > 1 for values in self.at.values()):
+            raise ValueError("one value of `at` for a hypothesis; several in a comparison")
+        if not self.criterion:
+            object.__setattr__(self, "criterion", self._criteria())
+        return self
+
+    def _criteria(self) -> dict[str, str]:
+        """The rule of `statistics.decision`, in words."""
+        test = "the corrected p value is below alpha and the estimate is "
+        signs = {"positive": ("positive", "negative"), "negative": ("negative", "positive")}
+        if self.direction in signs:
+            with_it, against = signs[self.direction]
+            found = {"supported": test + with_it, "refuted": test + against}
+        elif self.direction == "two-sided":
+            found = {"supported": "the corrected p value is below alpha"}
+        elif self.direction == "null":
+            found = {
+                "supported": "both one-sided tests against the smallest effect of interest reject "
+                             "after correction",
+                "refuted": "not so, and the corrected p value against zero is below alpha",
+            }
+        else:
+            found = {
+                "supported": "the one-sided test against minus the margin rejects after correction",
+                "refuted": "the estimate is below minus the margin, and the test that it is not "
+                           "rejects after correction",
+            }
+        if self.direction in (*signs, "two-sided") and self.sesoi is not None and not self.joint:
+            found["negligible"] = NEGLIGIBLE
+        return found | {"undecided": "none of these"}
+
+
+class Comparison(Analysis):
+    """A set of two-sided contrasts between levels: each against the reference, or all pairs."""
+
+    levels: list[Identifier] = about("The levels that are compared.", ["neighbors", "mayor"])
+    term: str = about("A level's coefficient, with `{level}` for the level's id.",
+                      "letter[T.{level}]")
+    pairs: Literal["reference", "all"] = about(
+        "Each against the reference, or each against each.", default="reference")
+
+
+class Robustness(Model):
+    """The alternatives of the multiverse: one dimension, its options, the registered one first."""
+
+    label: str = about("Label of the dimension.", "Covariates")
+    options: dict[Identifier, str] = about("Option to its label.", {"none": "None", "lin": "Lin"})
