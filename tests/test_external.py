@@ -30,14 +30,13 @@ def folder(root, tmp_path, monkeypatch):
     for name in ("registration.yml", "registration.lock"):
         shutil.copy(root / name, tmp_path)
     (tmp_path / "_quarto.yml").write_text(yaml.safe_dump(SETTINGS))
-    monkeypatch.delenv("CLAIMLEDGER_EXTERNAL_OTHER_ONE", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def one(folder):
-    return external.named(folder, "other-one")
+    return external.named(Run.open(folder), "other-one")
 
 
 def found(folder, value=1.25):
@@ -58,27 +57,26 @@ def keep(one, folder):
     return external.keep(one, found(folder), datetime.date(2026, 1, 2))
 
 
-def test_the_data_count_only_with_the_right_bytes(folder, one, monkeypatch):
+def test_the_data_count_only_with_the_right_bytes(folder, one):
     assert not one.present
     one.data.write_bytes(DATA)
     assert one.present
     one.data.write_bytes(DATA + b"2\n")
     with pytest.raises(LedgerError, match="the data of other-one"):
         _ = one.present
-    monkeypatch.setenv("CLAIMLEDGER_EXTERNAL_OTHER_ONE", "typo.csv")
+    run = Run.open(folder, external={"other-one": folder / "typo.csv"})
     with pytest.raises(LedgerError, match="no such file"):
-        _ = external.named(folder, "other-one").present
+        _ = external.named(run, "other-one").present
 
 
-def test_a_place_is_named_by_study_and_file(folder, monkeypatch):
+def test_a_place_is_named_by_study_and_file(folder):
     for wrong in ("other-one", "another=x.csv", "other-one="):
         with pytest.raises(LedgerError, match="NAME=FILE, with NAME one of: other-one"):
-            external.place(folder, [wrong])
-    monkeypatch.setenv("CLAIMLEDGER_EXTERNAL_OTHER_ONE", "")
-    external.place(folder, ["other-one=here.csv"])
-    assert external.named(folder, "other-one").data == folder / "here.csv"
+            external.places(folder, [wrong])
+    run = Run.open(folder, external=external.places(folder, ["other-one=here.csv"]))
+    assert external.named(run, "other-one").data == folder / "here.csv"
     with pytest.raises(LedgerError, match="no such study"):
-        external.named(folder, "other")
+        external.named(run, "other")
 
 
 def test_settings_with_a_mistyped_key_are_refused(folder):
@@ -86,7 +84,7 @@ def test_settings_with_a_mistyped_key_are_refused(folder):
     wrong["ledger"]["external"]["other-one"]["recordet"] = "x"
     (folder / "_quarto.yml").write_text(yaml.safe_dump(wrong))
     with pytest.raises(LedgerError, match="recordet"):
-        external.externals(folder)
+        external.externals(Run.open(folder))
 
 
 def test_recorded_results_belong_to_these_data_and_this_registration(folder, one):

@@ -66,11 +66,10 @@ def build(
     from claimledger.pipeline import build as paper
 
     start = monotonic()
-    run = paper.open_run(data=data, mapping=mapping, world=world)
-    _place(run.root, external)
+    run = paper.open_run(data=data, mapping=mapping, world=world, external=external)
     if for_quarto:
         paper.check_profiles(run.root)
-    ran = paper.build(run, only=notebook, world=world)
+    ran = paper.build(run, only=notebook, world=world, prose=for_quarto)
     if notebook:
         print(f"notebook {notebook}: {_how(ran)} ({monotonic() - start:.1f} s)")
     else:
@@ -90,8 +89,7 @@ def render(
 
     start = monotonic()
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
-    run = paper.open_run(data=data, mapping=mapping, world=world)
-    _place(run.root, external)
+    run = paper.open_run(data=data, mapping=mapping, world=world, external=external)
     renderer, ran = paper.render(run, wanted, world=world)
     print(f"paper: {_how(ran)}, rendered by {renderer} ({monotonic() - start:.1f} s)")
     for name, file in paper.OUTPUTS.items():
@@ -103,7 +101,7 @@ def render(
 def review() -> None:
     """Render the paper without a word of who wrote it, and search every byte for the names."""
     from claimledger.pipeline import build as paper
-    from claimledger.pipeline.progress import Progress
+    from claimledger.progress import Progress
     from claimledger.replication.review import render_review
 
     run, progress = paper.open_run(), Progress()
@@ -136,18 +134,11 @@ def record(
     from claimledger.ledger import external as others
     from claimledger.pipeline import build as paper
 
-    run = paper.open_run()
-    _place(run.root, external)
-    one = others.named(run.root, name)
+    run = paper.open_run(external=external)
+    one = others.named(run, name)
     paper.build(run, only=one.notebook)
     fragment = json.loads((run.fragments / f"{one.notebook}.json").read_text(encoding="utf-8"))
     print(f"recorded: {_shown(others.keep(one, fragment, date.today()))}")
-
-
-def _place(root: Path, given: list[str] | None) -> None:
-    from claimledger.ledger.external import place
-
-    place(root, given or [])
 
 
 @app.command(epilog=_example("claimledger lint"))

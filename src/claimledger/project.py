@@ -1,10 +1,11 @@
-"""Every path once, and the two ways in which this project touches a file."""
+"""Paths, settings and files of a project: each path is named here once."""
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -13,6 +14,7 @@ from claimledger.errors import LedgerError
 
 CONFIG = "_quarto.yml"
 SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it exists
+NOTE = "run.json"  # below a run's folder: what the run consists of
 PARTIAL = ".partial"  # the end of the name of a file that is being written
 
 
@@ -115,23 +117,48 @@ class Run:
     data: Path
     mapping: Path | None
     seed: int
+    external: dict[str, Path] = field(default_factory=dict)  # other studies: where their data lie
 
     @classmethod
     def open(
-        cls, root: Path | None = None, name: str | None = None, data: Path | str | None = None,
-        mapping: Path | str | None = None,
+        cls, root: Path | None = None, name: str = "record", data: Path | str | None = None,
+        mapping: Path | str | None = None, external: dict[str, Path] | None = None,
     ) -> "Run":
-        """Read the settings; the environment variables CLAIMLEDGER_* override, arguments win."""
+        """Read the settings; arguments win over them."""
         root = find_root(root)
         ledger = settings(root)["ledger"]
-        name = name or os.environ.get("CLAIMLEDGER_RUN") or "record"
         inside(root / "build" / "runs", f"{name}/x", f"run {name}")
-        data = data or os.environ.get("CLAIMLEDGER_DATA") or ledger["data"]
-        mapping = mapping or os.environ.get("CLAIMLEDGER_MAPPING") or ledger.get("mapping")
+        mapping = mapping or ledger.get("mapping")
         return cls(
-            root=root, name=name, registration=root / ledger["registration"], data=root / data,
-            mapping=root / mapping if mapping else None, seed=int(ledger["seed"]),
+            root=root, name=name, registration=root / ledger["registration"],
+            data=root / (data or ledger["data"]), mapping=root / mapping if mapping else None,
+            seed=int(ledger["seed"]), external=external or {},
         )
+
+    @classmethod
+    def of_notebook(cls, output: str) -> "Run":
+        """The run that a notebook belongs to, by its parameter `output`.
+
+        A build writes down what a run consists of (`note`), for its notebooks run in processes of
+        their own; a notebook that is opened by hand, before any build, belongs to that of record.
+        """
+        root = find_root()
+        run = cls.open(root, "record" if output == "build" else Path(output).name)
+        try:
+            known = json.loads((run.base / NOTE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return run
+        external = {name: Path(place) for name, place in known["external"].items()}
+        if run.is_record:  # its data are those that the settings name
+            return replace(run, external=external)
+        mapping = Path(known["mapping"]) if known["mapping"] else None
+        return replace(run, data=Path(known["data"]), mapping=mapping, external=external)
+
+    def note(self) -> Path:
+        """Write down what this run consists of, for `of_notebook`."""
+        content = {"data": str(self.data), "mapping": str(self.mapping or ""),
+                   "external": {name: str(place) for name, place in self.external.items()}}
+        return write_atomic(self.base / NOTE, json.dumps(content))
 
     @property
     def is_record(self) -> bool:
@@ -169,7 +196,7 @@ class Run:
         return self.root / "_manuscript" if self.is_record else self.base / "manuscript"
 
     def relative(self, path: Path) -> str:
-        """A path as it is written in the ledger: below the root, or the bare name of a stranger."""
+        """A path as the ledger has it: from the root, or the bare name of a file elsewhere."""
         path = Path(path).resolve()
         if path.is_relative_to(self.root):
             return path.relative_to(self.root).as_posix()

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -44,7 +43,7 @@ class Study:
         `data` may be empty: then it is the file that the settings name. `output` is `build` for
         the run of record, `build/runs/NAME` for any other.
         """
-        run = Run.open(name="record" if output == "build" else Path(output).name)
+        run = Run.of_notebook(output)
         run = run_for(run, notebook)
         run = replace(
             run, registration=run.root / registration, data=run.root / (data or run.data),
@@ -52,7 +51,7 @@ class Study:
         )
         promise = load(run.registration)
         lock = check_lock(run.registration)
-        other, earlier = external_of(run.root, notebook), None
+        other, earlier = external_of(run, notebook), None
         if other is not None and not replace(other, data=run.data).present:
             survey, earlier = None, recorded(other)
         else:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,8 @@ from build_project import write_notebook, write_project
 from claimledger.errors import LedgerError
 from claimledger.pipeline import build
 from claimledger.pipeline import notebooks as execute
-from claimledger.pipeline.progress import Progress
+from claimledger.progress import Progress
+from claimledger.project import Run
 from claimledger.rendering import renderer
 
 BOTH = ["01_a", "02_b"]
@@ -36,7 +38,7 @@ def project(tmp_path, monkeypatch):
         for path in (execute.executed_of(run, stem), execute.fragment_of(run, stem)):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"exhibits": {}, "data": run.data.read_text()}))
-        return execute.executed_of(run, stem)
+        return execute.executed_of(run, stem), [engine / "study.py"]
 
     def merge(run):
         run.ledger.parent.mkdir(parents=True, exist_ok=True)
@@ -79,8 +81,8 @@ def built(project):
     ("data/answers.csv", [*BOTH, "ledger", "lint", "paper"]),
     ("registration.yml", [*BOTH, "ledger", "paper", "registration"]),
     ("registration.lock", [*BOTH, "ledger", "paper", "registration"]),
-    ("engine/statistics/linear.py", [*BOTH, "ledger", "paper"]),
-    ("engine/figures/exhibits.py", [*BOTH, "ledger", "lint", "paper"]),
+    ("engine/study.py", [*BOTH, "ledger", "paper"]),  # which their processes have imported
+    ("engine/statistics/decision.py", ["ledger", "paper"]),  # and this not, here
     ("engine/cli.py", ["ledger", "paper"]),
     ("engine/rendering/document.py", ["ledger", "paper"]),
     ("engine/prose/lint.py", ["ledger", "lint", "paper"]),
@@ -148,6 +150,7 @@ def test_another_export_is_a_run_of_its_own(built):
 
 def test_runs_are_told_apart_by_place_and_mapping_and_the_own_data_is_the_record(built):
     (built.root / "sub").mkdir()
+    (built.root / "m.yml").write_text("")
     names = set()
     for place in ("x.csv", "sub/x.csv"):
         (built.root / place).write_text("x")
@@ -159,13 +162,21 @@ def test_runs_are_told_apart_by_place_and_mapping_and_the_own_data_is_the_record
     assert not build.open_run(mapping=Path("m.yml")).is_record
 
 
-def test_the_environment_names_data_for_quarto(built, monkeypatch):
+def test_what_is_asked_for_must_be_there_and_fit_together(built):
+    for wrong, words in (
+        ({"data": Path("missing.csv")}, r"missing\.csv"), ({"mapping": Path("no.yml")}, r"no\.yml"),
+        ({"data": Path("data/answers.csv"), "world": "null"}, "one of them"),
+    ):
+        with pytest.raises(LedgerError, match=words):
+            build.open_run(**wrong)
+
+
+def test_a_notebook_finds_its_run_by_its_output_folder(built):
     (built.root / "other.csv").write_text("x")
-    monkeypatch.setenv("CLAIMLEDGER_DATA", "other.csv")
-    assert build.open_run().data == built.root / "other.csv"
-    monkeypatch.setenv("CLAIMLEDGER_DATA", "missing.csv")
-    with pytest.raises(LedgerError, match=r"missing\.csv"):
-        build.open_run()
+    run = build.open_run(data=Path("other.csv"))
+    run.note()
+    assert Run.of_notebook(f"build/runs/{run.name}") == run
+    assert Run.of_notebook("build") == Run.open()
 
 
 def test_a_world_is_simulated_once_into_its_own_run(project, monkeypatch):
@@ -218,8 +229,8 @@ def test_unknown_formats_and_profiles_are_refused(project, monkeypatch):
 
 QUARTO = """#!/bin/sh
 if [ "$1" = --version ]; then echo {version}; exit; fi
-by="built-by=$CLAIMLEDGER_BUILT_BY by=$CLAIMLEDGER_RENDERED_BY"
-echo "$@ $by date=$SOURCE_DATE_EPOCH" >> calls
+echo "$@ date=$SOURCE_DATE_EPOCH" >> calls
+{python} -m claimledger build --for-quarto >> calls
 mkdir -p _manuscript && cp results/ledger.json _manuscript/index.html
 exit {status}
 """
@@ -228,7 +239,8 @@ exit {status}
 def write_quarto(project, monkeypatch, version="1.9.38", status=0):
     path = project.root / "bin" / "quarto"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(QUARTO.format(version=version, status=status))
+    path.write_text(QUARTO.format(
+        version=version, status=status, python=sys.executable))
     path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
     monkeypatch.delenv("CLAIMLEDGER_RENDERER", raising=False)
@@ -242,12 +254,11 @@ def test_quarto_renders_where_it_is_and_is_told_not_to_build_again(project, monk
     assert name == "Quarto 1.9.38" and "paper" in ran
     assert build.render(project) == (name, [])
     build.render(project, ["pdf"])
-    said = "built-by=record by=Quarto 1.9.38 date=1767312000"
-    assert (project.root / "calls").read_text().splitlines() == [
-        f"render {said}", f"render --to typst {said}"]
-    monkeypatch.setenv(build.BUILT_BY, "record")
-    (project.root / "data/answers.csv").write_text("changed")
-    assert build.build(project) == []
+    said = (project.root / "calls").read_text().split("\n")
+    calls = [re.sub(r"\(.*\)", "", line) for line in said]
+    nothing = "ledger: results/ledger.json, up to date "  # Quarto's first step, in this very build
+    assert calls == ["render date=1767312000", nothing, "render --to typst date=1767312000",
+                     nothing, ""]
 
 
 def test_an_old_quarto_is_passed_over_with_a_word_and_a_failing_one_is_quoted(

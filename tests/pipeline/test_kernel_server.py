@@ -9,24 +9,24 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from claimledger.pipeline import kernels
-from claimledger.pipeline.kernel_server import Nursery
+from claimledger.pipeline.kernel_server import KernelServer
 
-pytestmark = pytest.mark.skipif(not kernels.COPIES, reason="processes are copied on Linux only")
+pytestmark = pytest.mark.skipif(not kernels.FORKS, reason="processes are copied on Linux only")
 
 
 @pytest.fixture
-def nursery():
-    made = Nursery(kernels.environment(), kernels.private)
+def server():
+    made = KernelServer(kernels.environment(), kernels.own_settings)
     yield made
     made.end()
 
 
-def start(nursery, folder):
+def start(server, folder):
     """A kernel in a folder of its own; returns once it listens."""
     folder.mkdir()
     env = {"PATH": os.environ["PATH"], "IPYTHONDIR": str(folder), "PLACE": folder.name}
     argv = ["ipykernel_launcher", "-f", str(folder / "kernel.json")]
-    copy = nursery.start(argv, env, str(folder), str(folder / "said"))
+    copy = server.start(argv, env, str(folder), str(folder / "said"))
     until(lambda: (folder / "kernel.json").is_file())
     return copy
 
@@ -38,11 +38,11 @@ def until(reached):
         time.sleep(0.05)
 
 
-def test_each_copy_has_its_own_surroundings(nursery, tmp_path):
+def test_each_copy_has_its_own_surroundings(server, tmp_path):
     from jupyter_client import BlockingKernelClient
 
     for name in ("one", "two"):
-        copy = start(nursery, tmp_path / name)
+        copy = start(server, tmp_path / name)
         client = BlockingKernelClient(connection_file=str(tmp_path / name / "kernel.json"))
         client.load_connection_file()
         client.start_channels()
@@ -61,18 +61,18 @@ def test_each_copy_has_its_own_surroundings(nursery, tmp_path):
         assert copy.wait() == 0
 
 
-def test_no_copy_outlives_the_process_it_came_from(nursery, tmp_path):
-    copy = start(nursery, tmp_path / "one")
-    os.kill(nursery._process.pid, signal.SIGKILL)
-    nursery._process.wait()
+def test_no_copy_outlives_the_process_it_came_from(server, tmp_path):
+    copy = start(server, tmp_path / "one")
+    os.kill(server._process.pid, signal.SIGKILL)
+    server._process.wait()
     until(lambda: copy.poll() is not None)
     with pytest.raises(RuntimeError, match="no process for a notebook"):
-        start(nursery, tmp_path / "two")
+        start(server, tmp_path / "two")
 
 
-def test_it_ends_when_nobody_can_ask_it_any_more(nursery):
-    nursery.end()
-    assert nursery._process.returncode == 0
+def test_it_ends_when_nobody_can_ask_it_any_more(server):
+    server.end()
+    assert server._process.returncode == 0
 
 
 def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
@@ -81,9 +81,9 @@ def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
         time.sleep(0.2)
 
     started: list[int] = []
-    monkeypatch.setattr(kernels, "_nursery", [])
-    monkeypatch.setattr(kernels, "Nursery", slow)
+    monkeypatch.setattr(kernels, "_server", [])
+    monkeypatch.setattr(kernels, "KernelServer", slow)
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(kernels.warm) for _ in range(4)]:
             done.result()
-    assert len(started) == len(kernels._nursery) == 1
+    assert len(started) == len(kernels._server) == 1

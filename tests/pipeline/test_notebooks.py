@@ -42,7 +42,8 @@ def test_two_runs_in_two_places_give_the_same_bytes(tmp_path):
         write_notebook(run.root, "01_a", SHOW, FIGURE,
                        exhibits={"fig-a": {"kind": "figure", "alt": ALT}})
         cells = []
-        made.append(execute(run, "01_a", lambda number, of, seen=cells: seen.append((number, of))))
+        made.append(
+            execute(run, "01_a", lambda number, of, seen=cells: seen.append((number, of)))[0])
         assert cells == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert made[0].read_bytes() == made[1].read_bytes()
 
@@ -61,12 +62,12 @@ def test_two_runs_in_two_places_give_the_same_bytes(tmp_path):
 
 def test_a_process_started_afresh_gives_what_a_copied_one_gives(tmp_path, monkeypatch):
     made = []
-    for name, copies in (("copied", kernels.COPIES), ("afresh", False)):
-        monkeypatch.setattr(kernels, "COPIES", copies)
+    for name, copies in (("copied", kernels.FORKS), ("afresh", False)):
+        monkeypatch.setattr(kernels, "FORKS", copies)
         run = write_project(tmp_path / name, "01_a")
         write_notebook(run.root, "01_a", SHOW, FIGURE,
                        exhibits={"fig-a": {"kind": "figure", "alt": ALT}})
-        made.append(execute(run, "01_a").read_bytes())
+        made.append(execute(run, "01_a")[0].read_bytes())
     assert made[0] == made[1]
 
 

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.pipeline.progress import Progress
 from claimledger.pipeline.task_graph import Step, alone, run_steps
+from claimledger.progress import Progress
 
 
 class Copies:
@@ -89,14 +90,29 @@ def test_an_output_that_was_edited_or_deleted_is_made_anew(copies, harm, again):
     assert copies.run() == []
 
 
+def test_of_the_candidates_only_what_was_used_counts(copies):
+    for name in ("used", "unused"):
+        copies.write(name, "1")
+    plain = copies.steps
+    candidates = [copies.root / "used", copies.root / "unused"]
+    copies.steps = lambda: [replace(step, candidates=candidates, used=lambda: candidates[:1])
+                            for step in plain()]
+    copies.write("a", "z")
+    assert copies.run() == ["a", "join"]
+    copies.write("unused", "2")
+    assert copies.run() == []
+    copies.write("used", "2")
+    assert copies.run() == ["a", "join"]
+
+
 def test_another_setting_is_another_run(copies):
     copies.extra = {"seed": 2}
     assert copies.run() == ["a", "b"]
 
 
 @pytest.mark.parametrize("content", [
-    "", '{"a": {"_val', "[]", "null", '{"a": 3}', '{"a": {"_values_:": 3}}',
-    '{"a": {"_values_:": {"made": [1]}}}', "\x00\xff",
+    "", '{"a": {"inp', "[]", "null", '{"a": 3}', '{"a": {"inputs": 3}}',
+    '{"a": {"inputs": "x", "config": "x", "used": {}, "made": [1]}}', "\x00\xff",
 ])
 def test_a_broken_record_is_thrown_away(copies, content):
     (copies.root / "steps.json").write_text(content)
@@ -158,7 +174,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_build_steps import Copies
+from test_task_graph import Copies
 copies = Copies(Path({root!r}))
 copies.join = lambda: (copies.write("joined", "half"), os.kill(os.getpid(), signal.SIGKILL))
 copies.run()
@@ -166,7 +182,7 @@ copies.run()
 
 
 def test_a_build_that_is_killed_goes_on_where_it_was(tmp_path):
-    code = KILLED.format(tests=str(Path(__file__).parents[1] / "support"), root=str(tmp_path))
+    code = KILLED.format(tests=str(Path(__file__).parent), root=str(tmp_path))
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
     copies = Copies(tmp_path)
     assert (tmp_path / "joined").read_text() == "half"
@@ -177,7 +193,7 @@ def test_a_build_that_is_killed_goes_on_where_it_was(tmp_path):
 HOLDER = """
 import sys
 from pathlib import Path
-from claimledger.pipeline.progress import Progress
+from claimledger.progress import Progress
 from claimledger.pipeline.task_graph import alone
 with alone(Path({root!r}), Progress(live=False)):
     print("holds", flush=True)
@@ -211,7 +227,7 @@ def test_the_second_build_waits_for_the_first_and_says_so(tmp_path):
 
 
 def test_plain_progress_says_start_end_and_long_work(capsys, monkeypatch):
-    monkeypatch.setattr("claimledger.pipeline.progress.QUIET_SECONDS", -1)
+    monkeypatch.setattr("claimledger.progress.QUIET_SECONDS", -1)
     progress = Progress(live=False)
     progress.begin("01_a")
     progress.part("01_a", 3, 12)

@@ -23,18 +23,17 @@ def data(root) -> Path:
     pytest.skip("peace.csv is not on this machine; data/external/README.md says where it is")
 
 
-def ran(root: Path, name: str) -> tuple[Run, dict]:
+def ran(root: Path, name: str, **external: Path) -> tuple[Run, dict]:
     """Run the notebook apart from the run of record; its fragment."""
-    run = Run.open(root, name=name)
+    run = Run.open(root, name=name, external=external)
     execute.execute(run, STEM)
     return run, json.loads(execute.fragment_of(run, STEM).read_text("utf-8"))
 
 
 @pytest.fixture
-def without(root, monkeypatch) -> tuple[Run, dict]:
+def without(root) -> tuple[Run, dict]:
     """A run where the file is missing."""
-    monkeypatch.setenv(external.variable(NAME), "")
-    if external.named(root, NAME).data.is_file():
+    if external.named(Run.open(root), NAME).data.is_file():
         pytest.skip("the data are in data/external: no run without them")
     return ran(root, "test-without-data")
 
@@ -45,12 +44,11 @@ def test_without_the_data_the_notebook_says_that_nothing_was_computed(without):
     assert "not re-run" in execute.executed_of(run, STEM).read_text("utf-8")
 
 
-def test_the_data_give_the_recorded_results_and_the_same_figure(root, data, without, monkeypatch):
-    monkeypatch.setenv(external.variable(NAME), str(data))
-    run, computed = ran(root, "test-with-data")
+def test_the_data_give_the_recorded_results_and_the_same_figure(root, data, without):
+    run, computed = ran(root, "test-with-data", **{NAME: data})
     assert "recorded" not in computed
     assert not any("recorded" in entry for entry in computed["entries"].values())
-    external.require_same(external.named(root, NAME), computed)
+    external.require_same(external.named(Run.open(root), NAME), computed)
     assert without[1]["exhibits"] == computed["exhibits"]
     figure = (run.figures / "fig-real.svg").read_bytes()
     assert figure == (without[0].figures / "fig-real.svg").read_bytes()
@@ -58,7 +56,7 @@ def test_the_data_give_the_recorded_results_and_the_same_figure(root, data, with
 
 def test_the_recorded_results_are_the_published_ones(root):
     """Effects and shares as they were printed with two decimals, and one, by others."""
-    entries = external.recorded(external.named(root, NAME))["entries"]
+    entries = external.recorded(external.named(Run.open(root), NAME))["entries"]
     shown = {id: entries[id]["text"] for id in ("TW.regime", "TW.alliance")}
     assert [(t["est"], t["se"]) for t in shown.values()] == [("−0.42", "0.08"), ("−0.21", "0.08")]
     assert entries["TW.favour.nondemocracy"]["text"]["est"] == "53.3%"

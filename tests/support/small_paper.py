@@ -41,7 +41,7 @@ CELL = """\
 import hashlib, json, pathlib
 from claimledger.project import Run, write_atomic
 from claimledger.ledger.entries import Entry, dump
-run = Run.open()
+run = Run.of_notebook(output)
 content = pathlib.Path(data).read_bytes()
 value = seed * {times}
 entry = Entry(id="{id}", label="The seed, times {times}", value=value, status="description",

@@ -8,8 +8,6 @@ give the same results: a build with the data that finds anything else stops.
 
 import datetime
 import json
-import os
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,8 +56,9 @@ class External:
         return [path for path in named if path and path.is_file()]
 
 
-def externals(root: Path) -> list[External]:
+def externals(run: Run) -> list[External]:
     """All other studies that the settings name."""
+    root = run.root
     listed = settings(root)["ledger"].get("external") or {}
     found = []
     for name, given in listed.items():
@@ -70,7 +69,7 @@ def externals(root: Path) -> list[External]:
                 expected=", ".join(sorted(_KEYS)) + " and, where needed, mapping",
                 mend=f"look at: {', '.join(sorted(missing))}",
             )
-        place = os.environ.get(variable(name))
+        place = run.external.get(name)
         found.append(External(
             name, root / given["registration"], given["notebook"], root / (place or given["data"]),
             given["sha256"], root / given["recorded"],
@@ -79,14 +78,9 @@ def externals(root: Path) -> list[External]:
     return found
 
 
-def variable(name: str) -> str:
-    """The environment variable that names the place of a study's data."""
-    return "CLAIMLEDGER_EXTERNAL_" + re.sub(r"\W", "_", name).upper()
-
-
-def place(root: Path, given: list[str]) -> None:
-    """Take `NAME=FILE` as the places of data, for this process and those that it starts."""
-    known = [one.name for one in externals(root)]
+def places(root: Path, given: list[str]) -> dict[str, Path]:
+    """Where the data of other studies lie, from `NAME=FILE` of a command line."""
+    known, found = list(settings(root)["ledger"].get("external") or {}), {}
     for one in given:
         name, sign, file = one.partition("=")
         if not (sign and file and name in known):
@@ -94,12 +88,13 @@ def place(root: Path, given: list[str]) -> None:
                 f"--external {one}", found="no such study" if sign else "no `=`",
                 expected="NAME=FILE, with NAME one of: " + (", ".join(known) or "none"),
             )
-        os.environ[variable(name)] = str(Path(file).resolve())
+        found[name] = Path(file).resolve()
+    return found
 
 
-def named(root: Path, name: str) -> External:
+def named(run: Run, name: str) -> External:
     """The other study of that name."""
-    known = {one.name: one for one in externals(root)}
+    known = {one.name: one for one in externals(run)}
     if name not in known:
         raise LedgerError(
             name, found="no such study", expected="one of: " + (", ".join(known) or "none"),
@@ -108,14 +103,14 @@ def named(root: Path, name: str) -> External:
     return known[name]
 
 
-def external_of(root: Path, notebook: str) -> External | None:
+def external_of(run: Run, notebook: str) -> External | None:
     """The other study that a notebook belongs to, or None."""
-    return next((one for one in externals(root) if one.notebook == notebook), None)
+    return next((one for one in externals(run) if one.notebook == notebook), None)
 
 
 def run_for(run: Run, notebook: str) -> Run:
     """The run as a notebook sees it: with the data and the registration of its own study."""
-    one = external_of(run.root, notebook)
+    one = external_of(run, notebook)
     if one is None:
         return run
     return replace(run, registration=one.registration, data=one.data, mapping=one.mapping)

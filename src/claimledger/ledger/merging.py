@@ -62,7 +62,7 @@ def merge(run: Run) -> Path:
 
 def _other(run: Run, stem: str, fragment: dict) -> dict:
     """What the header says of another study, whose entries are marked as from there."""
-    one = external_of(run.root, stem)
+    one = external_of(run, stem)
     if one is not None and "recorded" not in fragment:
         require_same(one, fragment)
     for entry in fragment["entries"].values():

@@ -11,51 +11,48 @@ from pathlib import Path
 
 import claimledger
 from claimledger.errors import LedgerError
-from claimledger.ledger.external import external_of, run_for
+from claimledger.ledger.external import external_of, places, run_for
 from claimledger.pipeline import kernels
 from claimledger.pipeline import notebooks as execute
-from claimledger.pipeline.progress import Progress
-from claimledger.pipeline.task_graph import Report, Step, alone, run_steps
+from claimledger.pipeline.task_graph import Step, alone, holder, run_steps
+from claimledger.progress import Progress, Report
 from claimledger.project import CONFIG, Run, settings, sweep
 from claimledger.rendering import renderer
 
 PACKAGE = Path(claimledger.__file__).parent
 OUTPUTS = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
-BUILT_BY = "CLAIMLEDGER_BUILT_BY"  # set for the programs that a build starts: do not build again
-NOT_FOR_NOTEBOOKS = {"cli", "rendering", "replication", "prose", "pipeline", "start", "__main__"}
 SHOWN = 20  # problems of the prose in one message
 PROSE = {".qmd", ".yml", ".bib", ".csl", ".scss", ".css", ".lua", ".typ"}
 
 
 def open_run(
     root: Path | None = None, *, data: Path | None = None, mapping: Path | None = None,
-    world: str | None = None,
+    world: str | None = None, external: list[str] | None = None,
 ) -> Run:
-    """The run of record, or the run of another data file or world, which has its own name."""
-    data = data or _path_of("CLAIMLEDGER_DATA")
-    mapping = mapping or _path_of("CLAIMLEDGER_MAPPING")
-    record = Run.open(root, name="record", data=None if world else data, mapping=mapping)
-    name = os.environ.get("CLAIMLEDGER_RUN")
+    """The run of record, or the run of another data file or world, which has its own name.
+
+    `external` holds NAME=FILE for the data of other studies.
+    """
+    if world and data:
+        raise LedgerError(
+            "--world and --data", found="both", expected="one of them: simulated answers or a file",
+            mend="leave one out",
+        )
+    record = Run.open(root)
+    record = replace(record, external=places(record.root, external or []))
     if world:
         if not re.fullmatch(r"[a-z][\w-]*", world) or world == "record":
             raise LedgerError(f"--world {world}", found="no name of a world", expected="a name")
-        run = Run.open(record.root, name=world)
-        return replace(run, data=run.base / "data" / f"simulated-{world}.csv", mapping=None)
-    own = record.root / settings(record.root)["ledger"]["data"]
-    data = data or own
-    if data.resolve() == own and mapping is None:
-        return Run.open(record.root, name=name, data=own)
-    if not data.is_file():
-        raise LedgerError(
-            data, found="no such file", expected="an export", mend="correct the name after DATA=",
-        )
-    return Run.open(
-        record.root, name=name or _name_of(data, mapping), data=data.resolve(), mapping=mapping
-    )
-
-
-def _path_of(variable: str) -> Path | None:
-    return Path(os.environ[variable]).resolve() if os.environ.get(variable) else None
+        run = replace(record, name=world, mapping=None)
+        return replace(run, data=run.base / "data" / f"simulated-{world}.csv")
+    if data is None and mapping is None or data and data.resolve() == record.data and not mapping:
+        return record
+    data, mapping = data or record.data, mapping.resolve() if mapping else record.mapping
+    for file, what, name in ((data, "an export", "DATA"), (mapping, "a mapping", "MAPPING")):
+        if file and not file.is_file():
+            raise LedgerError(file, found="no such file", expected=what,
+                              mend=f"correct the name after {name}=")
+    return replace(record, name=_name_of(data, mapping), data=data.resolve(), mapping=mapping)
 
 
 def _name_of(data: Path, mapping: Path | None) -> str:
@@ -78,13 +75,17 @@ def stems(run: Run) -> list[str]:
 
 def build(
     run: Run, *, only: str | None = None, world: str | None = None,
-    progress: Progress | None = None, proceed: bool = False,
+    progress: Progress | None = None, proceed: bool = False, prose: bool = False,
 ) -> list[str]:
     """Bring the ledger up to date; return the names of the steps that ran.
 
-    With `proceed` a notebook that fails does not keep the others from running.
+    With `proceed` a notebook that fails does not keep the others from running. With `prose` the
+    text is checked against the ledger, as before any rendering.
     """
-    return _make(run, world, lambda: _ledger_steps(run, only), progress or Progress(), proceed)
+    def steps() -> list[Step]:
+        return [*_ledger_steps(run, only), *([_lint_step(run)] if prose else [])]
+
+    return _make(run, world, steps, progress or Progress(), proceed)
 
 
 def render(
@@ -112,20 +113,26 @@ def _make(
     proceed: bool = False,
 ) -> list[str]:
     """First promise and data, then what follows from them."""
-    if os.environ.get(BUILT_BY) == run.name:
-        return []  # Quarto was started by a build that has just brought everything up to date
+    if _started_by(holder(run.base)):
+        return []  # by way of Quarto: that build has just brought everything up to date
     with alone(run.base, progress):
         pages = run.output / "build" / "notebooks"
         sweep([run.base, run.notebooks, run.fragments, run.figures, run.ledger.parent, run.output,
                pages])
-        try:
-            record = run.base / "steps.json"
-            first = [_promise_step(run)] + ([_data_step(run, world)] if world else [])
-            ran = run_steps(first, record, run.root, progress)
-            return ran + run_steps(steps(), record, run.root, progress, proceed=proceed)
-        except BaseException:
-            kernels.stop()
-            raise
+        record = run.base / "steps.json"
+        first = [_promise_step(run)] + ([_data_step(run, world)] if world else [])
+        ran = run_steps(first, record, run.root, progress)
+        return ran + run_steps(
+            steps(), record, run.root, progress, proceed=proceed, stop=kernels.stop)
+
+
+def _started_by(process: int | None) -> bool:
+    """Whether a process, by its number, is one that this one descends from."""
+    if process is None or process == os.getpid():
+        return False
+    import psutil
+
+    return process in (parent.pid for parent in psutil.Process().parents())
 
 
 def check_profiles(root: Path) -> None:
@@ -179,21 +186,25 @@ def _data_step(run: Run, world: str) -> Step:
 
         return simulate_file(run.registration, world, run.data, run.seed)
 
-    modules = [*(PACKAGE / "survey").glob("*.py"), *(PACKAGE / "registration").glob("*.py")]
+    modules = [path for name in ("registration", "survey", "simulation")
+               for path in (PACKAGE / name).glob("*.py")]
     inputs = [run.registration, *modules, *(run.root / "data").glob("*.yml")]
     config = {"world": world, "seed": run.seed}
     return Step("data", action, inputs, config, after=["registration"])
 
 
 def _notebook_step(run: Run, stem: str) -> Step:
+    modules: list[Path] = []
+
     def action(report: Report) -> list[Path]:
-        executed = execute.execute(run, stem, report)
+        executed, modules[:] = execute.execute(run, stem, report)
         return [executed, execute.fragment_of(run, stem), *execute.figures_of(run, stem)]
 
-    other = external_of(run.root, stem)
+    other = external_of(run, stem)
     own = other.inputs() if other else []
     inputs = [execute.source_of(run, stem), *own, *_shared_inputs(run)]
-    return Step(stem, action, inputs, {"parameters": execute.parameters(run_for(run, stem))})
+    config = {"parameters": execute.parameters(run_for(run, stem))}
+    return Step(stem, action, inputs, config, candidates=_engine(), used=lambda: modules)
 
 
 def _merge_step(run: Run, names: list[str]) -> Step:
@@ -206,21 +217,21 @@ def _merge_step(run: Run, names: list[str]) -> Step:
         return [run.ledger]
 
     fragments = [execute.fragment_of(run, name) for name in names]
-    inputs = [*fragments, *_shared_inputs(run), *PACKAGE.rglob("*.py")]
+    inputs = [*fragments, *_shared_inputs(run), *_engine()]
     return Step("ledger", action, inputs, after=names, produced=fragments)
 
 
 def _shared_inputs(run: Run) -> list[Path]:
-    """What every notebook depends on: engine, promise, data with its papers, environment."""
-    modules = {
-        path for path in PACKAGE.rglob("*.py")
-        if path.relative_to(PACKAGE).parts[0].removesuffix(".py") not in NOT_FOR_NOTEBOOKS
-    }
+    """What every notebook depends on: registration, data with what belongs to them, packages."""
     tables = [path for path in (run.root / "data").iterdir() if path.suffix in (".csv", ".yml")]
     named = [run.data, run.registration, run.registration.with_suffix(".lock")]
     mapping = [run.mapping] if run.mapping else []
     beside = [run.data.with_suffix(".manifest.json"), run.root / "requirements.lock"]
-    return [*modules, *tables, *named, *mapping, *(path for path in beside if path.is_file())]
+    return [*tables, *named, *mapping, *(path for path in beside if path.is_file())]
+
+
+def _engine() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
 
 
 def lint(run: Run) -> list:
@@ -260,6 +271,9 @@ def article(run: Run) -> Path:
 
 def _lint_step(run: Run) -> Step:
     def action(report: Report) -> list[Path]:
+        from claimledger.pipeline.privacy import check_private
+
+        check_private(run, prose)
         problems = [problem for problem in lint(run) if not problem.warning]
         if problems:
             listed = "\n    ".join(str(problem) for problem in problems[:SHOWN])
@@ -270,18 +284,19 @@ def _lint_step(run: Run) -> Step:
         return [article(run)]
 
     notebooks = [execute.source_of(run, stem) for stem in stems(run)]
-    modules = (PACKAGE / "prose").glob("*.py")
-    inputs = [article(run), run.root / CONFIG, run.ledger, *notebooks, *modules]
+    prose = [article(run), *sorted((run.root / "paper").glob("*.qmd"))]
+    inputs = [*prose, run.root / CONFIG, run.ledger, *notebooks, *(PACKAGE / "prose").glob("*.py")]
     return Step("lint", action, inputs, after=["ledger"], produced=[run.ledger])
 
 
 def _paper_step(run: Run, formats: list[str], chosen: renderer.Renderer) -> Step:
     made = [run.ledger, *(execute.executed_of(run, name) for name in stems(run))]
-    prose = [path for path in run.root.iterdir() if path.suffix in PROSE and path.is_file()]
+    places = [*run.root.iterdir(), *(run.root / "paper").glob("*")]
+    prose = [path for path in places if path.suffix in PROSE and path.is_file()]
     engine = [*PACKAGE.rglob("*"), *(run.root / "_extensions").rglob("*")]
     engine = [path for path in engine if path.is_file() and "__pycache__" not in path.parts]
     inputs = [*made, *prose, *engine, *_shared_inputs(run)]
-    action = partial(renderer.render, run, formats, chosen, {BUILT_BY: run.name})
+    action = partial(renderer.render, run, formats, chosen)
     date = os.environ.get("SOURCE_DATE_EPOCH", "")
     config = {"renderer": chosen.name, "formats": formats, "date": date}
     return Step("paper", action, inputs, config, after=["lint"], produced=made)

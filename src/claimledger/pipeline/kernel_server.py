@@ -1,9 +1,9 @@
-"""A process that has imported what every notebook imports, and copies itself for each of them.
+"""A server process that has imported what notebooks import, and forks a kernel for each of them.
 
 Starting Python and importing pandas, statsmodels and Matplotlib takes longer than most notebooks
-need for their work; this way it is done once for all notebooks of a build. `Nursery` is the side of
-the build, `main` that of the process: a request is one line on its standard input, the answer the
-number of a new process. It ends when its standard input does.
+need for their work; this way it is done once for all notebooks of a build. `KernelServer` is the
+side of the build, `main` that of the process: a request is one line on its standard input, the
+answer the number of a new process. It ends when its standard input does.
 """
 
 import atexit
@@ -30,23 +30,23 @@ MODULES = (
 _END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
-class Nursery:
+class KernelServer:
     """The build's side of the process."""
 
-    def __init__(self, environment: dict[str, str], private: Callable[[Path], dict[str, str]]):
-        """Let the imports begin; `start` waits for them. `private`: settings for its folder."""
+    def __init__(self, environment: dict[str, str], own: Callable[[Path], dict[str, str]]):
+        """Let the imports begin; `start` waits for them. `own`: variables for its own folder."""
         self._folder = tempfile.TemporaryDirectory(prefix="claimledger-")
         folder = Path(self._folder.name)
         self._said, self._asking = folder / "said", threading.Lock()
         with self._said.open("wb") as said:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "claimledger.pipeline.kernel_server"], cwd=folder,
-                env=os.environ | environment | private(folder), stdin=subprocess.PIPE,
+                env=os.environ | environment | own(folder), stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=said, start_new_session=True,
             )
         atexit.register(self.end)
 
-    def start(self, argv: list[str], env: dict[str, str], cwd: str, said: str) -> "Copy":
+    def start(self, argv: list[str], env: dict[str, str], cwd: str, said: str) -> "ForkedKernel":
         """Start a kernel; `said` is the file for what it says outside its cells.
 
         Raises RuntimeError where the process does not answer.
@@ -56,7 +56,7 @@ class Nursery:
             try:
                 self._process.stdin.write(request.encode() + b"\n")
                 self._process.stdin.flush()
-                return Copy(int(self._process.stdout.readline()))
+                return ForkedKernel(int(self._process.stdout.readline()))
             except (OSError, ValueError):
                 text = self._said.read_text("utf-8", "replace")
                 raise RuntimeError(f"no process for a notebook: {text[-600:]}") from None
@@ -68,7 +68,7 @@ class Nursery:
         self._process.wait()
 
 
-class Copy:
+class ForkedKernel:
     """As much of subprocess.Popen as is asked of a process that is not our own child."""
 
     stdin = stdout = stderr = None
@@ -105,24 +105,24 @@ def main() -> None:
     for name in MODULES:
         import_module(name)
     gc.freeze()  # what is imported stays shared with the copies
-    signal.signal(signal.SIGCHLD, _bury)
+    signal.signal(signal.SIGCHLD, _reap)
     own = os.getpid()
     for line in sys.stdin.buffer:
         number = os.fork()
         if number == 0:
-            _become(own, **json.loads(line))
+            _run_kernel(own, **json.loads(line))
         print(number, flush=True)
 
 
-def _bury(*_) -> None:
+def _reap(*_) -> None:
     """Take note of every copy that has ended, so that its time counts as the build's."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
-def _become(parent: int, argv: list[str], env: dict[str, str], cwd: str, said: str) -> None:
-    """Be the kernel, as if started by a command of its own; never returns."""
+def _run_kernel(parent: int, argv: list[str], env: dict[str, str], cwd: str, said: str) -> None:
+    """In the forked process: run the kernel as a command of its own would; never returns."""
     try:
         ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL)
         if os.getppid() != parent:  # it ended before

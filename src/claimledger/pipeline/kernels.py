@@ -6,16 +6,16 @@ import threading
 from pathlib import Path
 from weakref import WeakSet
 
-from claimledger.pipeline.kernel_server import Nursery
-from claimledger.project import Run, write_atomic
+from claimledger.pipeline.kernel_server import KernelServer
+from claimledger.project import write_atomic
 
 FIXED_DATE = "315532800"  # 1980-01-01, the first day that a ZIP archive can hold
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")  # ..._NUM_THREADS
 SAID = "said"  # the file, in a kernel's folder, for what it says outside its cells
-COPIES = sys.platform == "linux"  # elsewhere a copied process is not safe with all libraries
+FORKS = sys.platform == "linux"  # elsewhere a copied process is not safe with all libraries
 
 _running: WeakSet = WeakSet()
-_nursery: list[Nursery] = []  # one at most, which serves all builds of this process
+_server: list[KernelServer] = []  # one at most, which serves all builds of this process
 _starting = threading.Lock()
 
 
@@ -33,20 +33,20 @@ def environment() -> dict[str, str]:
     }
 
 
-def private(folder: Path) -> dict[str, str]:
-    """Settings of nobody: those of IPython and Matplotlib are the ones in `folder`."""
+def own_settings(folder: Path) -> dict[str, str]:
+    """Let IPython and Matplotlib read their settings in `folder`, not in the user's home."""
     rcfile = write_atomic(folder / "matplotlibrc", "svg.hashsalt: claimledger\n")
     return {"MATPLOTLIBRC": str(rcfile), "IPYTHONDIR": str(folder)}
 
 
 def warm() -> None:
-    """Let the nursery's imports begin; returns at once."""
+    """Let the kernel server's imports begin; returns at once."""
     with _starting:  # notebooks begin side by side
-        if COPIES and not _nursery:
-            _nursery.append(Nursery(environment(), private))
+        if FORKS and not _server:
+            _server.append(KernelServer(environment(), own_settings))
 
 
-def manager(run: Run, folder: Path):
+def manager(folder: Path):
     """A class of kernels of this very interpreter, whatever is installed on the machine.
 
     `folder` is the notebook's own, for its sockets and for what it says outside its cells.
@@ -57,19 +57,16 @@ def manager(run: Run, folder: Path):
 
     class Provisioner(LocalProvisioner):
         async def launch_kernel(self, cmd, **options):
-            if not COPIES:
+            if not FORKS:
                 return await super().launch_kernel(cmd, **options)
             warm()
-            self.process = _nursery[0].start(
+            self.process = _server[0].start(
                 cmd[2:], options["env"], str(options["cwd"]), str(folder / SAID))
             self.pid = self.pgid = self.process.pid
             self.cwd = options["cwd"]
             return self.connection_info
 
-    variables = environment() | private(folder) | {
-        "CLAIMLEDGER_RUN": run.name, "CLAIMLEDGER_DATA": str(run.data),
-        "CLAIMLEDGER_MAPPING": str(run.mapping or ""),
-    }
+    variables = environment() | own_settings(folder)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     literal = {key: value.replace("$", "$$") for key, value in variables.items()}
     spec = KernelSpec(argv=argv, display_name="Python 3", language="python", env=literal)

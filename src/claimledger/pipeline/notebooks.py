@@ -18,6 +18,13 @@ CELL_SECONDS = 1800  # default time limit of one cell; `cell_seconds` below `led
 # jsonschema checks addresses by a grammar that takes two seconds to set up; here are none to check.
 sys.modules.setdefault("rfc3987_syntax", None)
 
+# The last cell that a notebook runs, which is taken out again: what of the engine it has used.
+IMPORTED = """\
+import json, sys
+with open({path!r}, "w") as file:
+    json.dump([module.__file__ for name, module in list(sys.modules.items())
+               if name.partition(".")[0] == "claimledger" and module.__file__], file)"""
+
 OnCell = Callable[[int, int], None]  # (cell now running, number of cells), both from one
 
 
@@ -54,13 +61,18 @@ def parameters(run: Run) -> dict[str, str | int]:
     }
 
 
-def execute(run: Run, stem: str, on_cell: OnCell = lambda number, of: None) -> Path:
+def execute(
+    run: Run, stem: str, on_cell: OnCell = lambda number, of: None
+) -> tuple[Path, list[Path]]:
     """Run `notebooks/<stem>.ipynb`; return its executed copy, clean and with its alt texts.
+
+    The second value is the modules of the engine that its process had imported at the end.
 
     Raises LedgerError for a notebook that cannot be read, an unknown parameter, a failing cell,
     a cell over its time limit, and a notebook that records nothing.
     """
     kernels.warm()
+    run.note()
     run = run_for(run, stem)
     source, fragment = source_of(run, stem), fragment_of(run, stem)
     notebook = _read(source)
@@ -68,7 +80,7 @@ def execute(run: Run, stem: str, on_cell: OnCell = lambda number, of: None) -> P
     _refuse_unknown(run.relative(source), notebook, values)
     fragment.unlink(missing_ok=True)  # a fragment of an earlier run must not pass for this one's
     fragment.parent.mkdir(parents=True, exist_ok=True)
-    executed = _run_cells(run, source, notebook, values, on_cell)
+    executed, modules = _run_cells(run, source, notebook, values, on_cell)
     if not fragment.is_file():
         raise LedgerError(
             run.relative(source), found=f"no {run.relative(fragment)} after its last cell",
@@ -77,7 +89,7 @@ def execute(run: Run, stem: str, on_cell: OnCell = lambda number, of: None) -> P
         )
     clean(executed, run)
     write_alt_texts(executed, json.loads(fragment.read_text("utf-8")), run.relative(source))
-    return write_atomic(executed_of(run, stem), _to_text(executed))
+    return write_atomic(executed_of(run, stem), _to_text(executed)), modules
 
 
 def _read(source: Path):
@@ -122,6 +134,7 @@ def _refuse_unknown(where: str, notebook, values: dict) -> None:
 def _run_cells(run: Run, source: Path, notebook, values: dict, on_cell: OnCell):
     import logging
 
+    import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -142,13 +155,17 @@ def _run_cells(run: Run, source: Path, notebook, values: dict, on_cell: OnCell):
         return f"{run.relative(source)}, cell {number + 1}" + (f" ({label[1]})" if label else "")
 
     with tempfile.TemporaryDirectory(prefix="claimledger-") as folder:
+        imported = Path(folder) / "imported.json"
+        notebook.cells.append(nbformat.v4.new_code_cell(IMPORTED.format(path=str(imported))))
         try:
-            return papermill.execute_notebook(
+            executed = papermill.execute_notebook(
                 notebook, None, parameters=values, kernel_name="python3", progress_bar=False,
-                kernel_manager_class=kernels.manager(run, Path(folder)),
+                kernel_manager_class=kernels.manager(Path(folder)),
                 resources={"metadata": {"path": str(run.root)}}, execution_timeout=limit,
                 on_cell_start=started, record_timing=False, coalesce_streams=True,
             )
+            executed.cells.pop()
+            return executed, [Path(file) for file in json.loads(imported.read_text("utf-8"))]
         except PapermillExecutionError as error:
             raise LedgerError(
                 place(), found=_message(error), expected="a cell that runs to its end",

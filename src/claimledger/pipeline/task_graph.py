@@ -2,7 +2,7 @@
 
 Staleness is decided by content. A step is current when the contents of its inputs, its settings
 and the contents of everything that it made are those of its last success; so an output that
-somebody deleted or edited by hand is made anew. doit schedules the steps and keeps the record.
+somebody deleted or edited by hand is made anew. `graphlib` orders the steps.
 """
 
 import contextlib
@@ -11,27 +11,27 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
+from graphlib import TopologicalSorter
 from pathlib import Path
 from time import monotonic
 
-from doit.control import TaskControl
-from doit.dependency import Dependency, JsonDB
-from doit.reporter import ZeroReporter
-from doit.runner import MThreadRunner
-from doit.task import dict_to_task
-
 from claimledger.errors import LedgerError
-from claimledger.pipeline.progress import Progress
+from claimledger.progress import Progress, Report
 from claimledger.project import sha256_file, write_atomic
 
-Report = Callable[[int, int], None]  # (part now at work, number of parts), both from one
+Digests = dict[str, str | None]  # of files by their names below the root; None: no such file
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: `action` makes files from `inputs` and `config`, and returns those made."""
+    """One thing to do: `action` makes files from `inputs` and `config`, and returns those made.
+
+    `candidates` are files of which only some matter; which ones is known after the action, from
+    `used`. A step that used other modules of the engine last time does not run for this one's.
+    """
 
     name: str
     action: Callable[[Report], Iterable[Path]]
@@ -39,6 +39,8 @@ class Step:
     config: dict = field(default_factory=dict)
     after: list[str] = field(default_factory=list)  # steps whose outputs are inputs here
     produced: list[Path] = field(default_factory=list)  # inputs that those steps make
+    candidates: list[Path] = field(default_factory=list)
+    used: Callable[[], Iterable[Path]] = tuple
 
 
 @contextlib.contextmanager
@@ -56,43 +58,103 @@ def alone(folder: Path, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
-            progress.say(f"another build (process {lock.read().strip()}) is at work: waiting")
+            progress.say(f"another build (process {holder(folder)}) is at work: waiting")
             fcntl.flock(lock, fcntl.LOCK_EX)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+        lock.truncate(0)
+
+
+def holder(folder: Path) -> int | None:
+    """The number of the process that holds the folder's lock; None where none does."""
+    with contextlib.suppress(OSError, ValueError), (folder / ".lock").open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(lock.read())
+    return None
 
 
 def run_steps(
-    steps: list[Step], database: Path, root: Path, progress: Progress, workers: int | None = None,
-    proceed: bool = False,
+    steps: list[Step], record: Path, root: Path, progress: Progress, workers: int | None = None,
+    proceed: bool = False, stop: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Run every stale step, as many side by side as there are cores; return their names.
 
     Raises the first error of a step, after the steps that ran beside it have ended, or with
-    `proceed` all that do not depend on it; what they made stays and is not made again.
+    `proceed` all that do not depend on it; what they made stays and is not made again. After an
+    interruption `stop` ends what the steps are waiting for.
     """
     _require_inputs(steps, root)
-    failures: list[BaseException] = []
-    memory = _Memory(database, progress)
-    reporter = _Reporter(memory)
-    tasks = [_task(step, root, progress, failures) for step in steps]
-    control = TaskControl(tasks)
-    control.process(None)
-    runner = MThreadRunner(
-        memory, reporter, continue_=proceed, num_process=workers or max(2, os.cpu_count() or 2))
-    with progress:
-        runner.run_all(control.task_dispatcher())
+    by_name = {step.name: step for step in steps}
+    order = TopologicalSorter({s.name: set(s.after) & set(by_name) for s in steps})
+    order.prepare()
+    memory, ran, failures = _read(record, progress), [], []
+    running: dict[Future, str] = {}
+    pool = ThreadPoolExecutor(workers or max(2, os.cpu_count() or 2))
+    ready: list[str] = []
+    try:
+        with progress:
+            while order.is_active() or running:
+                ready += sorted(order.get_ready(), key=list(by_name).index)
+                for name in [] if failures and not proceed else ready:
+                    job = pool.submit(_run, by_name[name], memory.get(name), root, progress)
+                    running[job] = name
+                ready = [] if proceed or not failures else ready
+                if not running:
+                    break  # what is left depends on a step that failed
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    name = running.pop(future)
+                    try:
+                        success = future.result()
+                    except BaseException as error:
+                        failures.append(error)
+                        continue
+                    if success:
+                        ran.append(name)
+                        # Kept at once, so that a build that is killed goes on where it was.
+                        memory[name] = success
+                        write_atomic(record, json.dumps(memory, sort_keys=True))
+                    order.done(name)
+    except BaseException:
+        stop()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
     if failures:
         raise failures[0]
-    if reporter.problems:
-        raise RuntimeError("\n".join(reporter.problems))
-    return reporter.ran
+    return ran
 
 
-def digests(paths: Iterable[Path], root: Path) -> dict[str, str | None]:
+def _run(step: Step, last: dict | None, root: Path, progress: Progress) -> dict | None:
+    """What a success leaves in the record; None where the step is current.
+
+    Inputs are hashed before the action, so that one that is edited meanwhile is stale next time.
+    """
+    now = {"inputs": _digest_of(digests(step.inputs, root)), "config": _digest_of(step.config)}
+    if last and all(last[key] == value for key, value in now.items()):
+        known = last["used"] | last["made"]
+        if last["made"] and known == digests([root / name for name in known], root):
+            return None
+    candidates, start = digests(step.candidates, root), monotonic()
+    progress.begin(step.name)
+    try:
+        made = digests(step.action(partial(progress.part, step.name)), root)
+        used = digests(step.used(), root)
+    except BaseException:
+        progress.end(step.name, monotonic() - start, ok=False)
+        raise
+    progress.end(step.name, monotonic() - start, ok=True)
+    return now | {"made": made, "used": {n: candidates[n] for n in used if n in candidates}}
+
+
+def _digest_of(content: dict) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def digests(paths: Iterable[Path], root: Path) -> Digests:
     """Each file's SHA-256 by its name below the root; None where there is no such file."""
     return {os.path.relpath(path, root): _digest(path) for path in sorted(set(paths))}
 
@@ -122,82 +184,17 @@ def _require_inputs(steps: list[Step], root: Path) -> None:
                 )
 
 
-def _task(step: Step, root: Path, progress: Progress, failures: list[BaseException]):
-    """The step as a task of doit; the inputs are hashed before the action, not after.
-
-    So an input that is edited while the action runs counts as changed next time.
-    """
-    def signature() -> dict:
-        inputs = json.dumps(digests(step.inputs, root), sort_keys=True)
-        config = json.dumps(step.config, sort_keys=True)
-        return {name: hashlib.sha256(text.encode()).hexdigest()
-                for name, text in (("inputs", inputs), ("config", config))}
-
-    def is_current(task, values) -> bool:
-        if any(values.get(key) != value for key, value in signature().items()):
-            return False
-        made = values.get("made") or {}
-        return bool(made) and made == digests([root / name for name in made], root)
-
-    def action() -> dict | bool:
-        before, start = signature(), monotonic()
-        progress.begin(step.name)
-        try:
-            made = digests(step.action(partial(progress.part, step.name)), root)
-        except BaseException as error:  # kept for the caller: doit would only keep its text
-            failures.append(error)
-            progress.end(step.name, monotonic() - start, ok=False)
-            return False
-        progress.end(step.name, monotonic() - start, ok=True)
-        return {**before, "made": made}
-
-    return dict_to_task({
-        "name": step.name, "actions": [action], "uptodate": [is_current], "task_dep": step.after,
-        "io": {"capture": False}, "verbosity": 2,
-    })
-
-
-class _Database(JsonDB):
-    """doit's record as JSON; a broken one is thrown away, and it is renamed into place."""
-
-    progress: Progress
-
-    def _load(self) -> dict:
-        try:
-            record = json.loads(Path(self.name).read_text("utf-8"))
-            values = [entry.get("_values_:", {}) for entry in record.values()]
-            if not all(isinstance(value.get("made", {}), dict) for value in values):
+def _read(record: Path, progress: Progress) -> dict[str, dict]:
+    """The record of earlier builds; a broken one is thrown away."""
+    try:
+        memory = json.loads(record.read_text("utf-8"))
+        for kept in memory.values():
+            if not (isinstance(kept["inputs"], str) and isinstance(kept["config"], str)
+                    and isinstance(kept["made"], dict) and isinstance(kept["used"], dict)):
                 raise ValueError
-        except (ValueError, AttributeError, OSError):
-            self.progress.say("the record of earlier builds is unreadable: everything runs anew")
-            return {}
-        return record
-
-    def dump(self) -> None:
-        write_atomic(Path(self.name), json.dumps(self._db, sort_keys=True))
-
-
-class _Memory(Dependency):
-    def __init__(self, path: Path, progress: Progress):
-        database = type("Database", (_Database,), {"progress": progress})
-        super().__init__(database, str(path))
-
-
-class _Reporter(ZeroReporter):
-    """Keeps each success at once, so that a build that is killed goes on where it was."""
-
-    def __init__(self, memory: _Memory):
-        super().__init__(None, {})
-        self.memory = memory
-        self.ran: list[str] = []
-        self.problems: list[str] = []
-
-    def add_success(self, task) -> None:
-        self.ran.append(task.name)
-        self.memory.backend.dump()
-
-    def add_failure(self, task, fail) -> None:
-        self.problems.append(f"{task.name}: {fail.get_msg()}")
-
-    def runtime_error(self, msg: str) -> None:
-        self.problems.append(msg)
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        progress.say("the record of earlier builds is unreadable: everything runs anew")
+        return {}
+    return memory

@@ -10,12 +10,11 @@ from itertools import count
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.pipeline.progress import Progress
-from claimledger.pipeline.task_graph import Report
+from claimledger.progress import Progress, Report
 from claimledger.project import Run, settings
 
 OLDEST = (1, 4)  # the first Quarto that knows manuscripts
-CHOICE, NAME = "CLAIMLEDGER_RENDERER", "CLAIMLEDGER_RENDERED_BY"
+CHOICE = "CLAIMLEDGER_RENDERER"
 QUARTO_FORMAT = {"html": "html", "pdf": "typst", "docx": "docx", "jats": "jats"}
 
 
@@ -65,11 +64,11 @@ def _version(program: str) -> str | None:
 
 
 def render(
-    run: Run, formats: list[str], chosen: Renderer, variables: dict[str, str], report: Report
+    run: Run, formats: list[str], chosen: Renderer, report: Report
 ) -> list[Path]:
     """Render, and return every file of the output folder."""
     if chosen.program:
-        _render_with_quarto(run, formats, chosen, variables, report)
+        _render_with_quarto(run, formats, chosen, report)
     else:
         from claimledger.rendering import render as embedded
 
@@ -80,13 +79,13 @@ def render(
 
 
 def _render_with_quarto(
-    run: Run, formats: list[str], chosen: Renderer, variables: dict[str, str], report: Report
+    run: Run, formats: list[str], chosen: Renderer, report: Report
 ) -> None:
     """One call for the whole manuscript, or one for each format that was asked for."""
     whole = set(formats) == set(QUARTO_FORMAT)
     calls = [[]] if whole else [["--to", QUARTO_FORMAT[name]] for name in formats]
     environment = {
-        **os.environ, **variables, NAME: chosen.name, "PATH": _path(),
+        **os.environ, "PATH": _path(),
         "QUARTO_PYTHON": sys.executable, "SOURCE_DATE_EPOCH": str(_moment(run)),
     }
     for number, options in enumerate(calls, start=1):

@@ -14,7 +14,7 @@ from claimledger.ledger.comparison import RELATIVE, Claim, added, compare
 from claimledger.ledger.entries import load_ledger
 from claimledger.pipeline import build
 from claimledger.pipeline import notebooks as execute
-from claimledger.pipeline.progress import Progress
+from claimledger.progress import Progress
 from claimledger.project import Run
 from claimledger.prose.source import Problem, Source, read_sources
 from claimledger.replication.published import Published, plain

@@ -2,10 +2,12 @@
 
 import os
 import sys
+from collections.abc import Callable
 from threading import Lock
 from time import monotonic
 from typing import Self
 
+Report = Callable[[int, int], None]  # (part now at work, number of parts), both from one
 QUIET_SECONDS = 10  # plain lines: a step that is still at work says so this often at most
 
 
@@ -13,7 +15,7 @@ class Progress:
     """Live progress of steps that run side by side; safe to call from their threads."""
 
     def __init__(self, live: bool | None = None):
-        """`live`: bars that move; by default only on a terminal that is not a robot's."""
+        """`live`: bars that move; by default on a terminal, unless it is one of a CI service."""
         self.live = sys.stderr.isatty() and not os.environ.get("CI") if live is None else live
         self._lock = Lock()
         self._said: dict[str, float] = {}
