@@ -1,5 +1,6 @@
--- The ledger as the prose asks for it: texts, phrases, conditions,
--- and errors that name the file, the line and the nearest ids that exist.
+-- The ledger as the prose asks for it: texts, phrases, conditions.
+-- What a token may ask for is checked before the render (claimledger.prose.tokens), with the line
+-- and the nearest ids that exist; here a token that finds no answer stops the render, no more.
 -- One source for Quarto (global `quarto`) and for plain pandoc (environment CLAIMLEDGER_*).
 
 local core = {}
@@ -32,7 +33,7 @@ end
 
 function core.exists(name) return core.read(core.root .. "/" .. name) ~= nil end
 
--- The files in which a token may stand: the paper and the executed notebooks.
+-- The files in which a token may stand: the paper, what it includes, and the executed notebooks.
 local function sources()
   local folder = os.getenv("CLAIMLEDGER_NOTEBOOKS") or core.root .. "/build/notebooks"
   local there, names = pcall(pandoc.system.list_directory, folder)
@@ -41,6 +42,11 @@ local function sources()
     if name:match("%.ipynb$") then paths:insert(folder .. "/" .. name) end
   end
   table.sort(paths)
+  local place = 1
+  for name in (core.read(core.input) or ""):gmatch("{{<%s*include%s+(%S+)%s*>}}") do
+    paths:insert(place, pandoc.path.join({ pandoc.path.directory(core.input), name }))
+    place = place + 1
+  end
   paths:insert(1, core.input)
   return paths
 end
@@ -82,34 +88,6 @@ function core.fail(pattern, found, expected, mend, detail)
   stop(table.concat(lines, "\n"))
 end
 
--- Restricted Damerau-Levenshtein distance (optimal string alignment), case ignored.
-local function distance(a, b)
-  a, b = a:lower(), b:lower()
-  local before, last = {}, {}
-  for j = 0, #b do last[j] = j end
-  for i = 1, #a do
-    local row = { [0] = i }
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      row[j] = math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + cost)
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        row[j] = math.min(row[j], before[j - 2] + 1)
-      end
-    end
-    before, last = last, row
-  end
-  return last[#b]
-end
-
--- The three names nearest to one that does not exist.
-local function nearest(name, names)
-  table.sort(names, function(a, b)
-    local one, two = distance(name, a), distance(name, b)
-    return one < two or (one == two and a < b)
-  end)
-  return "nearest: " .. table.concat(names, ", ", 1, math.min(3, #names))
-end
-
 function core.keys(map)
   local names = {}
   for key in pairs(map or {}) do table.insert(names, key) end
@@ -140,8 +118,7 @@ end
 function core.entry(id, pattern)
   local entry = core.ledger().entries[id]
   if entry then return entry end
-  core.fail(pattern, ("no entry '%s' in the ledger"):format(id),
-    "an id of the ledger", nearest(id, core.keys(core.ledger().entries)))
+  core.fail(pattern, ("no entry `%s` in the ledger"):format(id), "an id of the ledger")
 end
 
 function core.text(id, field)
@@ -149,8 +126,8 @@ function core.text(id, field)
   local pattern = "num%s+" .. literal(id) .. asked
   local text = core.given(core.entry(id, pattern).text) or {}
   if text[field] then return text[field] end
-  core.fail(pattern, ("entry '%s' has no text '%s'"):format(id, field),
-    "one of " .. table.concat(core.keys(text), ", "), nearest(field, core.keys(text)))
+  core.fail(pattern, ("entry `%s` has no text `%s`"):format(id, field),
+    "one of " .. table.concat(core.keys(text), ", "))
 end
 
 -- Every word must be a verdict that the entry can have: else a block or phrase could never show.
@@ -158,23 +135,39 @@ local function verdict(id, words, pattern)
   local entry = core.entry(id, pattern)
   local possible = pandoc.List(core.given(entry.verdicts) or {})
   if #possible == 0 or not core.given(entry.verdict) then
-    core.fail(pattern, ("entry '%s' has no verdict"):format(id), "an entry with a decision")
+    core.fail(pattern, ("entry `%s` has no verdict"):format(id), "an entry with a decision")
   end
   for _, word in ipairs(words) do
     if not possible:includes(word) then
-      core.fail(pattern, ("'%s' is no verdict of '%s'"):format(word, id),
-        "one of " .. table.concat(possible, ", "), nearest(word, { table.unpack(possible) }), word)
+      core.fail(pattern, ("`%s` is no verdict of `%s`"):format(word, id),
+        "one of " .. table.concat(possible, ", "), nil, word)
     end
   end
   return entry.verdict
 end
 
-function core.phrase(id, phrases)
+-- The phrase for the verdict that came out: typed, of a named set, or the verdict's own name.
+function core.phrase(id, name, phrases)
   local pattern = "says%s+" .. literal(id) .. "[%s>]"
   local came = verdict(id, core.keys(phrases), pattern)
-  if phrases[came] then return phrases[came], came end
-  core.fail(pattern, ("no phrase for the verdict '%s' of '%s'"):format(came, id),
-    "a phrase for each verdict", ("add %s=\"...\""):format(came))
+  local named = name and core.given((core.given(core.ledger().phrases) or {})[name])
+  if name and not named then
+    core.fail(pattern, ("no set of phrases `%s`"):format(name), "one of `_quarto.yml`: ledger: phrases")
+  end
+  local own = not name and next(phrases) == nil and came or nil
+  local phrase = phrases[came] or (named and core.given(named[came])) or own
+  if phrase then return phrase, came end
+  core.fail(pattern, ("no phrase for the verdict `%s` of `%s`"):format(came, id), "a phrase for each verdict")
+end
+
+-- Which members of a set have a verdict; a phrase may be typed for all, some or none of them.
+function core.members(set, word, phrases)
+  local id = set .. "." .. word
+  local pattern = "members%s+" .. literal(set) .. "%s+" .. literal(word) .. "[%s>]"
+  local came = verdict(id, core.keys(phrases), pattern)
+  local members = (core.given(core.entry(id, pattern).text) or {}).members
+  if not members then core.fail(pattern, ("`%s` is no set with members"):format(id), "{{< members SET VERDICT >}}") end
+  return phrases[came] or members, came, id
 end
 
 -- Whether all conditions hold: { id = "verdict verdict", ... }, several verdicts meaning any.

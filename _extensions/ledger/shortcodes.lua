@@ -1,4 +1,5 @@
--- {{< num ID [field] >}} and {{< says ID verdict="phrase" ... >}}
+-- {{< num ID [field] >}}, {{< says ID [name] verdict="phrase" ... >}} and {{< members SET VERDICT >}};
+-- what they mean is told in claimledger.prose.tokens.
 
 local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
   or os.getenv("CLAIMLEDGER_EXTENSION") .. "/core.lua")
@@ -9,10 +10,10 @@ local function markdown(text)
   return pandoc.utils.blocks_to_inlines(pandoc.read(text, "markdown").blocks)
 end
 
--- A text of the ledger is ready as it stands, unless it holds a formula.
+-- A text of the ledger is ready as it stands, unless it holds a formula or an emphasis.
 -- Typst takes one that starts a cell with a sign of its own for a heading or a list: "= .010".
 local function ready(text)
-  local inlines = text:find("$", 1, true) and markdown(text) or pandoc.Inlines(text)
+  local inlines = text:find("[$*]") and markdown(text) or pandoc.Inlines(text)
   if FORMAT == "typst" and text:match("^[=+/-]") then
     inlines:insert(1, pandoc.RawInline("typst", "#h(0pt)"))
   end
@@ -39,16 +40,30 @@ local function num(args, kwargs, _, _, context)
   return answer(id, ready(core.text(id, field)), "num", { ["data-field"] = field }, context)
 end
 
-local function says(args, kwargs, _, _, context)
-  local id, phrases = identifier(args, "says"), {}
-  if args[2] then
-    core.fail("says%s+" .. core.literal(id), "a phrase without its verdict", 'verdict="phrase"')
-  end
+local function phrases_of(kwargs)
+  local phrases = {}
   for verdict, phrase in pairs(kwargs) do
     phrases[verdict] = type(phrase) == "string" and phrase or text_of(phrase)
   end
-  local phrase, verdict = core.phrase(id, phrases)
+  return phrases
+end
+
+local function says(args, kwargs, _, _, context)
+  local id = identifier(args, "says")
+  if args[3] then
+    core.fail("says%s+" .. core.literal(id), "more than an id and the name of a set of phrases", 'verdict="phrase"')
+  end
+  local phrase, verdict = core.phrase(id, args[2] and text_of(args[2]), phrases_of(kwargs))
   return answer(id, markdown(phrase), "says", { ["data-verdict"] = verdict }, context)
 end
 
-return { num = num, says = says }
+local function members(args, kwargs, _, _, context)
+  local set = identifier(args, "members")
+  if not args[2] or args[3] then
+    core.fail("members%s+" .. core.literal(set), "not a set and a verdict", "{{< members SET VERDICT >}}")
+  end
+  local phrase, verdict, id = core.members(set, text_of(args[2]), phrases_of(kwargs))
+  return answer(id, markdown(phrase), "says", { ["data-verdict"] = verdict }, context)
+end
+
+return { num = num, says = says, members = members }

@@ -7,8 +7,8 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.prose.source import Source, read_sources
-from claimledger.prose.tokens import check_tokens, holds, tokens, unused
-from prose_ledger import small_ledger
+from claimledger.prose.tokens import check_tokens, holds, printed, tokens, unused
+from prose_ledger import entry, small_ledger
 
 ALL = 'supported="a" refuted="b" negligible="c" undecided="d"'
 
@@ -92,13 +92,67 @@ def test_unknown_field_verdict_and_wrong_forms():
     assert "`` is no verdict" in problems('::: {.when H1=""}\nx\n:::')[0]
     assert "when without an id" in problems("[x]{.when}")[0]
     assert "`design.arms` has no verdict" in problems('[x]{.when design.arms="all"}')[0]
-    assert "a phrase without its verdict" in problems(f'{{{{< says H1 "less" {ALL} >}}}}')[0]
+    assert "no set of phrases `less`" in problems(f'{{{{< says H1 "less" {ALL} >}}}}')[0]
 
 
 def test_says_needs_a_phrase_for_verdicts_that_did_not_come_out():
     assert problems(f"{{{{< says H1 {ALL} >}}}}") == []
     (problem,) = problems('{{< says H1 supported="a" refuted="b" negligible="" >}}')
     assert 'no phrase for undecided\n    to mend: add undecided="..."' in problem
+
+
+def test_a_set_of_phrases_is_named_once_and_the_verdicts_own_word_is_the_default():
+    ledger = small_ledger() | {"phrases": {"rank": {"higher": "ahead of", "lower": "behind"}}}
+
+    def said(text: str) -> str | list[str]:
+        source = Source("paper.qmd", text)
+        wrong = [p.found for p in check_tokens([source], ledger)]
+        return wrong or printed(tokens(source)[0], ledger)
+
+    rest = 'negligible="level with" undecided="not separated from"'
+    assert said("{{< says H2 >}}") == "negligible"
+    assert said(f"{{{{< says a.b rank {rest} >}}}}") == "ahead of"
+    assert said(f'{{{{< says a.b rank {rest} higher="far ahead of" >}}}}') == "far ahead of"
+    assert said("{{< says a.b rank >}}") == ["says a.b has no phrase for negligible, undecided"]
+    assert said("{{< says a.b rnk >}}")[0] == "no set of phrases `rnk`"
+    more = said("{{< says a.b rank x >}}")
+    assert more[0] == "says a.b: more than an id and the name of a set of phrases"
+
+
+def test_members_of_a_set():
+    ledger = small_ledger()
+    ledger["entries"]["H.supported"] = entry("pattern", "some", members="a and b")
+
+    def said(text: str) -> str | list[str]:
+        source = Source("paper.qmd", text)
+        wrong = [p.found for p in check_tokens([source], ledger)]
+        return wrong or printed(tokens(source)[0], ledger)
+
+    assert said("{{< members H supported >}}") == "a and b"
+    assert said('{{< members H supported some="a few" none="x" >}}') == "a few"
+    assert said("{{< members H refuted >}}") == ["no entry `H.refuted` in the ledger"]
+    assert said('{{< members H supported many="x" >}}') == ["`many` is no verdict of `H.supported`"]
+    assert said("{{< members H pattern >}}") == ["`H.pattern` is no set with members"]
+    assert said("{{< members H >}}") == ["members without an id"]
+    assert said("{{< members H supported now >}}") == [
+        "members H.supported: more than a set and a verdict"]
+
+
+def test_a_file_that_is_included_keeps_its_own_name_and_lines(tmp_path):
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "one.qmd").write_text("First.\n\n{{< num H7 >}} there.\n")
+    (tmp_path / "paper.qmd").write_text(
+        "Before.\n\n{{< include paper/one.qmd >}}\n\n{{< num H8 >}} behind.\n"
+        "<!--\n{{< include paper/two.qmd >}}\n-->\n")
+    (source,) = read_sources([tmp_path / "paper.qmd"])
+    assert source.text.startswith("Before.\n\nFirst.\n\n{{< num H7 >}} there.\n\n{{< num H8")
+    inner, behind = check_tokens([source], small_ledger())
+    assert (inner.file, inner.line) == (str(tmp_path / "paper" / "one.qmd"), 3)
+    assert (behind.file, behind.line, behind.column) == (str(tmp_path / "paper.qmd"), 5, 1)
+    (tmp_path / "paper.qmd").write_text("\n{{< include paper/two.qmd >}}\n")
+    with pytest.raises(LedgerError, match="paper/two.qmd") as caught:
+        read_sources([tmp_path / "paper.qmd"])
+    assert caught.value.where == "paper.qmd:2"
 
 
 def test_within_a_block_says_needs_only_the_verdicts_that_the_block_admits():
@@ -169,7 +223,7 @@ def test_all_conditions_must_hold():
 
 def test_entries_that_the_paper_never_uses():
     found = tokens(Source("paper.qmd", '{{< num H1 >}} [x]{.when H2="refuted" a.b="higher"}'))
-    assert unused(small_ledger(), found) == ["H.pattern", "data.status", "design.arms"]
+    assert unused(small_ledger(), found) == ["data.status", "design.arms"]  # no sets
 
 
 @pytest.fixture

@@ -101,7 +101,11 @@ def test_what_the_verdicts_drop_and_what_only_the_source_says_is_in_no_format(te
 def test_numbers_and_verdicts_lead_to_their_entry(page):
     claims = page.main.select("a.claim")
     assert {c["href"] for c in claims} == {
-        "#claim-H1", "#claim-H2.under", "#claim-data.status"}
+        "#claim-H1", "#claim-H2.under", "#claim-H.supported", "#claim-data.status"}
+    said = [(c["data-verdict"], c.text) for c in claims if c.get("data-verdict")]
+    assert [("undecided", "undecided"), ("some", "a main effect"), ("some", "a few"),
+            ("undecided", "not clearly less willing")] == said[-4:]
+    assert any(c.text == "95% interval [0.11, 0.31], corrected p < .001" for c in claims)
     for claim in claims:
         row = page.find(id=claim["href"].removeprefix("#"))
         assert row.name == "dl" and row.find_parent(id="ledger-entries")

@@ -8,7 +8,9 @@ import claimledger
 from claimledger.errors import LedgerError
 from claimledger.ledger.entries import dump
 from claimledger.ledger.external import external_of, require_same
+from claimledger.ledger.sets import ready_texts, set_entries
 from claimledger.project import Run, settings, sha256_tree, write_atomic
+from claimledger.registration.loading import load
 from claimledger.registration.lock import check_lock
 
 PACKAGES = ("matplotlib", "numpy", "pandas", "papermill", "scipy", "seaborn", "statsmodels")
@@ -57,7 +59,21 @@ def merge(run: Run) -> Path:
         raise LedgerError("_quarto.yml: manuscript.notebooks", found="none", expected="notebooks")
     header = _header(run, data) | ({"external": others} if others else {})
     content = {"header": header, "entries": entries, "exhibits": exhibits, "deviations": deviations}
-    return write_atomic(run.ledger, dump(content))
+    return write_atomic(run.ledger, dump(content | complete(run, entries)))
+
+
+def complete(run: Run, entries: dict[str, dict]) -> dict[str, dict]:
+    """What the prose asks of the ledger beside the notebooks' own entries.
+
+    Adds the ready texts `test` and `stat` and the entries of all sets to `entries`, in place.
+    Returns the phrases that `_quarto.yml` names, which both renderers read from the ledger.
+    """
+    config = settings(run.root).get("ledger", {})
+    words, sets = config.get("words") or {}, config.get("sets") or {}
+    entries |= set_entries(entries, load(run.registration), words, sets)
+    for entry in entries.values():
+        entry["text"] = entry.get("text", {}) | ready_texts(entry)
+    return {"phrases": config["phrases"]} if config.get("phrases") else {}
 
 
 def _other(run: Run, stem: str, fragment: dict) -> dict:

@@ -5,6 +5,7 @@ import math
 from claimledger.registration.fields import POINTS
 
 MINUS = "\u2212"
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
 def number(value: float, decimals: int = 2) -> str:

@@ -10,7 +10,7 @@ from scipy.stats import t as student
 from claimledger.errors import LedgerError
 from claimledger.ledger.audit import differences
 from claimledger.ledger.entries import VERDICTS, Entry, Equivalence
-from claimledger.ledger.numbers import texts
+from claimledger.ledger.numbers import WORDS, texts
 from claimledger.registration.lock import Lock
 from claimledger.registration.models import Analysis, Registration
 from claimledger.statistics.contrasts import Fitted, check_vcov
@@ -100,8 +100,8 @@ class Record:
         ready = texts(
             value, unit=unit, decimals=decimals, n=n, se=se, ci=ci, p=p, df=df, statistic=statistic
         )
-        if unit == "count" and 0 <= value < len(_WORDS):
-            ready["word"] = _WORDS[value]
+        if unit == "count" and 0 <= value < len(WORDS):
+            ready["word"] = WORDS[value]
         return self._add(
             id=id, label=label, value=value, unit=unit, status=status, decision=decision,
             verdict=verdict, n=n, se=se, ci=ci, ci_level=0.95 if ci else None, p=p, df=df,
@@ -244,9 +244,6 @@ class Record:
                 text={"name": _lower(self.registration.label(one)),
                       "second": _lower(self.registration.label(other))},
             )
-
-
-_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
 def _lower(label: str) -> str:

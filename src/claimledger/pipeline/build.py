@@ -217,7 +217,7 @@ def _merge_step(run: Run, names: list[str]) -> Step:
         return [run.ledger]
 
     fragments = [execute.fragment_of(run, name) for name in names]
-    inputs = [*fragments, *_shared_inputs(run), *_engine()]
+    inputs = [*fragments, run.root / CONFIG, *_shared_inputs(run), *_engine()]
     return Step("ledger", action, inputs, after=names, produced=fragments)
 
 

@@ -27,8 +27,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from claimledger.prose.source import QUOTED, TOKEN, Problem, Source, read_sources
-from claimledger.prose.tokens import ATTRIBUTES, Token, nearest, tokens
+from claimledger.prose.source import ATTRIBUTES, QUOTED, TOKEN, Problem, Source, read_sources
+from claimledger.prose.tokens import Token, nearest, tokens
 
 # The words of the rule, in one place: regular expressions of whole words, case ignored;
 # `_` is the space inside a phrase.
@@ -147,9 +147,9 @@ def _lint(source: Source, spans: list, ledger: dict, answers: dict) -> Iterator[
             fault, mend = _judge(hit, conditions, ledger)
             if fault:
                 mend = mend or _suggest(hit, found, source, ledger, answers)
-                yield Problem(source.file, *source.place(hit.start()), fault, mend)
+                yield Problem(*source.where(hit.start()), fault, mend)
     for token in found:
-        if token.kind == "says":
+        if token.kind in ("says", "members"):
             yield from _phrases(token, ledger, answers)
     for token in typed:
         if token.start not in needed:
@@ -208,8 +208,9 @@ def _opposed(verdicts: set[str]) -> bool:
 
 def _phrases(token: Token, ledger: dict, answers: dict) -> Iterator[Problem]:
     """A phrase of `says` is judged as if it stood under the verdicts that share it."""
-    for phrase in dict.fromkeys(token.options.values()):
-        shared = {verdict for verdict, text in token.options.items() if text == phrase}
+    phrases = token.phrases(ledger) if token.args[1:] or token.options else {}
+    for phrase in dict.fromkeys(phrases.values()):
+        shared = {verdict for verdict, text in phrases.items() if text == phrase}
         place = max(token.source.text.find(phrase, token.start, token.end), token.start)
         for hit in _HIT.finditer(phrase):
             if hit.lastgroup in ("idiom", "unit"):
@@ -217,8 +218,8 @@ def _phrases(token: Token, ledger: dict, answers: dict) -> Iterator[Problem]:
             fault, mend = _judge(hit, [(id, shared) for id in token.ids], ledger)
             if fault:
                 mend = mend or _suggest(hit, [token], token.source, ledger, answers)
-                at = token.source.place(place + hit.start())
-                yield Problem(token.source.file, *at, f"{fault}, in a phrase of says", mend)
+                at = token.source.where(place + hit.start())
+                yield Problem(*at, f"{fault}, in a phrase of says", mend)
 
 
 def _suggest(hit: re.Match, found: list, source: Source, ledger: dict, answers: dict) -> str:

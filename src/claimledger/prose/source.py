@@ -1,7 +1,8 @@
 """The source as people write it: where prose stands in papers and notebooks, and where it does not.
 
-Sources are Quarto Markdown (`.qmd`, `.md`) and notebooks (`.ipynb`). Of a notebook the captions and
-alt texts in cell options, the Markdown cells and the Markdown outputs with tokens are read.
+Sources are Quarto Markdown (`.qmd`, `.md`) and notebooks (`.ipynb`). A file that a paper includes
+stands in its place. Of a notebook the captions and alt texts in cell options, the Markdown cells
+and the Markdown outputs with tokens are read.
 Every position is kept, so that a message can name file, line and column.
 """
 
@@ -18,12 +19,18 @@ from claimledger.errors import LedgerError
 TOKEN = "\ufffc"  # stands for each character of a shortcode in masked text
 QUOTED = r'"(?:\\.|[^"\\])*"' + r"|'(?:\\.|[^'\\])*'"
 
+# What stands between the marks of a shortcode; `>}}` inside quotation marks does not end it.
+SHORTCODE = rf"\{{\{{<(?:[^\"'>]|{QUOTED}|>(?!\}}\}}))*>\}}\}}"
+ESCAPED = r"\{\{\{<.*?>\}\}\}|\{\{</\*.*?\*/>\}\}"  # shown, and not carried out
+ATTRIBUTES = rf"\{{((?:[^{{}}\"']|{QUOTED})*)\}}"
+_WORD = re.compile(rf"(?:([\w.:-]+)\s*=\s*)?({QUOTED}|[^\s\"']+)")
+_INCLUDE = re.compile(r"^\{\{<\s*include\s+(\S+)\s*>\}\}[ \t]*$", re.MULTILINE)
 _LEXEME = re.compile(
     rf"""(?P<fence>^[ \t>]*(?P<ticks>`{{3,}}|~{{3,}})[^\n]*\n
         (?:.*?^[ \t>]*(?P=ticks)[`~]*[ \t]*$|.*))
     |(?P<comment><!--.*?-->)
-    |(?P<escaped>\{{\{{\{{<.*?>\}}\}}\}}|\{{\{{</\*.*?\*/>\}}\}})
-    |(?P<shortcode>\{{\{{<(?:[^"'>]|{QUOTED}|>(?!\}}\}}))*>\}}\}})
+    |(?P<escaped>{ESCAPED})
+    |(?P<shortcode>{SHORTCODE})
     |(?P<escape>\\[^\w\s])
     |(?P<code>(?<!`)(?P<tick>`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)(?P=tick)(?!`))
     |(?P<display>\$\$.+?\$\$)
@@ -58,6 +65,16 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A stretch of an article's text: where it starts there, and in which file it stands."""
+
+    start: int
+    file: str  # as the article names it; empty for the article itself
+    raw: str
+    at: int  # where it starts in the file
+
+
+@dataclass(frozen=True)
 class Source:
     """A stretch of Markdown; `at` maps its characters to those of the file, None: one to one."""
 
@@ -66,12 +83,23 @@ class Source:
     kind: str = "article"  # or caption, alt, cell, output
     raw: str = ""
     at: tuple[int, ...] | None = None
+    pieces: tuple[Piece, ...] = ()  # of an article that includes other files
 
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column in the file, from one."""
-        raw, position = (self.text, offset) if self.at is None else (self.raw, self.at[offset])
+        return self.where(offset)[1:]
+
+    def where(self, offset: int) -> tuple[str, int, int]:
+        """File, line and column, from one."""
+        file, raw, position = self.file, self.text, offset
+        if self.at is not None:
+            raw, position = self.raw, self.at[offset]
+        elif self.pieces:
+            piece = self.pieces[bisect([piece.start for piece in self.pieces], offset) - 1]
+            raw, position = piece.raw, piece.at + offset - piece.start
+            file = str(Path(file).parent / piece.file) if piece.file else file
         start = raw.rfind("\n", 0, position)
-        return raw.count("\n", 0, position) + 1, position - start
+        return file, raw.count("\n", 0, position) + 1, position - start
 
     @cached_property
     def lexemes(self) -> list[re.Match]:
@@ -116,10 +144,58 @@ def read_sources(paths: Iterable[Path]) -> list[Source]:
                 path, found=str(error), expected="a paper or a notebook, in UTF-8"
             ) from error
         if notebook is None:
-            sources.append(Source(str(path), raw))
+            sources.append(_article(path, raw))
         else:
             sources += _notebook(str(path), raw, notebook)
     return sources
+
+
+def arguments(text: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The bare words and the `key="value"` pairs of a shortcode or an attribute list."""
+    args, options = [], {}
+    for key, value in _WORD.findall(text):
+        if value[0] in "\"'":
+            value = re.sub(r"\\(.)", r"\1", value[1:-1])
+        if key:
+            options[key] = value
+        else:
+            args.append(value)
+    return tuple(args), options
+
+
+def _article(path: Path, raw: str) -> Source:
+    """A paper with the files that it includes, each in the place of its line."""
+    masked = Source(str(path), raw).masked if "include" in raw else raw
+    parts, pieces, last, length = [], [], 0, 0
+
+    def add(text: str, file: str, of: str, at: int) -> None:
+        nonlocal length
+        pieces.append(Piece(length, file, of, at))
+        parts.append(text)
+        length += len(text)
+
+    for line in _INCLUDE.finditer(raw):
+        if masked[line.start()] != TOKEN:  # in a comment or in code
+            continue
+        add(raw[last:line.start()], "", raw, last)
+        included = path.parent / line[1]
+        try:
+            text = included.read_text(encoding="utf-8").rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            where = f"{path.name}:{raw.count(chr(10), 0, line.start()) + 1}"
+            raise LedgerError(
+                where, found=f"{line[1]}: {getattr(error, 'strerror', None) or error}",
+                expected="a file to include, in UTF-8",
+            ) from error
+        if _INCLUDE.search(text):
+            raise LedgerError(included, found="a file that is included includes another",
+                              expected="includes in the article only")
+        add(text, line[1], text, 0)
+        last = line.end()
+    if not pieces:
+        return Source(str(path), raw)
+    add(raw[last:], "", raw, last)
+    return Source(str(path), "".join(parts), pieces=tuple(pieces))
 
 
 def _notebook(file: str, raw: str, notebook: dict) -> Iterator[Source]:

@@ -2,6 +2,8 @@
 
     {{< num ID [field] >}}              a text of the ledger
     {{< says ID verdict="phrase" >}}    the phrase of the verdict that came out
+    {{< says ID [name] >}}              its phrase in a set that `_quarto.yml` names; else its name
+    {{< members SET VERDICT >}}         which members of a set have a verdict
     ::: {.when ID="verdict ..."}        a block (or `[...]{.when ...}`: a span) that needs a verdict
     [...]{.typed reason="..."}          a marked exception, which the lint passes over
 
@@ -14,10 +16,10 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import product
 
-from claimledger.prose.source import QUOTED, Problem, Source
+from claimledger.errors import LedgerError
+from claimledger.prose.source import ATTRIBUTES, Problem, Source, arguments
 
-ATTRIBUTES = rf"\{{((?:[^{{}}\"']|{QUOTED})*)\}}"
-_WORD = re.compile(rf"(?:([\w.:-]+)\s*=\s*)?({QUOTED}|[^\s\"']+)")
+SHORTCODES = ("num", "says", "members")
 _FENCE = re.compile(rf"^[ \t>]*:{{3,}}[ \t]*(?:{ATTRIBUTES}[ \t]*:*|([^\s:{{}}][^\n]*)|())$", re.M)
 _SPAN = re.compile(rf"\[|\](?:{ATTRIBUTES})?")
 
@@ -26,7 +28,7 @@ _SPAN = re.compile(rf"\[|\](?:{ATTRIBUTES})?")
 class Token:
     """One token: `args` are its bare words, `options` its `key="value"` pairs."""
 
-    kind: str  # num, says, when, typed
+    kind: str  # num, says, members, when, typed
     args: tuple[str, ...]
     options: dict[str, str]
     source: Source = field(repr=False)
@@ -43,11 +45,22 @@ class Token:
     @property
     def ids(self) -> list[str]:
         """The entries it asks for."""
+        if self.kind == "members":
+            return [".".join(self.args[:2])] if len(self.args) > 1 else []
         return list(self.options) if self.kind == "when" else list(self.args[:1])
+
+    def phrases(self, ledger: dict) -> dict[str, str]:
+        """What `says` or `members` prints for each verdict, as far as it is known."""
+        entry = ledger["entries"].get(self.ids[0], {}) if self.ids else {}
+        if self.kind == "members":
+            told = entry.get("text", {}).get("members", "")
+            return {entry.get("verdict", ""): told} | self.options
+        named = {} if self.args[1:] or self.options else {v: v for v in entry.get("verdicts", ())}
+        return named | ledger.get("phrases", {}).get("".join(self.args[1:2]), {}) | self.options
 
     def problem(self, found: str, mend: str = "", warning: bool = False) -> Problem:
         """A problem at this token's place."""
-        return Problem(self.source.file, *self.source.place(self.start), found, mend, warning)
+        return Problem(*self.source.where(self.start), found, mend, warning)
 
 
 def tokens(source: Source) -> list[Token]:
@@ -55,27 +68,15 @@ def tokens(source: Source) -> list[Token]:
     return sorted([*_shortcodes(source), *_blocks(source), *_spans(source)], key=lambda t: t.start)
 
 
-def _arguments(text: str) -> tuple[tuple[str, ...], dict[str, str]]:
-    args, options = [], {}
-    for key, value in _WORD.findall(text):
-        if value[0] in "\"'":
-            value = re.sub(r"\\(.)", r"\1", value[1:-1])
-        if key:
-            options[key] = value
-        else:
-            args.append(value)
-    return tuple(args), options
-
-
 def _shortcodes(source: Source) -> Iterator[Token]:
     for found in source.lexemes:
-        args, options = _arguments(found[0][3:-3] if found.lastgroup == "shortcode" else "")
-        if args and args[0] in ("num", "says"):
+        args, options = arguments(found[0][3:-3] if found.lastgroup == "shortcode" else "")
+        if args and args[0] in SHORTCODES:
             yield Token(args[0], args[1:], options, source, found.start(), found.end())
 
 
 def _token(attributes: str, source: Source, start: int, end: int, inner, block) -> Iterator[Token]:
-    classes, options = _arguments(attributes)
+    classes, options = arguments(attributes)
     kind = next((c[1:] for c in classes if c in (".when", ".typed")), None)
     if kind:
         yield Token(kind, (), options, source, start, end, inner, block)
@@ -128,12 +129,12 @@ def check_tokens(sources: Iterable[Source], ledger: dict) -> list[Problem]:
     for source in sources:
         found = tokens(source)
         wrong = [problem for token in found
-                 for problem in _check(token, ledger["entries"], _around(token, found))]
+                 for problem in _check(token, ledger, _around(token, found))]
         problems += wrong or _uncovered(found, ledger["entries"])
         for lexeme in source.lexemes:
             if lexeme.lastgroup in ("math", "display") and "{{<" in lexeme[0]:
-                place = source.place(lexeme.start())
-                problems.append(Problem(source.file, *place, "a token inside mathematics",
+                place = source.where(lexeme.start())
+                problems.append(Problem(*place, "a token inside mathematics",
                                         "put it outside of the dollar signs"))
     return problems
 
@@ -142,7 +143,8 @@ def _around(token: Token, found: list[Token]) -> list[Token]:
     return [t for t in found if t.kind == "when" and t.inner[0] <= token.start < t.inner[1]]
 
 
-def _check(token: Token, entries: dict, around: list[Token]) -> Iterator[Problem]:
+def _check(token: Token, ledger: dict, around: list[Token]) -> Iterator[Problem]:
+    entries = ledger["entries"]
     if token.block and token.inner[1] == token.end:
         yield token.problem("a block that is never closed", "end it with a line `:::`")
     if token.kind == "typed":
@@ -152,14 +154,19 @@ def _check(token: Token, entries: dict, around: list[Token]) -> Iterator[Problem
             yield token.problem("a marked exception without a reason", 'add reason="..."')
         return
     if not token.ids:
-        yield token.problem(f"{token.kind} without an id", "name an entry of the ledger")
+        named = "a set and a verdict" if token.kind == "members" else "an entry of the ledger"
+        yield token.problem(f"{token.kind} without an id", f"name {named}")
     for id in token.ids:
         if id not in entries:
             yield token.problem(f"no entry `{id}` in the ledger", nearest(id, entries))
         elif token.kind == "num":
             yield from _check_num(token, id, entries[id].get("text", {}))
+        elif not entries[id].get("verdicts"):
+            yield token.problem(f"entry `{id}` has no verdict", "use `num`, or another entry")
+        elif token.kind == "when":
+            yield from _check_words(token, id, token.options[id].split(), entries[id]["verdicts"])
         else:
-            yield from _check_verdicts(token, id, entries[id].get("verdicts", []), around)
+            yield from _check_phrases(token, id, ledger, around)
 
 
 def _check_num(token: Token, id: str, texts: dict) -> Iterator[Problem]:
@@ -170,27 +177,60 @@ def _check_num(token: Token, id: str, texts: dict) -> Iterator[Problem]:
         yield token.problem(f"entry `{id}` has no text `{name}`", nearest(name, texts))
 
 
-def _check_verdicts(
-    token: Token, id: str, possible: list[str], around: list[Token]
-) -> Iterator[Problem]:
-    if not possible:
-        yield token.problem(f"entry `{id}` has no verdict", "use `num`, or another entry")
-        return
-    named = list(token.options) if token.kind == "says" else token.options[id].split()
+def _check_words(token: Token, id: str, named: list, possible: list[str]) -> Iterator[Problem]:
     for verdict in named or [""]:
         if verdict not in possible:
             yield token.problem(f"`{verdict}` is no verdict of `{id}`",
                                 f"one of {', '.join(possible)}; {nearest(verdict, possible)}")
-    if token.kind == "says":
-        if len(token.args) > 1:
-            yield token.problem(f"says {id}: a phrase without its verdict", 'verdict="phrase"')
-        if any("{{<" in phrase for phrase in token.options.values()):
-            yield token.problem(f"says {id}: a token inside a phrase", "use `.when`")
-        missing = [verdict for verdict in possible if verdict not in named
-                   and all(verdict in t.options.get(id, verdict).split() for t in around)]
-        if missing:
-            yield token.problem(f"says {id} has no phrase for {', '.join(missing)}",
-                                "add " + " ".join(f'{verdict}="..."' for verdict in missing))
+
+
+def _check_phrases(token: Token, id: str, ledger: dict, around: list[Token]) -> Iterator[Problem]:
+    """Of `says` and `members`: known verdicts, and a phrase for each one that can come out here."""
+    entry, sets = ledger["entries"][id], ledger.get("phrases", {})
+    yield from _check_words(token, id, list(token.options) or entry["verdicts"], entry["verdicts"])
+    if any("{{<" in phrase for phrase in token.options.values()):
+        yield token.problem(f"{token.kind} {id}: a token inside a phrase", "use `.when`")
+    if token.kind == "members":
+        if "members" not in entry.get("text", {}):
+            yield token.problem(f"`{id}` is no set with members", "{{< members SET VERDICT >}}")
+        if len(token.args) > 2:
+            yield token.problem(f"members {id}: more than a set and a verdict",
+                                'all="phrase", some="phrase" or none="phrase"')
+        return
+    if len(token.args) > 2:
+        yield token.problem(f"says {id}: more than an id and the name of a set of phrases",
+                            'verdict="phrase"')
+    elif len(token.args) == 2 and token.args[1] not in sets:
+        yield token.problem(
+            f"no set of phrases `{token.args[1]}`",
+            f"name it in _quarto.yml: ledger: phrases; {nearest(token.args[1], sets)}",
+        )
+    phrases = token.phrases(ledger)
+    missing = [verdict for verdict in entry["verdicts"] if verdict not in phrases
+               and all(verdict in t.options.get(id, verdict).split() for t in around)]
+    if missing:
+        yield token.problem(f"says {id} has no phrase for {', '.join(missing)}",
+                            "add " + " ".join(f'{verdict}="..."' for verdict in missing))
+
+
+def require_tokens(sources: Iterable[Source], ledger: dict) -> None:
+    """Stop at the first token that the ledger cannot answer.
+
+    Raises:
+        LedgerError: with its file and line, and how to mend it.
+    """
+    for problem in check_tokens(sources, ledger):
+        if not problem.warning:
+            raise LedgerError(f"{problem.file}:{problem.line}", found=problem.found,
+                              expected="what the ledger can answer", mend=problem.mend)
+
+
+def printed(token: Token, ledger: dict) -> str:
+    """What a `num`, `says` or `members` prints, as Markdown."""
+    entry = ledger["entries"][token.ids[0]]
+    if token.kind == "num":
+        return entry["text"][token.args[1] if len(token.args) > 1 else "est"]
+    return token.phrases(ledger)[entry["verdict"]]
 
 
 def _uncovered(found: list[Token], entries: dict) -> Iterator[Problem]:
@@ -234,4 +274,5 @@ def holds(token: Token, verdicts: dict[str, str]) -> bool:
 def unused(ledger: dict, found: Iterable[Token]) -> list[str]:
     """Entries of the ledger that no token asks for."""
     asked = {id for token in found for id in token.ids}
-    return sorted(set(ledger["entries"]) - asked)
+    told = (id for id, entry in ledger["entries"].items() if entry.get("decision") != "pattern")
+    return sorted(set(told) - asked)

@@ -5,6 +5,7 @@ would be set), so each one is replaced by a token of private-use characters befo
 `assets/render.lua` puts the answer of the shortcode's handler in the token's place.
 """
 
+import os
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -13,14 +14,12 @@ from pathlib import Path
 import yaml
 
 from claimledger.errors import LedgerError
+from claimledger.prose.source import ESCAPED, SHORTCODE, Source, arguments, read_sources
 from claimledger.rendering.notebook_pages import Notebook, exhibit
 
 OPEN, CLOSE = "\ue000", "\ue001"
 EMBED = re.compile(r"^\{\{<\s*embed\s+(\S+?)(?:#(\S+))?(\s[^\n]*?)?\s*>\}\}[ \t]*$", re.M)
-SHORTCODE = re.compile(r"\{\{\{<(?P<shown>.*?)>\}\}\}|\{\{<\s*(?P<inner>.+?)\s*>\}\}", re.S)
-ARGUMENT = re.compile(
-    r"""(?:(?P<key>[^\s="']+)=)?(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<bare>\S+))"""
-)
+_SHORTCODE = re.compile(rf"(?P<shown>{ESCAPED})|{SHORTCODE}", re.S)
 # Keys of `_quarto.yml` that steer Quarto or this project and are nothing to pandoc.
 STEERING = ("project", "format", "filters", "execute", "ledger", "website")
 
@@ -33,30 +32,22 @@ class Tokens:
 
     def replace(self, text: str) -> str:
         """The text with a token in the place of each shortcode."""
-        return SHORTCODE.sub(self._token, text)
+        return _SHORTCODE.sub(self._token, text)
 
     def _token(self, match: re.Match) -> str:
-        if match["shown"] is not None:  # {{{< x >}}} shows {{< x >}}
-            self.found.append({"shown": "{{<" + match["shown"] + ">}}"})
+        if match["shown"]:  # {{{< x >}}} shows {{< x >}}
+            inner = match[0].strip("{}").strip("<>").removeprefix("/*").removesuffix("*/")
+            self.found.append({"shown": "{{<" + inner + ">}}"})
         else:
-            self.found.append(_parse(match["inner"]))
+            raw = match[0][3:-3].strip()
+            args, options = arguments(raw)
+            self.found.append(
+                {"name": args[0] if args else "", "args": args[1:], "kwargs": options, "raw": raw}
+            )
         return f"{OPEN}{len(self.found)}{CLOSE}"
 
 
-def _parse(inner: str) -> dict:
-    """`num H1 ci` or `says H1 supported="more"` as name, args and kwargs."""
-    args, kwargs = [], {}
-    for match in ARGUMENT.finditer(inner):
-        value = next(match[k] for k in ("double", "single", "bare") if match[k] is not None)
-        value = re.sub(r'\\(["\\])', r"\1", value) if match["double"] is not None else value
-        if match["key"]:
-            kwargs[match["key"]] = value
-        else:
-            args.append(value)
-    return {"name": args[0], "args": args[1:], "kwargs": kwargs, "raw": inner}
-
-
-def embed_cells(text: str, notebooks: Path, alts: dict[str, str], where: str) -> str:
+def embed_cells(source: Source, notebooks: Path, alts: dict[str, str]) -> str:
     """Each embed line replaced by the Markdown of the cell that it names.
 
     `notebooks` is the run's folder of executed notebooks, whatever folder the line names.
@@ -64,18 +55,19 @@ def embed_cells(text: str, notebooks: Path, alts: dict[str, str], where: str) ->
     books: dict[str, Notebook] = {}
 
     def fill(match: re.Match) -> str:
-        line = text.count("\n", 0, match.start()) + 1
+        file, line, _ = source.where(match.start())
+        where = f"{os.path.relpath(file, Path(source.file).parent)}:{line}"
         name, label = Path(match[1]).name, match[2]
         if not label:
             raise LedgerError(
-                f"{where}:{line}", found=match[0], expected="NOTEBOOK.ipynb#label",
+                where, found=match[0], expected="NOTEBOOK.ipynb#label",
                 mend="name the cell by its label",
             )
         if name not in books:
-            books[name] = Notebook.read(notebooks / name, f"{where}:{line}")
-        return exhibit(books[name], label, f"{where}:{line}", alts.get(label, ""))
+            books[name] = Notebook.read(notebooks / name, where)
+        return exhibit(books[name], label, where, alts.get(label, ""))
 
-    return EMBED.sub(fill, text)
+    return EMBED.sub(fill, source.text)
 
 
 @dataclass
@@ -98,7 +90,7 @@ def read_paper(path: Path, config: dict, notebooks: Path, alts: dict[str, str]) 
     """Read the article. `config` is `_quarto.yml`; the front matter wins over it."""
     if not path.is_file():
         raise LedgerError(path, found="no file", expected="the article named in `_quarto.yml`")
-    text = embed_cells(path.read_text(encoding="utf-8"), notebooks, alts, path.name)
+    text = embed_cells(read_sources([path])[0], notebooks, alts)
     tokens = Tokens()
     return _assemble(path, tokens, tokens.replace(text), config)
 

@@ -3,13 +3,15 @@
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run, settings
+from claimledger.prose.source import read_sources
+from claimledger.prose.tokens import require_tokens
 from claimledger.rendering import tools
 from claimledger.rendering.document import Paper, Tokens, epoch, metadata, read_paper
 from claimledger.rendering.notebook_pages import Notebook, as_page, extract_figures
@@ -89,6 +91,11 @@ class Press:
 
     def prepare(self) -> None:
         """Read everything once, before threads share it; write the pictures into the folder."""
+        article = self.run.root / self.config.get("manuscript", {}).get("article", "paper.qmd")
+        paths = [article, *(book.path for book, _ in self.books)]
+        named = [replace(source, file=os.path.relpath(source.file, self.run.root))
+                 for source in read_sources(path for path in paths if path.is_file())]
+        require_tokens(named, self.ledger)
         (self.folder / "cells").mkdir()
         for book, _ in self.books:
             extract_figures(book, self.folder / "cells")

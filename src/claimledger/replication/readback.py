@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from claimledger.prose.lint import APART, parts
 from claimledger.prose.source import Problem, Source
-from claimledger.prose.tokens import Token, holds, tokens
+from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
 
 BREAK = "\x00"  # where the source has something that the finished text shows in another form
 TELLING = 12  # letters; a shorter passage may stand anywhere by chance
@@ -124,14 +124,6 @@ def kept(source: Source, came: dict[str, str | None]) -> list[Token]:
             and not (t.kind == "when" and t.inner in dropped)]
 
 
-def printed(token: Token, ledger: dict) -> str:
-    """What a `num` or `says` prints."""
-    entry = ledger["entries"][token.args[0]]
-    if token.kind == "says":
-        return token.options[entry["verdict"]]
-    return entry["text"][token.args[1] if len(token.args) > 1 else "est"]
-
-
 def check_page(page: Page, ledger: dict, sources: Iterable[Source]) -> list[Problem]:
     """Every claim of the page against the ledger and against the tokens of the sources."""
     problems = []
@@ -143,8 +135,9 @@ def check_page(page: Page, ledger: dict, sources: Iterable[Source]) -> list[Prob
         for token in kept(source, came):
             if token.kind == "when":
                 passages.append(squeeze(token.body))
-            elif token.kind in ("num", "says"):
-                key = (token.kind, token.args[0], squeeze(printed(token, ledger)))
+            elif token.kind in SHORTCODES:
+                kind = "num" if token.kind == "num" else "says"
+                key = (kind, token.ids[0], squeeze(printed(token, ledger)))
                 possible.add(key)
                 asked[key] += source.kind == "article"
     shown = Counter()
@@ -171,7 +164,7 @@ def _fault(claim: Claim, entry: dict | None) -> str:
     texts = entry["text"]
     right = [texts.get(claim.field, "")] if claim.field else texts.values()
     formula = any("$" in text for text in right)  # shown in another form
-    equal = claim.text in [" ".join(text.split()) for text in right]
+    equal = claim.text in [" ".join(text.replace("*", "").split()) for text in right]
     return "" if equal or formula else "not the text of the ledger"
 
 
@@ -214,7 +207,7 @@ class _Run:
     def others(self, ledger: dict) -> Iterator[str]:
         """The passage with each phrase that belongs to another verdict."""
         for i, (phrase, token) in enumerate(self.pieces):
-            for other in set(token.options.values()) - {phrase} if token else ():
+            for other in set(token.phrases(ledger).values()) - {phrase} if token else ():
                 around = [text for text, _ in self.pieces]
                 passage = squeeze("".join([*around[:i], other, *around[i + 1:]]))
                 if len(passage) >= TELLING:
@@ -222,7 +215,7 @@ class _Run:
 
     def problem(self, source: Source, found: str) -> Problem:
         text = "".join(text for text, _ in self.pieces).strip()
-        return Problem(source.file, *source.place(self.start), f"{found}: {text[:100]}")
+        return Problem(*source.where(self.start), f"{found}: {text[:100]}")
 
 
 def _present(passage: str, pages: list[str]) -> bool:
@@ -266,12 +259,12 @@ def _flatten(
 ) -> list[_Run]:
     """Plain passages of a stretch of the source, with the texts and phrases of its tokens."""
     edits = gone + [(m.start(), m.end(), BREAK, None) for m in APART.finditer(source.masked)]
-    bound = {t.start: t for t in found if t.kind in ("num", "says")}
+    bound = {t.start: t for t in found if t.kind in SHORTCODES}
     for lexeme in source.lexemes:
         token = bound.get(lexeme.start())
         if lexeme.lastgroup != "escape":
             text = printed(token, ledger) if token else BREAK
-            phrase = token if token and token.kind == "says" else None
+            phrase = token if token and token.kind != "num" else None
             edits.append((lexeme.start(), lexeme.end(), BREAK if "$" in text else text, phrase))
     edits += [(t.inner[1], t.end, "", None) for t in found
               if t.kind in ("when", "typed") and not t.block]

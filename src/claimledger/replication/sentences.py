@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from claimledger.prose.source import Source
-from claimledger.prose.tokens import Token, holds, tokens
-from claimledger.replication.readback import printed, verdicts
+from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
+from claimledger.replication.readback import verdicts
 
 NOTHING = "(not in the paper)"
 
@@ -39,11 +39,11 @@ def of_claim(sources: Iterable[Source], id: str, ledger: dict) -> list[Sentence]
     """The sentences that print a claim, as they read under a ledger."""
     found = []
     for source in sources:
-        asked = [token for token in tokens(source) if token.kind in ("num", "says")]
+        asked = [token for token in tokens(source) if token.kind in SHORTCODES]
         lines = resolve(source, tokens(source), ledger)
         for number in sorted({_line(source, t.start) for t in asked if id in t.ids}):
             if text := lines[number - 1]:
-                found.append(Sentence(source.file, _file_line(source, number), (id,), text, text))
+                found.append(Sentence(*_file_line(source, number), (id,), text, text))
     return found
 
 
@@ -52,7 +52,7 @@ def resolve(source: Source, found: list[Token], ledger: dict) -> list[str]:
     came = defaultdict(lambda: None, verdicts(ledger))
     edits = []
     for token in found:
-        if token.kind in ("num", "says"):
+        if token.kind in SHORTCODES:
             edits.append((token.start, token.end, _text(token, ledger)))
         elif token.kind == "when" and not holds(token, came):
             edits.append((token.start, token.end, ""))
@@ -85,16 +85,18 @@ def _sentence(
         and ledgers[0]["entries"].get(id) != ledgers[1]["entries"].get(id)
     }
     shown = [re.sub(r"^(#\|[ ])?[\w-]+:[ ]\|$", "", text) or NOTHING for text in texts]
-    return Sentence(source.file, _file_line(source, number), tuple(sorted(ids)), *shown)
+    return Sentence(*_file_line(source, number), tuple(sorted(ids)), *shown)
 
 
 def _line(source: Source, offset: int) -> int:
     return source.text.count("\n", 0, offset) + 1
 
 
-def _file_line(source: Source, number: int) -> int:
-    """The line in the file, of which a notebook's source is only a stretch."""
+def _file_line(source: Source, number: int) -> tuple[str, int]:
+    """File and line there: a notebook's source is a stretch of it, a paper may include others."""
     start = 0
     for _ in range(number - 1):
         start = source.text.index("\n", start) + 1
-    return source.place(min(start, len(source.text) - 1))[0] if source.text else 1
+    if not source.text:
+        return source.file, 1
+    return source.where(min(start, len(source.text) - 1))[:2]

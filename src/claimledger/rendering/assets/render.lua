@@ -28,7 +28,7 @@ local function answer(number, context)
   if not handler then
     local alone = token.name == "embed" and "an embed on a line of its own"
     core.fail("{{<%s*" .. core.literal(token.raw:match("^%S+")) .. "[%s>]",
-      "{{< " .. token.raw .. " >}}", alone or "one of num, says, embed")
+      "{{< " .. token.raw .. " >}}", alone or "one of num, says, members, embed")
   end
   return handler(token.args, token.kwargs, {}, token.args, context)
 end

@@ -1,0 +1,220 @@
+"""Sets of comparisons: which members came out how, and in what order, said as a person would.
+
+For every registered comparison, every family of hypotheses and every set that `_quarto.yml` names,
+the ledger gets one entry a verdict, with the verdict `all`, `some` or `none`:
+
+    H2a.kind.lower               which kinds lower the view of the ally, against control
+    measures.no_action.lower     the measures that no action is lower than
+    measures.apart               the pairs that are separated; its text `order` tells the order
+
+Each has the text `members`: "all four kinds", "every kind but underspending", "no kind".
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from claimledger.ledger.entries import VERDICTS
+from claimledger.ledger.numbers import WORDS
+from claimledger.registration.models import Registration
+
+FLIPPED = {"higher": "lower", "lower": "higher"}
+APART = ("higher", "lower")
+
+
+def set_entries(
+    entries: dict[str, dict], registration: Registration, words: dict, sets: dict
+) -> dict[str, dict]:
+    """The entries of all sets whose members are in `entries`.
+
+    `words` gives noun phrases: of a member ("a democracy") or, as a pair, the singular and plural
+    of what a set is made of (`H2a.kind: [kind, kinds]`). `sets` names sets of further entries.
+    """
+    naming = _Naming(registration, words)
+    found: dict[str, dict] = {}
+    for name, members in _plain_sets(registration, sets):
+        if members and set(members) <= entries.keys():
+            verdicts = {id: entries[id]["verdict"] for id in members}
+            found |= _by_verdict(name, verdicts, entries, members, naming)
+    for comparison in registration.comparisons:
+        if comparison.pairs == "all":
+            found |= _of_pairs(comparison.id, comparison.levels, entries, naming)
+    return found
+
+
+def ready_texts(entry: dict) -> dict[str, str]:
+    """`test`: interval and p as the paper prints them; `stat`: the estimate before them."""
+    text = entry.get("text", {})
+    if "ci" not in text or not ("padj" in text or "p" in text):
+        return {}
+    p = f"corrected *p* {text['padj']}" if "padj" in text else f"*p* {text['p']}"
+    test = f"{100 * entry['ci_level']:.0f}% interval {text['ci']}, {p}"
+    unit = entry.get("unit", "").split(",")[0]
+    shown = f"{text['est']} {unit}" if unit == "points" else text["est"]
+    return {"test": test, "stat": f"{shown}, {test}"}
+
+
+def listed(names: list[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b, and c`."""
+    if len(names) < 3:
+        return f" {last} ".join(names)
+    return ", ".join(names[:-1]) + f", {last} {names[-1]}"
+
+
+class _Naming:
+    """Noun phrases of members, and what a set is made of."""
+
+    def __init__(self, registration: Registration, words: dict):
+        self.registration, self.words = registration, words
+
+    def member(self, id: str) -> str:
+        """The noun phrase of an entry or a level: its own, else that of its last part."""
+        last = id.rpartition(".")[2]
+        for name in (id, last):
+            if isinstance(self.words.get(name), str):
+                return self.words[name]
+        try:
+            label = self.registration.label(last)
+        except (KeyError, ValueError):
+            return id
+        return id if label == last else label[:1].lower() + label[1:]
+
+    def noun(self, name: str) -> tuple[str, str] | None:
+        """Singular and plural of what a set, or the set that it is a part of, is made of."""
+        while name:
+            if isinstance(pair := self.words.get(name), list):
+                return pair[0], pair[1]
+            name = name.rpartition(".")[0]
+        return None
+
+
+def _plain_sets(registration: Registration, sets: dict) -> Iterator[tuple[str, list[str]]]:
+    for comparison in registration.comparisons:
+        if comparison.pairs == "reference":
+            yield comparison.id, [f"{comparison.id}.{level}" for level in comparison.levels]
+    for family in registration.families:
+        yield family, [h.id for h in registration.hypotheses if h.family == family]
+    yield from sets.items()
+
+
+def _of_pairs(id: str, levels: list[str], entries: dict, naming: _Naming) -> dict[str, dict]:
+    """Of each level, the others that it is higher or lower than; and of the pairs, the order."""
+    verdicts: dict[tuple[str, str], str] = {}
+    ids, gaps = {}, dict.fromkeys(levels, 0.0)
+    for one, other in combinations(levels, 2):
+        pair = f"{id}.{one}.{other}"
+        if pair not in entries:
+            return {}
+        verdict = entries[pair]["verdict"]
+        verdicts[one, other], verdicts[other, one] = verdict, FLIPPED.get(verdict, verdict)
+        ids[one, other] = ids[other, one] = pair
+        gaps[one] += entries[pair]["value"]
+        gaps[other] -= entries[pair]["value"]
+    found: dict[str, dict] = {}
+    for one in levels:
+        others = {other: verdicts[one, other] for other in levels if other != one}
+        pairs = [ids[one, other] for other in others]
+        found |= _by_verdict(f"{id}.{one}", others, entries, pairs, naming, "other ")
+    pairs = {pair: entries[pair]["verdict"] for pair in dict.fromkeys(ids.values())}
+    for verdict in ("negligible", "undecided"):
+        found |= _entry(f"{id}.{verdict}", f"Pairs of {id} that are {verdict}",
+                        [p for p in pairs if pairs[p] == verdict], list(pairs), entries, {})
+    order = sorted(levels, key=lambda level: -gaps[level])
+    text = {"order": order_text(order, verdicts, naming.member)}
+    return found | _entry(f"{id}.apart", f"Pairs of {id} that are separated",
+                          [p for p in pairs if pairs[p] in APART], list(pairs), entries, text)
+
+
+def _by_verdict(
+    name: str, came: dict[str, str], entries: dict, sources: list[str], naming: _Naming,
+    other: str = "",
+) -> dict[str, dict]:
+    noun = naming.noun(name)
+    noun = noun and (other + noun[0], other + noun[1])
+    found: dict[str, dict] = {}
+    for verdict in VERDICTS[entries[sources[0]]["decision"]]:
+        inside = [member for member in came if came[member] == verdict]
+        text = {"members": members_text(inside, list(came), noun, naming.member)}
+        found |= _entry(f"{name}.{verdict}", f"Members of {name} that are {verdict}", inside,
+                        list(came), entries, text, sources)
+    return found
+
+
+def _entry(
+    id: str, label: str, inside: list, every: list, entries: dict, text: dict[str, str],
+    sources: list[str] | None = None,
+) -> dict[str, dict]:
+    """One entry: how many of a set's members, and whether that is all, some or none of them."""
+    first = entries[(sources or every)[0]]
+    statuses = {entries[source]["status"] for source in sources or every}
+    count = len(inside)
+    fields = {
+        "id": id, "label": label, "value": count, "unit": "count", "decision": "pattern",
+        "verdict": {0: "none", len(every): "all"}.get(count, "some"),
+        "verdicts": VERDICTS["pattern"],
+        "status": statuses.pop() if len(statuses) == 1 else "exploratory",
+        "notebook": first.get("notebook", ""), "cell": first.get("cell", ""),
+        "text": {"est": str(count), "abs": str(count)} | text,
+    }
+    if count < len(WORDS):
+        fields["text"]["word"] = WORDS[count]
+    return {id: {key: value for key, value in fields.items() if value not in ("", [], {})}}
+
+
+def members_text(inside: list[str], every: list[str], noun: tuple | None, name) -> str:
+    """`all four kinds`, `every kind but underspending`, `a purchase and a refusal`, `no kind`."""
+    if not inside:
+        return f"no {noun[0]}" if noun else "none"
+    if len(inside) == len(every) > 1 and noun:
+        count = WORDS[len(every)] if len(every) < len(WORDS) else str(len(every))
+        return f"both {noun[1]}" if len(every) == 2 else f"all {count} {noun[1]}"
+    if noun and len(every) > 2 and len(inside) == len(every) - 1:
+        return f"every {noun[0]} but {name(next(m for m in every if m not in inside))}"
+    return listed([name(member) for member in inside])
+
+
+def order_text(order: list[str], verdicts: dict[tuple[str, str], str], name) -> str:
+    """An honest partial order: groups, each member of which is higher than all that follow.
+
+    `order` lists the levels from highest to lowest mean; `verdicts` holds those of all pairs.
+    Within a group nothing is said to be higher but what a pair shows.
+    """
+    groups, current = [], []
+    for place, level in enumerate(order):
+        current.append(level)
+        rest = order[place + 1:]
+        if all(verdicts[a, b] == "higher" for a in order[:place + 1] for b in rest):
+            groups.append(current)
+            current = []
+    if len(groups) == 1:
+        return _within(groups[0], verdicts, name, alone=True)
+    said = [_group(group, verdicts, name) for group in groups]
+    if all(len(group) == 1 for group in groups):
+        middle = "".join(f", then {one}" for one in said[1:-1])
+        return f"{said[0]} first{middle}, and {said[-1]} last, each clear of all that follow"
+    steps = [f"{said[0]} first", *(f"then {one}" for one in said[1:-1]), f"{said[-1]} last"]
+    return "; ".join(steps) + "; each step is clear of all that follow"
+
+
+def _group(group: list[str], verdicts: dict, name) -> str:
+    if len(group) == 1:
+        return name(group[0])
+    inner = _within(group, verdicts, name, alone=False)
+    return f"{listed([name(level) for level in group])} ({inner})"
+
+
+def _within(group: list[str], verdicts: dict, name, alone: bool) -> str:
+    """What the pairs inside a group show."""
+    pairs = list(combinations(group, 2))
+    apart = [(a, b) for a, b in pairs if verdicts[a, b] in APART]
+    level = all(verdicts[pair] == "negligible" for pair in pairs if pair not in apart)
+    if not apart:
+        if level:
+            return "all level within the bound" if len(group) > 2 else "level within the bound"
+        return "no two of them separated" if alone else "not separated from each other"
+    ahead: dict[str, list[str]] = {}
+    for a, b in apart:  # the first has the higher mean; a pair decides, whatever the means
+        first, second = (a, b) if verdicts[a, b] == "higher" else (b, a)
+        ahead.setdefault(first, []).append(name(second))
+    shown = [f"{name(first)} ahead of {listed(seconds)}" for first, seconds in ahead.items()]
+    rest = "the other pairs level within the bound" if level else "the other pairs not separated"
+    return "; ".join([*shown, *([rest] if len(apart) < len(pairs) else [])])

@@ -1,0 +1,127 @@
+"""Which members of a set came out how, and in what order: as a person would say it, and no more."""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from claimledger.ledger.entries import VERDICTS, Entry
+from claimledger.ledger.sets import members_text, order_text, ready_texts, set_entries
+from claimledger.registration.loading import load
+
+ROOT = Path(__file__).resolve().parents[2]
+REGISTRATION = load(ROOT / "registration.yml")
+NOUN = ("kind", "kinds")
+
+
+@pytest.mark.parametrize(("inside", "every", "noun", "text"), [
+    ("", "abcd", NOUN, "no kind"), ("", "abcd", None, "none"),
+    ("abcd", "abcd", NOUN, "all four kinds"),
+    ("ab", "ab", NOUN, "both kinds"), ("abd", "abcd", NOUN, "every kind but c"),
+    ("abd", "abcd", None, "a, b, and d"), ("ad", "abcd", NOUN, "a and d"), ("b", "abcd", NOUN, "b"),
+    ("abcd", "abcd", None, "a, b, c, and d"), ("a", "ab", NOUN, "a"),
+])
+def test_members_are_told_as_a_person_would(inside, every, noun, text):
+    assert members_text(list(inside), list(every), noun, str) == text
+
+
+def pairs(order: str, *apart: str, level: str = "") -> dict[tuple[str, str], str]:
+    """Verdicts of all pairs: `ab` in `apart` has a higher than b; those in `level` are level."""
+    found = {}
+    for a, b in combinations(order, 2):
+        verdict = "negligible" if a + b in level.split() else "undecided"
+        verdict = "higher" if a + b in apart else "lower" if b + a in apart else verdict
+        found[a, b] = verdict
+        found[b, a] = {"higher": "lower", "lower": "higher"}.get(verdict, verdict)
+    return found
+
+
+@pytest.mark.parametrize(("order", "apart", "level", "text"), [
+    ("abc", "ab ac bc", "", "a first, then b, and c last, each clear of all that follow"),
+    ("abc", "ac bc", "", "a and b (not separated from each other) first; c last; "
+     "each step is clear of all that follow"),
+    ("abc", "ab ac", "bc", "a first; b and c (level within the bound) last; "
+     "each step is clear of all that follow"),
+    ("abc", "", "", "no two of them separated"),
+    ("abc", "", "ab ac bc", "all level within the bound"),
+    ("abc", "ac", "", "a ahead of c; the other pairs not separated"),
+    ("abcd", "ac ad bc bd cd", "",
+     "a and b (not separated from each other) first; then c; d last; each step is clear of "
+     "all that follow"),
+])
+def test_an_order_says_only_what_its_pairs_show(order, apart, level, text):
+    assert order_text(list(order), pairs(order, *apart.split(), level=level), str) == text
+
+
+def test_a_random_order_can_be_read_back_to_what_its_pairs_show():
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        order = list("abcde")
+        verdicts = pairs("abcde", *(a + b for a, b in combinations(order, 2) if rng.random() < 0.6))
+        text = order_text(order, verdicts, str)
+        assert read(text, order) == {pair for pair, v in verdicts.items() if v == "higher"}, text
+
+
+def read(text: str, names: list[str]) -> set[tuple[str, str]]:
+    """Which of two is told to be ahead of which."""
+    ahead = set()
+    if "clear of all that follow" in text:
+        steps, inner, depth = [[]], [], 0
+        for word in text.replace("(", " ( ").replace(")", " ) ").replace(";", " ;").split():
+            depth += (word == "(") - (word == ")")
+            if depth:
+                inner.append(word)
+            elif word.strip(",") in names:
+                if "each clear" in text:
+                    steps.append([])
+                steps[-1].append(word.strip(","))
+            elif word == ";":
+                steps.append([])
+        for i, step in enumerate(steps):
+            ahead |= {(a, b) for a in step for later in steps[i + 1:] for b in later}
+        text = " ".join(inner)
+    for clause in text.replace("(", ";").split(";"):
+        if " ahead of " in clause:
+            first, _, rest = clause.partition(" ahead of ")
+            seconds = [w.strip(",") for w in rest.split() if w.strip(",") in names]
+            ahead |= {(first.strip("( "), second) for second in seconds}
+    return ahead
+
+
+def entry(id: str, value: float, verdict: str, decision: str = "comparison") -> dict:
+    return {"id": id, "label": id, "value": value, "verdict": verdict, "decision": decision,
+            "verdicts": VERDICTS[decision], "status": "registered", "notebook": "n", "cell": "c"}
+
+
+def test_sets_of_a_registration_are_entries_of_the_ledger():
+    kinds = REGISTRATION.comparison("H2a.kind").levels
+    entries = {f"H2a.kind.{kind}": entry(f"H2a.kind.{kind}", -0.2, "lower") for kind in kinds[1:]}
+    entries[f"H2a.kind.{kinds[0]}"] = entry(f"H2a.kind.{kinds[0]}", 0.0, "undecided")
+    for a, b in combinations(kinds, 2):
+        id, first = f"H2a.between.{a}.{b}", a == kinds[0]
+        entries[id] = entry(id, 0.3 if first else 0, "higher" if first else "undecided")
+    for id, verdict in zip(("H3a", "H3b", "H3c"), ("refuted", "refuted", "undecided"), strict=True):
+        entries[id] = entry(id, 0.1, verdict, "hypothesis")
+    words = {"H2a": ["kind", "kinds"], "H3b": "a strong military"}
+    made = set_entries(entries, REGISTRATION, words, {"own": ["H3a", "H3b"], "none": ["missing"]})
+    for one in made.values():
+        Entry.model_validate(one)
+    assert made["H2a.kind.lower"]["text"]["members"].startswith("every kind but underspending")
+    assert made["H2a.kind.undecided"]["verdict"] == "some"
+    assert made["H2a.between.underspending.higher"]["text"]["members"] == "all three other kinds"
+    assert made["H2a.between.rival_arms.lower"]["verdict"] == "some"
+    assert made["H2a.between.apart"]["text"]["order"].startswith("underspending")
+    assert made["H3.refuted"]["text"]["members"] == "H3a and a strong military"
+    assert made["own.refuted"]["verdict"] == "all" and "none.refuted" not in made
+    assert not any(id.startswith("measures") for id in made)  # nothing recorded of them
+
+
+def test_ready_texts_name_what_is_corrected():
+    shown = {"est": "0.48", "ci": "[0.38, 0.58]", "p": "< .001", "padj": "= .002"}
+    tested = {"text": shown, "ci_level": 0.95, "unit": "points, 1 to 5"}
+    assert ready_texts(tested) == {
+        "test": "95% interval [0.38, 0.58], corrected *p* = .002",
+        "stat": "0.48 points, 95% interval [0.38, 0.58], corrected *p* = .002",
+    }
+    assert ready_texts({"text": {"est": "3"}}) == {}
