@@ -103,8 +103,8 @@ def test_numbers_and_verdicts_lead_to_their_entry(page):
     assert {c["href"] for c in claims} == {
         "#claim-H1", "#claim-H2.under", "#claim-H.supported", "#claim-data.status"}
     said = [(c["data-verdict"], c.text) for c in claims if c.get("data-verdict")]
-    assert [("undecided", "undecided"), ("some", "a main effect"), ("some", "a few"),
-            ("undecided", "not clearly less willing")] == said[-4:]
+    assert said[-4:] == [("undecided", "undecided"), ("some", "a main effect"), ("some", "a few"),
+            ("undecided", "not clearly less willing")]
     assert any(c.text == "95% interval [0.11, 0.31], corrected p < .001" for c in claims)
     for claim in claims:
         row = page.find(id=claim["href"].removeprefix("#"))
