@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 
 from claimledger.errors import LedgerError
 from claimledger.figures.exhibits import save_figure, show_table
-from claimledger.project import Run, inside, settings
+from claimledger.project import Run, inside, load_yaml, settings
 from claimledger.registration.loading import load
 from claimledger.replication.archive import table_of
 from claimledger.simulation.assumptions import load_simulation
@@ -30,6 +30,20 @@ def test_yaml_runs_no_code(tmp_path, reader):
     with pytest.raises(LedgerError):
         reader(path)
     assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("content", [
+    "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
+        f"{new}: &{new} [{','.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdef", "bcdefg",
+                                                                            strict=True)),
+    "a: " + "[" * 20_000, "a: " + "{b: " * 300 + "1" + "}" * 300, "[a, b]: 1", "a: 1\na: 2",
+])
+@pytest.mark.parametrize("texts", [True, False])
+def test_yaml_that_grows_or_hides_is_refused(tmp_path, content, texts):
+    path = tmp_path / "x.yml"
+    path.write_text(content)
+    with pytest.raises(LedgerError, match="valid YAML"):
+        load_yaml(path, "anything", texts)
 
 
 @pytest.mark.parametrize("name", ["../out.csv", "/etc/passwd", "data/../../out.csv"])

@@ -15,6 +15,8 @@ from claimledger.errors import LedgerError
 CONFIG = "_quarto.yml"
 SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it exists
 NOTE = "run.json"  # below a run's folder: what the run consists of
+_PLAIN = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_DEEP, _MANY = 50, 1_000_000      # levels and values that a YAML file may hold, aliases written out
 PARTIAL = ".partial"  # the end of the name of a file that is being written
 
 
@@ -87,15 +89,96 @@ def find_root(start: Path | None = None) -> Path:
     )
 
 
+class _Safe(SAFE):
+    """YAML that makes plain values only, and refuses a key given twice, which YAML would drop."""
+
+
+class _Texts(_PLAIN):
+    """YAML in which every value is text, so that Yes is a word and 1 a code."""
+
+
+def _unique_keys(loader, node: yaml.MappingNode) -> dict:
+    seen = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a list or a mapping in the place of a key", key.start_mark)
+        if key.value in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key `{key.value}` stands twice", key.start_mark)
+        seen.add(key.value)
+    return loader.construct_mapping(node, deep=True)
+
+
+for _loader in (_Safe, _Texts):
+    _loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_keys)
+
+
+def load_yaml(path: Path, expected: str, texts: bool = False) -> object:
+    """The content of a YAML file, as plain values (or as texts only).
+
+    Refused are a key that stands twice, code, more than 50 levels, and aliases that would make
+    more than a million values of a few lines.
+
+    Parameters
+    ----------
+    path : file, in UTF-8.
+    expected : what the file should be, in words, for the errors.
+    texts : whether all values stay texts.
+
+    Raises
+    ------
+    LedgerError
+        No such file, not UTF-8, or not such YAML; with the line.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        _bound(text)
+        return yaml.load(text, Loader=_Texts if texts else _Safe)
+    except FileNotFoundError as error:
+        raise LedgerError(path, found="no such file", expected=expected) from error
+    except OSError as error:
+        raise LedgerError(path, found=error.strerror, expected=expected) from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise LedgerError(
+            path, found=" ".join(str(error).split())[:500], expected=f"valid YAML: {expected}",
+            mend="correct the line named above",
+        ) from error
+
+
+def _bound(text: str) -> None:
+    """Raise for YAML too deep, or too large with its aliases written out, before it is built."""
+    sizes: dict[str, int] = {}
+    open_: list[tuple[str | None, int]] = []
+    count = 0
+    for event in yaml.parse(text, Loader=SAFE):
+        if isinstance(event, yaml.events.AliasEvent):
+            count += sizes.get(event.anchor, 1)
+        elif isinstance(event, yaml.events.ScalarEvent):
+            count += 1
+            if event.anchor:
+                sizes[event.anchor] = 1
+        elif isinstance(event, yaml.events.CollectionStartEvent):
+            open_.append((event.anchor, count))
+            count += 1
+        elif isinstance(event, yaml.events.CollectionEndEvent):
+            anchor, before = open_.pop()
+            if anchor:
+                sizes[anchor] = count - before
+        if len(open_) > _DEEP or count > _MANY:
+            raise yaml.MarkedYAMLError(
+                problem=f"more than {_DEEP} levels" if len(open_) > _DEEP
+                else f"more than {_MANY:,} values", problem_mark=event.start_mark)
+
+
 def settings(root: Path) -> dict:
     """`_quarto.yml` as a dictionary; under `ledger` stand the paths, the seed, what is linted."""
     path = Path(root) / CONFIG
-    try:
-        config = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE)
-    except yaml.YAMLError as error:
-        raise LedgerError(path, found=str(error), expected="valid YAML") from error
+    config = load_yaml(path, "the settings of the paper")
     for key in ("registration", "data", "seed", "lint"):
-        if key not in (config or {}).get("ledger", {}):
+        ledger = config.get("ledger") if isinstance(config, dict) else None
+        if key not in (ledger if isinstance(ledger, dict) else {}):
             raise LedgerError(
                 f"{CONFIG}: ledger.{key}", found="nothing", expected="a value",
                 mend=f"add `{key}:` under `ledger:`",

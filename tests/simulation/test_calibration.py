@@ -5,8 +5,14 @@ import pandas as pd
 import pytest
 from scipy.special import ndtr
 
+from claimledger.errors import LedgerError
+from claimledger.project import settings
+from claimledger.registration.loading import load
+from claimledger.simulation.assumptions import load_simulation
 from claimledger.simulation.calibration import calibrate
 from claimledger.simulation.respondents import _from_margin
+from claimledger.simulation.simulate import simulate
+from claimledger.survey.loading import open_survey
 from survey_items import CONTRIBUTIONS, CORRECTIVE, MEASURES, VIEWS
 
 SIGN = {"published": 1, "null": 0, "reversed": -1}
@@ -99,18 +105,77 @@ def test_background_explains_as_much_as_in_published_surveys(big, simulation):
         assert 0.13 < fitted.var() / y.var() < 0.22, item
 
 
-def test_party_and_ideology_lower_contributions(big):
-    frame = big["published"].dropna(subset=CONTRIBUTIONS)
-    ideology = (frame["ideology"] - frame["ideology"].mean()) / frame["ideology"].std()
-    X = np.column_stack([
-        np.ones(len(frame)), frame["party"].between(3, 5), frame["party"] >= 6, ideology,
-    ]).astype(float)
-    sizes = np.mean([
-        np.linalg.lstsq(X, frame[item] / frame[item].std(), rcond=None)[0]
-        for item in CONTRIBUTIONS
-    ], axis=0)
-    assert sizes[2] == pytest.approx(-0.35, abs=0.06)
-    assert sizes[3] == pytest.approx(-0.15, abs=0.04)
+def party_gap(frame: pd.DataFrame, gap) -> tuple[float, float]:
+    """The difference of two groups in the mean of items, in its SD, and its standard error."""
+    index = frame[gap.items].mean(axis=1, skipna=False)
+    high, low = (index[frame[gap.of].isin(codes)].dropna() for codes in (gap.high, gap.low))
+    error = np.sqrt(1 / len(high) + 1 / len(low))
+    return (high.mean() - low.mean()) / index.std(), error
+
+
+@pytest.mark.parametrize("world", SIGN)
+def test_gaps_come_out_as_assumed_in_every_world(big, simulation, world):
+    for gap in simulation.gaps:
+        found, error = party_gap(big[world], gap)
+        assert found == pytest.approx(gap.sd, abs=3.5 * error), gap
+
+
+def test_the_gaps_of_the_shipped_file_are_those_promised(root, registration, simulation):
+    path = root / settings(root)["ledger"]["data"]
+    frame = open_survey(path, registration, root).frame
+    promised = {(gap.items[0], gap.of): gap.sd for gap in simulation.gaps}
+    assert promised["troops", "party"] == -0.35 and promised["public_shaming", "party"] == 0.35
+    readme = (root / "data" / "README.md").read_text("utf-8")
+    assert "−0.35, 0.35, −0.25, −0.25" in readme
+    for gap in simulation.gaps:
+        found, error = party_gap(frame, gap)
+        assert found == pytest.approx(gap.sd, abs=3 * error), gap
+
+
+def test_a_gap_that_cannot_be_is_refused(variant):
+    paths = variant(lambda r, s: s["gaps"][0].update(sd=1.9))
+    registration = load(paths[0])
+    simulation = load_simulation(paths[1], registration)
+    with pytest.raises(LedgerError, match=r"gaps\.0"):
+        calibrate(registration, simulation, simulation.world("published"))
+
+
+@pytest.mark.parametrize("mean", [0.05, 0.5, 0.93])
+def test_yes_no_items_have_any_mean(variant, mean):
+    def change(registration, simulation):
+        registration["instrument"]["scales"]["yes"] = {
+            "kind": "ordinal", "labels": {0: "No", 1: "Yes"}}
+        registration["instrument"]["items"]["no_action"]["scale"] = "yes"
+        simulation["outcomes"]["no_action"] = {"mean": mean}
+        simulation["effects"]["democracy_inaction"]["levels"]["democracy"] = 0.1
+        simulation["spreads"] = {}
+        simulation["gaps"] = [gap for gap in simulation["gaps"] if gap["items"] != ["no_action"]]
+        for pairs in simulation["correlations"]:
+            if "no_action" in pairs["between"]:
+                pairs["value"] = 0.05
+
+    paths = variant(change)
+    registration = load(paths[0])
+    simulation = load_simulation(paths[1], registration)
+    assert simulation.outcomes["no_action"].sd == pytest.approx(np.sqrt(mean * (1 - mean)))
+    frame = simulate(registration, simulation, "published", 1, 20_000)
+    assert set(frame["no_action"].dropna()) == {0, 1}
+    assert frame["no_action"].mean() == pytest.approx(mean, abs=0.012)
+    asked = frame.dropna(subset="no_action")
+    size = effect(asked, ["no_action"], "regime", "democracy", "nondemocracy")
+    assert size == pytest.approx(0.1, abs=0.05)
+
+
+def test_an_sd_that_a_yes_no_item_cannot_have_is_refused(variant):
+    def change(registration, simulation):
+        registration["instrument"]["scales"]["yes"] = {
+            "kind": "ordinal", "labels": {0: "No", 1: "Yes"}}
+        registration["instrument"]["items"]["trust"]["scale"] = "yes"
+        simulation["outcomes"]["trust"] = {"mean": 0.2, "sd": 1.0}
+
+    paths = variant(change)
+    with pytest.raises(LedgerError, match=r"outcomes\.trust\.sd"):
+        load_simulation(paths[1], load(paths[0]))
 
 
 def test_background_margins_within_monte_carlo_error(big, simulation):

@@ -3,41 +3,17 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from claimledger.errors import LedgerError
+from claimledger.project import load_yaml
 from claimledger.registration.models import Registration
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # the first is ten times as fast
-    """YAML that refuses a key given twice, which plain YAML would drop without a word."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
-    seen = set()
-    for key, _ in node.value:
-        if key.value in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key `{key.value}` stands twice", key.start_mark
-            )
-        seen.add(key.value)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 def load(path: Path) -> Registration:
     """Load and validate; every mistake found is listed in one LedgerError."""
     path = Path(path)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except FileNotFoundError as error:
-        raise LedgerError(path, found="no such file", expected="a registration") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        found = " ".join(str(error).split())
-        raise LedgerError(path, found=found, expected="valid YAML") from error
+    content = load_yaml(path, "a registration")
     if not isinstance(content, dict):
         raise LedgerError(path, found=type(content).__name__, expected="keys and values")
     try:

@@ -4,14 +4,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from claimledger.errors import LedgerError
+from claimledger.project import load_yaml
 from claimledger.registration.models import Identifier, Model, Probability, Registration
 
 FILE = "data/simulation.yml"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)      # ten times as fast where it exists
 Share = Annotated[float, Field(ge=0, lt=1)]
 Correlation = Annotated[float, Field(gt=-1, lt=1)]
 
@@ -54,10 +53,13 @@ class Pairs(Model):
 
 
 class Outcome(Model):
-    """Mean and SD of an item's answers over those who are asked it, in points of its scale."""
+    """Mean and SD of an item's answers over those who are asked it, in points of its scale.
+
+    An item with two answers needs no SD: its mean says what it is.
+    """
 
     mean: float
-    sd: Annotated[float, Field(gt=0)]
+    sd: Annotated[float, Field(gt=0)] | None = None
 
 
 class Effect(Model):
@@ -69,10 +71,28 @@ class Effect(Model):
 
 
 class Slopes(Model):
-    """How items lean on background variables: SD of the item's latent answer for one SD of each."""
+    """How items lean on background variables: SD of the item's latent answer for one SD of each.
+
+    A variable of `gaps` has no slope here for the gap's items: it gets the one that the gap needs.
+    """
 
     items: list[Identifier]
     slopes: dict[Identifier, float]
+
+
+class Gap(Model):
+    """How far two groups of respondents lie apart in their answers, as it comes out.
+
+    `high` and `low` are codes of the background variable `of`; `sd` is the difference of the two
+    groups in the mean of `items`, in SD of that mean over all who are asked. The slopes of the
+    items on `of` are solved for it (see `calibrate`).
+    """
+
+    items: Annotated[list[Identifier], Field(min_length=1)]
+    of: Identifier
+    high: Annotated[list[int], Field(min_length=1)]
+    low: Annotated[list[int], Field(min_length=1)]
+    sd: Annotated[float, Field(gt=-2, lt=2)]
 
 
 class Recall(Model):
@@ -120,6 +140,7 @@ class Simulation(Model):
     effects: dict[Identifier, Effect]
     correlations: list[Pairs]
     slopes: list[Slopes]
+    gaps: list[Gap] = []
     recall: Recall
     fieldwork: Fieldwork
     worlds: dict[Identifier, World]
@@ -140,14 +161,9 @@ class Simulation(Model):
 def load_simulation(path: Path, registration: Registration) -> Simulation:
     """Read and validate; names must be those of the registration."""
     path = Path(path)
+    content = load_yaml(path, "a simulation file")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
         simulation = Simulation.model_validate(content)
-    except FileNotFoundError as error:
-        raise LedgerError(path, found="no such file", expected="a simulation file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        found = " ".join(str(error).split())
-        raise LedgerError(path, found=found, expected="valid YAML") from error
     except ValidationError as error:
         found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise LedgerError(
@@ -155,7 +171,18 @@ def load_simulation(path: Path, registration: Registration) -> Simulation:
             mend="correct the keys named above",
         ) from None
     _check_names(path, simulation, registration)
-    return simulation
+    return _with_sds(simulation, registration)
+
+
+def _with_sds(simulation: Simulation, registration: Registration) -> Simulation:
+    """The same with the SD of items with two answers, which their mean implies."""
+    outcomes = {}
+    for name, outcome in simulation.outcomes.items():
+        scale = registration.instrument.scales[registration.instrument.items[name].scale]
+        low, high = min(scale.labels), max(scale.labels)
+        implied = max((outcome.mean - low) * (high - outcome.mean), 0) ** 0.5
+        outcomes[name] = outcome if high - low > 1 else outcome.model_copy(update={"sd": implied})
+    return simulation.model_copy(update={"outcomes": outcomes})
 
 
 def _check_names(path: Path, simulation: Simulation, registration: Registration) -> None:
@@ -198,6 +225,34 @@ def _check_names(path: Path, simulation: Simulation, registration: Registration)
     for i, slopes in enumerate(simulation.slopes):
         subset(f"slopes.{i}.items", slopes.items, simulation.outcomes)
         subset(f"slopes.{i}.slopes", slopes.slopes, simulation.background)
+    for i, gap in enumerate(simulation.gaps):
+        subset(f"gaps.{i}.items", gap.items, simulation.outcomes)
+        subset(f"gaps.{i}.of", [gap.of], simulation.background)
+        subset(f"gaps.{i}", [*gap.high, *gap.low], simulation.background[gap.of].shares)
+        if simulation.background[gap.of].shift:
+            raise LedgerError(
+                f"{path}: gaps.{i}.of", found=f"{gap.of!r}, whose answers other answers shift",
+                expected="a background variable without `shift`", mend="name another variable",
+            )
+        for slopes in simulation.slopes:
+            if set(slopes.items) & set(gap.items):
+                subset(f"gaps.{i}: slopes", {gap.of} & set(slopes.slopes), ())
+    for name, outcome in simulation.outcomes.items():
+        codes = sorted(registration.instrument.scales[items[name].scale].labels)
+        if not codes or codes != list(range(codes[0], codes[-1] + 1)):
+            raise LedgerError(
+                f"{path}: outcomes.{name}", found=f"codes {codes}",
+                expected="an outcome with labelled codes that follow each other",
+                mend="number the codes of its scale without a break",
+            )
+        implied = max((outcome.mean - codes[0]) * (codes[-1] - outcome.mean), 0) ** 0.5
+        if (outcome.sd is None if len(codes) > 2 else abs((outcome.sd or implied) - implied) > 0.01):
+            raise LedgerError(
+                f"{path}: outcomes.{name}.sd", found=outcome.sd or "nothing",
+                expected="the SD of the item" if len(codes) > 2 else
+                f"{implied:.3f}, as the mean of a yes/no item implies, or no SD",
+                mend="give it under `sd:`" if len(codes) > 2 else "leave `sd:` out",
+            )
     for key, pairs, known in (
         ("background_correlations", simulation.background_correlations, simulation.background),
         ("correlations", simulation.correlations, simulation.outcomes),

@@ -14,7 +14,7 @@ from scipy.special import eval_hermitenorm, gammaln, ndtr, ndtri
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
-from claimledger.simulation.assumptions import Pairs, Simulation, World
+from claimledger.simulation.assumptions import Margin, Pairs, Simulation, World
 
 _HERMITE = 24      # terms of Mehler's series; the error is far below Monte Carlo error
 
@@ -74,7 +74,8 @@ def calibrate(registration: Registration, simulation: Simulation, world: World) 
     ])
     items = list(simulation.outcomes)
     means = _means(simulation, world)
-    thresholds, asked, lowest = [], [], []
+    sds = {item: _sd(registration, simulation, item, means[item]) for item in items}
+    thresholds, asked, lowest, moved = [], [], [], []
     for item in items:
         entry = registration.instrument.items[item]
         sample = registration.samples[entry.asked]
@@ -83,12 +84,12 @@ def calibrate(registration: Registration, simulation: Simulation, world: World) 
         codes = sorted(registration.instrument.scales[entry.scale].labels)
         column = np.full((len(cells), len(codes) - 1), np.inf)
         column[seen] = _thresholds(
-            item, codes, means[item], simulation.outcomes[item].sd, effects[seen],
-            chance[seen] / chance[seen].sum(),
+            item, codes, means[item], sds[item], effects[seen], chance[seen] / chance[seen].sum(),
         )
         thresholds.append(column)
         asked.append(seen)
         lowest.append(codes[0])
+        moved.append(sds[item] * effects)
     wide = max(column.shape[1] for column in thresholds)
     stacked = np.stack([
         np.pad(c, ((0, 0), (0, wide - c.shape[1])), constant_values=np.inf) for c in thresholds
@@ -100,6 +101,10 @@ def calibrate(registration: Registration, simulation: Simulation, world: World) 
         for item in entry.items:
             for name, value in entry.slopes.items():
                 slopes[items.index(item), background.index(name)] += value
+    if simulation.gaps:
+        seen = np.stack(asked, axis=1) * chance[:, None]
+        _solve_gaps(simulation, items, slopes, joint, stacked, seen / seen.sum(0),
+                    np.array([sds[item] for item in items]), np.stack(moved, axis=1))
     correlation = _latent_correlation(matrix(items, simulation.correlations), stacked)
     return Latent(
         factors=factors, probabilities=chance, items=items, lowest=np.array(lowest),
@@ -117,6 +122,66 @@ def matrix(names: list[str], entries: list[Pairs]) -> np.ndarray:
             i, j = names.index(a), names.index(b)
             result[i, j] = result[j, i] = entry.value
     return result
+
+
+def _solve_gaps(
+    simulation: Simulation, items: list[str], slopes: np.ndarray, joint: np.ndarray,
+    thresholds: np.ndarray, weights: np.ndarray, sds: np.ndarray, effects: np.ndarray,
+) -> None:
+    """Set the slopes that make groups differ as the assumed gaps say; `slopes` is changed in place.
+
+    A latent answer Y and a latent background variable Z are standard normals with a correlation a,
+    so E(answer | Z = z) = lowest + sum_k Phi((a z - t_k) / sqrt(1 - a^2)). The mean over the
+    values z of either group, and over cells, gives the gap that comes out; it rises with a, which
+    is solved for. All a of an item together give its slopes: a = slopes @ joint.
+
+    thresholds : (cells, items, categories - 1). weights : (cells, items), columns sum to 1.
+    effects : (cells, items), in points.
+    """
+    background = list(simulation.background)
+    wanted: dict[str, dict[int, float]] = {}
+    within = matrix(items, simulation.correlations)
+    middle = effects - (weights * effects).sum(0)
+    inner = sds * np.sqrt(np.maximum(1 - (weights * middle**2).sum(0) / sds**2, 0))
+    for number, gap in enumerate(simulation.gaps):
+        at = [items.index(item) for item in gap.items]
+        # Variance of the mean of the items: within cells, and between them.
+        inside = np.outer(inner[at], inner[at]) * within[np.ix_(at, at)]
+        between = (weights[:, at] * middle[:, at]).T @ middle[:, at]
+        points = gap.sd * np.sqrt((inside + between).mean())
+        margin = simulation.background[gap.of]
+        high, low = _positions(margin, gap.high), _positions(margin, gap.low)
+        for j in at:
+            def excess(a: float, j: int = j) -> float:
+                mean = [
+                    weights[:, j] @ ndtr(
+                        (a * z[:, None, None] - thresholds[:, j]) / np.sqrt(1 - a**2)
+                    ).mean(0).sum(1) for z in (high, low)
+                ]
+                return float(mean[0] - mean[1] - points)
+
+            if excess(-0.98) * excess(0.98) > 0:
+                raise LedgerError(
+                    f"simulation: gaps.{number}", found=f"{gap.sd:g} SD between the two groups",
+                    expected="a gap that answers on this scale can have",
+                    mend="bring the gap nearer to zero",
+                )
+            wanted.setdefault(items[j], {})[background.index(gap.of)] = brentq(excess, -0.98, 0.98)
+    for item, correlations in wanted.items():
+        j, own = items.index(item), list(correlations)
+        rest = np.array(list(correlations.values())) - slopes[j] @ joint[:, own]
+        slopes[j, own] = np.linalg.solve(joint[np.ix_(own, own)], rest)
+
+
+def _positions(margin: Margin, codes: list[int]) -> np.ndarray:
+    """512 values of a standard normal, equally likely among those that give one of the codes."""
+    shares = np.cumsum([0, *margin.shares.values()]) / sum(margin.shares.values())
+    ends = [(low, high) for code, low, high in
+            zip(margin.shares, shares[:-1], shares[1:], strict=True) if code in codes]
+    total = np.cumsum([0, *(high - low for low, high in ends)])
+    middle = (np.arange(512) + 0.5) / 512 * total[-1]
+    part = np.searchsorted(total, middle, side="right") - 1
+    return ndtri(np.array([low for low, _ in ends])[part] + middle - total[part])
 
 
 def _root(key: str, covariance: np.ndarray) -> np.ndarray:
@@ -138,6 +203,20 @@ def _means(simulation: Simulation, world: World) -> dict[str, float]:
         for item in group:
             means[item] = middle + world.factor(name) * (means[item] - middle)
     return means
+
+
+def _sd(registration: Registration, simulation: Simulation, item: str, mean: float) -> float:
+    """The SD of an item; of two answers, that which their mean implies."""
+    scale = registration.instrument.scales[registration.instrument.items[item].scale]
+    low, high = min(scale.labels), max(scale.labels)
+    if high - low > 1:
+        return float(simulation.outcomes[item].sd or 1)
+    if not low < mean < high:
+        raise LedgerError(
+            f"simulation: outcomes.{item}", found=f"a mean of {mean:g}",
+            expected=f"a mean between {low} and {high}", mend="correct the mean",
+        )
+    return float(np.sqrt((mean - low) * (high - mean)))
 
 
 def _effects(simulation: Simulation, world: World, item: str, cells: list[dict]) -> np.ndarray:
@@ -168,6 +247,8 @@ def _thresholds(
     )
     if target.min() <= codes[0] or target.max() >= codes[-1]:
         raise impossible
+    if len(codes) == 2:      # the share of the higher answer is all there is
+        return -ndtri(target - codes[0])[:, None]
 
     def standardised(spread: float) -> np.ndarray:
         low, high = np.full(len(target), cuts[0] - 40.0), np.full(len(target), cuts[-1] + 40.0)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
-import yaml
 from pydantic import Field, ValidationError
 
 from claimledger.errors import LedgerError
+from claimledger.project import load_yaml
 from claimledger.registration.models import Model, Registration
 from claimledger.survey import qualtrics
 from claimledger.survey.tables import plain
@@ -37,31 +37,18 @@ def read_mapping(path: Path | None, registration: Registration) -> Mapping:
     """The mapping file, or one that changes nothing; what is unfinished in it is an error."""
     if path is None:
         return Mapping()
+    content = load_yaml(path, "a mapping of names", texts=True) or {}
+    _refuse_unfinished(path, content)
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Texts) or {}
-        _refuse_unfinished(path, content)
         mapping = Mapping.model_validate(content)
-    except FileNotFoundError as error:
-        raise LedgerError(path, found="no such file", expected="a mapping of names") from error
-    except (yaml.YAMLError, ValidationError, UnicodeDecodeError, RecursionError) as error:
+    except ValidationError as error:
+        found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise LedgerError(
-            path, found=" ".join(str(error).split()), expected="`columns:`, `values:`, `codes:`",
+            path, found="; ".join(found), expected="`columns:`, `values:`, `codes:`",
             mend="write `columns: {export name: registration name}`",
         ) from error
     _check_targets(path, mapping, registration)
     return mapping
-
-
-class _Texts(yaml.BaseLoader):
-    """YAML in which all is text, so that Yes is a word and 1 a code; no key may stand twice."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value]
-        for key, _ in node.value:
-            if keys.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key `{key.value}` stands twice", key.start_mark)
-        return super().construct_mapping(node, deep=True)
 
 
 def _refuse_unfinished(path: Path, content: object) -> None:
