@@ -191,8 +191,8 @@ def _root(key: str, covariance: np.ndarray) -> np.ndarray:
         lowest = np.linalg.eigvalsh(covariance)[0]
         raise LedgerError(
             f"simulation: {key}", found=f"no such variables can exist (eigenvalue {lowest:.3f})",
-            expected="correlations, net of the slopes, that are compatible with each other",
-            mend="bring the largest correlations or slopes nearer to zero",
+            expected="correlations, net of slopes and gaps, that are compatible with each other",
+            mend="bring the largest correlations, slopes or gaps nearer to zero",
         ) from None
 
 
