@@ -150,7 +150,8 @@ def test_yes_no_items_have_any_mean(variant, mean):
         simulation["effects"]["democracy_inaction"]["levels"]["democracy"] = 0.1
         simulation["spreads"] = {}
         simulation["gaps"] = [gap for gap in simulation["gaps"] if gap["items"] != ["no_action"]]
-        simulation["slopes"] = [one for one in simulation["slopes"] if one["items"] != ["no_action"]]
+        simulation["slopes"] = [
+            one for one in simulation["slopes"] if one["items"] != ["no_action"]]
         simulation["correlations"] = [
             one for one in simulation["correlations"]
             if "no_action" not in [*one["between"], *one.get("across", [])]

@@ -246,7 +246,8 @@ def _check_names(path: Path, simulation: Simulation, registration: Registration)
                 mend="number the codes of its scale without a break",
             )
         implied = max((outcome.mean - codes[0]) * (codes[-1] - outcome.mean), 0) ** 0.5
-        if (outcome.sd is None if len(codes) > 2 else abs((outcome.sd or implied) - implied) > 0.01):
+        wrong = abs((outcome.sd or implied) - implied) > 0.01
+        if outcome.sd is None if len(codes) > 2 else wrong:
             raise LedgerError(
                 f"{path}: outcomes.{name}.sd", found=outcome.sd or "nothing",
                 expected="the SD of the item" if len(codes) > 2 else

@@ -152,13 +152,13 @@ def _solve_gaps(
         margin = simulation.background[gap.of]
         high, low = _positions(margin, gap.high), _positions(margin, gap.low)
         for j in at:
-            def excess(a: float, j: int = j) -> float:
-                mean = [
-                    weights[:, j] @ ndtr(
-                        (a * z[:, None, None] - thresholds[:, j]) / np.sqrt(1 - a**2)
-                    ).mean(0).sum(1) for z in (high, low)
+            def excess(a: float, t=thresholds[:, j], w=weights[:, j], z=(high, low),
+                       points=points) -> float:
+                means = [
+                    w @ ndtr((a * one[:, None, None] - t) / np.sqrt(1 - a**2)).mean(0).sum(1)
+                    for one in z
                 ]
-                return float(mean[0] - mean[1] - points)
+                return float(means[0] - means[1] - points)
 
             if excess(-0.98) * excess(0.98) > 0:
                 raise LedgerError(
