@@ -6,7 +6,7 @@ QUARTO_VERSION := 1.9.38
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help paper review test verify archive quarto lock clean
+.PHONY: help paper review test test-slow verify archive quarto lock clean
 .DELETE_ON_ERROR:
 
 # Nothing of the caller's own Python setup may leak into the project's environment.
@@ -23,6 +23,7 @@ UV   := $(VENV)/tools/bin/uv
 MADE_FROM := $(shell { echo "$(CURDIR)"; test -x $(BIN)/python && echo python; \
 	cat requirements.lock pyproject.toml; } | cksum | cut -d' ' -f1)
 STAMP := $(VENV)/made-from-$(MADE_FROM)
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 BEGIN := $(shell date +%s)
 took = echo "$(1) took $$(( $$(date +%s) - $(BEGIN) )) s"
 
@@ -34,7 +35,7 @@ help: ## this list
 	@echo "              PAPER=other.html, or a ledger.json, or a folder; WITH='pandas==3.0.3 numpy'"
 	@echo "make review   the paper without a word of who wrote it, in build/review"
 	@echo "make archive  one zip for a data archive: build/archive.zip"
-	@echo "make test     all tests"
+	@echo "make test     tests; make test-slow for those that build many papers"
 	@echo "make quarto   tries to install Quarto $(QUARTO_VERSION); the paper does not need it"
 	@echo "make lock     requirements.lock anew from pyproject.toml"
 	@echo "make clean    removes what is generated; the ledger of record and the environment stay"
@@ -57,9 +58,14 @@ archive: $(STAMP)
 	@$(call took,make archive)
 
 test: $(STAMP)
-	@echo "tests, on all cores"
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	@echo "tests, on all cores; the slow ones are left to make test-slow"
+	@$(PYTEST) -m "not slow" $(ARGS)
 	@$(call took,make test)
+
+test-slow: $(STAMP)
+	@echo "the slow tests, on all cores"
+	@$(PYTEST) -m slow $(ARGS)
+	@$(call took,make test-slow)
 
 # pip fetches uv, uv the rest. uv does not read pip's settings: a package index that is set for
 # pip is handed on, so that a mirror set up for this machine is used throughout.
