@@ -431,6 +431,32 @@ def deviate(
     print(f"declared: {_shown(lock.deviate(run_.registration, given, known))}")
 
 
+@app.command(epilog=_example("claimledger schema"))
+def schema() -> None:
+    """Write the JSON schema with which editors complete and check registration.yml."""
+    from claimledger.project import Run
+    from claimledger.registration.schema import LINE, write_schema
+
+    path, pointed = write_schema(Run.open().registration)
+    print(f"schema: {_shown(path)}")
+    if not pointed:
+        print(f"the registration is frozen; editors need this as its first line:\n{LINE.strip()}")
+
+
+@app.command(epilog=_example("claimledger migrate"))
+def migrate() -> None:
+    """Rewrite a registration of an older schema, its comments kept, and amend its lock."""
+    from datetime import date
+
+    from claimledger.project import Run
+    from claimledger.registration.schema import migrate as lift
+
+    registration = Run.open().registration
+    amended = lift(registration, date.today())
+    print(f"{_shown(registration)}: schema 2, meaning the same"
+          + "; its lock has an amendment that says so" * amended)
+
+
 def _how(ran: list[str]) -> str:
     return f"made anew: {', '.join(ran)}" if ran else "up to date"
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -89,8 +90,19 @@ def find_root(start: Path | None = None) -> Path:
     )
 
 
+_WORDS = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+
+
 class _Safe(SAFE):
-    """YAML that makes plain values only, and refuses a key given twice, which YAML would drop."""
+    """YAML that makes plain values only, and refuses a key given twice, which YAML would drop.
+
+    As in YAML 1.2, which editors and Quarto read, `yes` and `no` are words, and so are dates.
+    """
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in pairs if tag not in _WORDS]
+        for first, pairs in SAFE.yaml_implicit_resolvers.items()
+    }
 
 
 class _Texts(_PLAIN):
@@ -110,6 +122,7 @@ def _unique_keys(loader, node: yaml.MappingNode) -> dict:
     return loader.construct_mapping(node, deep=True)
 
 
+_Safe.add_implicit_resolver(_WORDS[0], re.compile(r"(true|false)$", re.IGNORECASE), list("tTfF"))
 for _loader in (_Safe, _Texts):
     _loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_keys)
 

@@ -6,6 +6,7 @@ import yaml
 from claimledger.errors import LedgerError
 from claimledger.registration.codebook import answers, instrument_table, vignette_table
 from claimledger.registration.loading import load
+from claimledger.registration.source import Source
 
 
 @pytest.fixture
@@ -37,12 +38,12 @@ def test_the_shipped_registration_is_complete(root):
 @pytest.mark.parametrize(
     ("change", "key", "expected"),
     [
-        (lambda c: c.update(desing=c.pop("design")), "desing", "only keys"),
+        (lambda c: c.update(desing=c.pop("design")), "desing", "did you mean design?"),
         (lambda c: c["comparisons"][0].update(family="H1"), "measures.family", "of its own"),
         (lambda c: c["weighting"].update(column="w"), "weighting", "either column, or margins"),
-        (lambda c: c["hypotheses"][0].pop("model"), "hypotheses.0.model", "a value for `model`"),
-        (lambda c: c["hypotheses"][0].update(direction="up"), "direction: 'up'", "positive"),
-        (lambda c: c["study"].update(size="many"), "study.size: 'many'", "integer"),
+        (lambda c: c["hypotheses"][0].pop("model"), "hypotheses.H1a.model", "a value for `model`"),
+        (lambda c: c["hypotheses"][0].update(direction="up"), "direction", "positive"),
+        (lambda c: c["study"].update(size="many"), "study.size", "a whole number"),
         (lambda c: c["hypotheses"][2].update(outcome="perception"), "'perception'", "perceptions"),
         (lambda c: c["hypotheses"][2].update(family="H9"), "'H9'", "H1"),
         (lambda c: c["samples"]["misaligned"]["misalignment"].append("late"), "'late'", "control"),
@@ -52,9 +53,9 @@ def test_the_shipped_registration_is_complete(root):
             "factors.treaty", "sum to 0.9",
         ),
         (
-            lambda c: c["exclusions"][0].update(below=3), "exclusions.0", "exactly one of equals",
+            lambda c: c["exclusions"][0].update(below=3), "preview", "exactly one of equals",
         ),
-        (lambda c: c["hypotheses"][1].update(id="H1a"), "the id twice", "once"),
+        (lambda c: c["hypotheses"][1].update(id="H1a"), "the id 'H1a' twice", "each id once"),
     ],
 )  # fmt: skip
 def test_a_mistake_names_file_key_found_expected(written, change, key, expected):
@@ -64,6 +65,150 @@ def test_a_mistake_names_file_key_found_expected(written, change, key, expected)
     assert "registration.yml" in message
     assert key in message
     assert expected in message
+
+
+SMALL = """
+schema: 2
+study: {title: T, short: t, authors: [{name: A}], question: Q, population: P, size: 100}
+design:
+  factors:
+    arm: {label: Arm, levels: {plain: {label: Plain}, bold: {label: Bold}, odd: {label: Odd}}}
+    hue: {label: Hue, levels: {red: {label: Red}, blue: {label: Blue}}}
+instrument:
+  scales:
+    five: {kind: ordinal, labels: {1: No, 2: Rather no, 3: Neither, 4: Rather yes, 5: Yes}}
+    year: {kind: numeric, minimum: 1900, maximum: 2010}
+    town: {kind: nominal, labels: {1: North, 2: South}}
+  blocks: {b: Block}
+  items:
+    born: {label: Born, role: background, scale: year, block: b, wording: "When?"}
+    town: {label: Town, role: background, scale: town, block: b, wording: "Where?"}
+    like: {label: Liking, role: outcome, scale: five, block: b, wording: "How?"}
+  derived:
+    age: {label: Age, formula: 2025 - born}
+    likes: {label: Likes it, of: like, yes: [4, 5], missing: [3]}
+    half: {label: Half, of: like, map: {0: [1, 2], 0.5: [3], 1: [4, 5]}}
+    young: {label: Young, of: age, cut: {Young: 18, Old: 40}}
+families: {F: {label: F}, G: {label: G}}
+hypotheses:
+  - {id: H1, statement: S, estimand: E, outcome: likes, model: likes ~ arm + hue,
+     contrast: {"arm[T.bold]": 1}, direction: two-sided, family: F,
+     sesoi: {value: 5, unit: percentage points}}
+comparisons:
+  - {id: C, estimand: E, outcome: like, model: like ~ arm, levels: [bold, odd],
+     term: "arm[T.{level}]", family: G}
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    def write(change=lambda c: None):
+        path = tmp_path / "registration.yml"
+        path.write_text(SMALL)
+        content = Source.read(path).content
+        change(content)
+        path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        return path
+
+    return write
+
+
+def test_what_need_not_be_said(tmp_path):
+    path = tmp_path / "registration.yml"
+    path.write_text(SMALL)
+    r = load(path)
+    assert [x.probability for x in r.design.factors["arm"].levels.values()] == [1 / 3] * 3
+    assert r.instrument.scales["five"].labels[5] == "Yes"      # a word, not a truth value
+    one = r.hypothesis("H1")
+    assert set(one.criterion) == {"supported", "negligible", "undecided"}
+    assert (one.vcov, one.sample, one.frame) == ("HC2", "all", "respondents")
+    assert r.samples == {"all": {}}
+    assert one.bound(sd=0.4) == pytest.approx(0.05)
+    assert r.comparison("C").bound(1.0) is None
+    assert [r.unit(v) for v in ("likes", "like", "half")] == [
+        "percentage points", "points, 1 to 5", "points, 0 to 1"]
+    assert r.is_binary("likes") and not r.is_binary("half")
+
+
+def test_three_mistakes_are_told_at_once_with_their_lines(tmp_path):
+    path = tmp_path / "registration.yml"
+    text = SMALL.replace("direction: two", "directon: two").replace("size: 100", "size: -1")
+    path.write_text(text)
+    with pytest.raises(LedgerError) as caught:
+        load(path)
+    said = str(caught.value)
+    assert "line 3, study.size: -1; expected a number above 0" in said
+    line = 1 + text.splitlines().index(next(x for x in text.splitlines() if "directon" in x))
+    assert f"line {line}, hypotheses.H1.directon: an unknown key" in said
+    assert "did you mean direction?" in said and "a value for `direction`" in said
+
+
+def setter(*keys, value):
+    def change(content):
+        for key in keys[:-1]:
+            content = content[key]
+        content[keys[-1]] = value
+    return change
+
+
+H, C, D = ("hypotheses", 0), ("comparisons", 0), ("instrument", "derived")
+
+
+@pytest.mark.parametrize(("change", "key", "expected"), [
+    (setter("schema", value=3), "schema 3", "older than the registration"),
+    (setter("design", "tasks", value=3), "design", "needs `respondent`"),
+    (setter("design", "profiles", value="two"), "design.profiles: 'two'", "a whole number"),
+    (setter("design", "clusters", value="arm"), "design.clusters", "not an arm"),
+    (setter("design", "restrictions", value=[{"arm": ["bold"]}]), "restrictions.1", "two factors"),
+    (setter("design", "restrictions", value=[{"arm": ["bold"], "hue": ["red", "blue"]}]),
+     "restrictions.1", "can occur somewhere"),
+    (setter("design", "restrictions", value=[{"arm": ["bald"], "hue": ["red"]}]),
+     "restrictions.1.arm", "did you mean bold?"),
+    (setter("design", "factors", "hue", "columns", value={"rde": "c"}), "hue", "names a level"),
+    (setter("design", "factors", "arm", "columns", value={"bold": "c"}), "arm", "one level only"),
+    (setter("design", "factors", "hue", "levels", value={"red": {"label": "Red"}}), "factors.hue",
+     "two or more arms"),
+    (setter(*D, "half", "map", value={0: [1], 1: [4, 5]}), "derived.half.map", "missing: [2, 3]"),
+    (setter(*D, "half", "map", value={"a": [1, 2], 1: [3, 4, 5]}), "derived.half", "not to both"),
+    (setter(*D, "likes", "yes", value=[4, 6]), "derived.likes: 6", "one of 1, 2, 3, 4, 5"),
+    (setter(*D, "age", "formula", value="2025 - bron"), "derived.age: 'bron'", "born"),
+    (setter(*D, "age", "formula", value="__import__('os')"), "derived.age", "only variables"),
+    (setter(*D, "age", "formula", value="2025 - age"), "derived.age", "no circle"),
+    (setter(*D, "age", "formula", value="town * 2"), "'town', which has groups", "numbers"),
+    (setter(*D, "age", value={"label": "A", "mean": ["born"], "of": "born"}), "age", "`of`"),
+    (setter(*H, "outcome", value="young"), "outcome: 'young'", "one of"),
+    (setter(*H, "model", value="like ~ arm"), "'like' on the left", "'likes', the outcome"),
+    (setter(*H, "model", value="likes ~ amr"), "model: 'amr'", "did you mean arm"),
+    (setter(*H, "contrast", value={"arm[T.bald]": 1}), "contrast: 'bald'", "did you mean bold?"),
+    (setter(*H, "contrast", value={}), "hypotheses.H1", "exactly one of contrast, joint"),
+    (setter(*H, "direction", value="postive"), "'postive'", "did you mean positive?"),
+    (setter(*H, "direction", value="non-inferiority"), "hypotheses.H1", "`margin` with"),
+    (setter(*H, "margin", value={"value": 1}), "hypotheses.H1", "and only there"),
+    (setter(*H, "sesoi", value={"value": 1, "unit": "inches"}), "sesoi.unit: 'inches'", "points"),
+    (setter(*H, "sesoi", value=-0.2), "sesoi: -0.2", "above 0"),
+    (setter(*C, "sesoi", value={"value": 1, "unit": "percentage points"}), "C.sesoi", "not 0 or 1"),
+    (setter(*C, "estimator", value="logit"), "C.estimator: logit", "0 or 1"),
+    (setter(*H, "estimator", value="amce"), "H1.estimator: amce", "ols"),
+    (setter(*H, "vcov", value="CR2"), "H1.vcov: CR2", "`design.clusters`"),
+    (setter(*H, "frame", value="profiles"), "H1.frame: profiles", "whose a profile is"),
+    (setter(*H, "missing", value="drop"), "H1.missing: 'drop'", "complete, indicator, impute"),
+    (setter(*H, "at", value={"ages": [30]}), "H1.at: 'ages'", "did you mean age?"),
+    (setter(*H, "at", value={"age": [30, 60]}), "hypotheses.H1", "one value of `at`"),
+    (setter(*H, "weighted", value=True), "H1.weighted: true", "`weighting`"),
+    (setter("families", "F", "correction", value="bonferoni"), "F.correction", "holm, bh, none"),
+    (setter("families", "F", "alpha", value=1), "families.F.alpha: 1", "below 1"),
+    (setter(*C, "term", value="arm[T.bold]"), "C.term", "`{level}`"),
+    (setter("samples", value={"all": {}, "old": {"young": ["Odl"]}}), "samples.old.young", "Old"),
+    (setter("study", "question", value="? what is asked"), "1 unfinished", "begins with '?'"),
+])  # fmt: skip
+def test_each_key_refuses_what_cannot_be(small, change, key, expected):
+    load(small())
+    with pytest.raises(LedgerError) as caught:
+        load(small(change))
+    said = str(caught.value).replace("\n  found:    ", ": ")
+    assert "registration.yml, line" in said or "unfinished" in said
+    assert key in said and expected in said
+    assert "Input" not in said and "pydantic" not in said
 
 
 def test_a_key_given_twice_is_an_error(tmp_path, root):
