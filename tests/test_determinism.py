@@ -11,7 +11,7 @@ import pytest
 
 from engine import command
 
-pytestmark = [pytest.mark.build, pytest.mark.xdist_group("clone")]
+pytestmark = [pytest.mark.build, pytest.mark.slow, pytest.mark.xdist_group("clone")]
 
 
 @pytest.mark.parametrize("pattern", [

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import pytest
 from pypdf import PdfReader
 
-pytestmark = [pytest.mark.build, pytest.mark.xdist_group("swap")]
+pytestmark = [pytest.mark.build, pytest.mark.slow, pytest.mark.xdist_group("swap")]
 OF_WORLDS = re.compile(
     r"simulated\W+(?:surveys|experiments|worlds|from the registration)"
     r'|(?:rates|rates\.other|power)\.simulations|"simulations": ?\d'

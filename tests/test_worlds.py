@@ -25,7 +25,7 @@ from claimledger.rendering import render
 from claimledger.replication.readback import check_page, check_text, read_html, squeeze
 
 # One group: a world is built once, on one worker.
-pytestmark = [pytest.mark.build, pytest.mark.xdist_group("worlds")]
+pytestmark = [pytest.mark.build, pytest.mark.slow, pytest.mark.xdist_group("worlds")]
 
 ROOT = Path(__file__).resolve().parents[1]
 WORLDS = ("published", "null", "reversed", "only_h3a", "tiny")

@@ -31,6 +31,7 @@ def tampered(clone, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_tampered_paper_is_found_out_elsewhere_and_the_rest_survives(unpacked, tampered):
     record = {path: path.read_bytes() for path in [
         unpacked / "results/ledger.json", unpacked / "_manuscript/index.html",
