@@ -8,7 +8,7 @@ import pytest
 from pypdf import PdfReader
 
 from claimledger.prose.source import read_sources
-from claimledger.replication.readback import (
+from readback import (
     check_page,
     check_text,
     kept,

@@ -11,7 +11,7 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.prose.source import read_sources
-from claimledger.replication.readback import check_page, read_html
+from readback import check_page, read_html
 from claimledger.start import start
 
 WORDS = re.compile(

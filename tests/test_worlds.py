@@ -22,7 +22,7 @@ from claimledger.project import Run
 from claimledger.prose.source import Source, read_sources
 from claimledger.prose.tokens import tokens
 from claimledger.rendering import render
-from claimledger.replication.readback import check_page, check_text, read_html, squeeze
+from readback import check_page, check_text, read_html, squeeze
 
 # One group: a world is built once, on one worker.
 pytestmark = [pytest.mark.build, pytest.mark.slow, pytest.mark.xdist_group("worlds")]

@@ -12,7 +12,7 @@ from claimledger.project import Run
 from claimledger.prose.source import read_sources
 from claimledger.prose.tokens import holds, tokens
 from claimledger.rendering import render
-from claimledger.replication.readback import kept, printed, verdicts
+from readback import kept, printed, verdicts
 from engine import command
 from fixture.project import make_project
 

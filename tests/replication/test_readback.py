@@ -6,7 +6,7 @@ from copy import deepcopy
 import pytest
 
 from claimledger.prose.source import Source
-from claimledger.replication.readback import check_page, check_text, read_html, squeeze
+from readback import check_page, check_text, read_html, squeeze
 from prose_ledger import small_ledger
 
 LEDGER = small_ledger()

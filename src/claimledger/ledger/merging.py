@@ -22,11 +22,11 @@ def notebook_stems(run: Run) -> list[str]:
     return [Path(one["notebook"]).stem for one in listed]
 
 
-def merge(run: Run) -> Path:
-    """Write the ledger from all fragments; an id that two notebooks claim is an error."""
+def merge(run: Run, stems: list[str] | None = None) -> Path:
+    """Write the ledger from all fragments, or those of `stems`; an id claimed twice is an error."""
     entries, exhibits, deviations, origin, others = {}, {}, [], {}, {}
     data = None
-    for stem in notebook_stems(run):
+    for stem in notebook_stems(run) if stems is None else stems:
         path = run.fragments / f"{stem}.json"
         try:
             fragment = json.loads(path.read_text(encoding="utf-8"))

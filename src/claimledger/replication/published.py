@@ -1,23 +1,28 @@
-"""Read a published ledger, which anybody may have written: data, never instructions.
+"""Read a published paper or ledger, which anybody may have written: data, never instructions.
 
-Size, depth, types and characters are checked before anything is compared or shown.
+Kind, size, depth, types and characters are checked before anything is compared or shown.
 """
 
 import json
-import re
+import os
+import stat
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from claimledger.errors import LedgerError
-from claimledger.replication.readback import Page, read_html
+from claimledger.replication.documents import read_docx, read_strange_pdf
+from claimledger.replication.reading import Page, Unit, read_page
 
 LARGEST = 64_000_000  # bytes of a file; the paper of record has 3 million
 IN_FOLDER = ("_manuscript/index.html", "index.html", "results/ledger.json", "ledger.json")
-_ID = re.compile(r"\bid\s{0,9}=\s{0,9}[\"']?ledger[\"'\s>]", re.IGNORECASE)
+PAGES = "build/notebooks"  # beside the paper: the pages of its notebooks
+EXPECTED = "a paper (HTML, PDF or DOCX) or a ledger (JSON)"
+NAME_IT = "name the paper's HTML, PDF or DOCX file, or its ledger.json"
 
 Name = Annotated[str, StringConstraints(max_length=200)]
 Words = Annotated[str, StringConstraints(max_length=20_000)]
@@ -45,34 +50,49 @@ class _Ledger(BaseModel):
 
 @dataclass(frozen=True)
 class Published:
-    """A published ledger, and the page that carried it, if it was one."""
+    """A published paper: its ledger if it carries one, and what a reader of it sees.
+
+    `kind` is html, pdf, docx or json (a ledger alone); `notebooks` holds the pages beside it.
+    """
 
     name: str
-    ledger: dict
+    kind: str
+    ledger: dict | None = None
     page: Page | None = None
+    units: list[Unit] = field(default_factory=list)
+    notebooks: dict[str, Page] = field(default_factory=dict)
 
 
 def read_published(target: Path) -> Published:
-    """The ledger in a page, in a JSON file, or in a folder that holds one of the two.
+    """The paper or ledger in a file, or in a folder that holds one.
 
-    Raises LedgerError for a file that is missing, too large, without a ledger, or malformed.
+    Raises LedgerError for a file that is missing, no regular file, too large or malformed.
     """
     path = _file(Path(target))
-    text = _text(path)
-    if path.suffix.lower() == ".json":
-        return Published(path.name, parse(text, path.name))
-    number = _embedded(text)
-    if number != 1:
+    content = _content(path)
+    kind = path.suffix.lower().removeprefix(".")
+    if content.startswith(b"%PDF") or kind == "pdf":
+        return Published(path.name, "pdf", units=read_strange_pdf(content, path.name))
+    if content.startswith(b"PK\x03\x04") or kind == "docx":
+        return Published(path.name, "docx", units=read_docx(content, path.name))
+    if kind not in ("html", "htm", "json"):
+        raise LedgerError(path.name, found=f"a file named {path.suffix or 'without an ending'}",
+                          expected=EXPECTED, mend=NAME_IT)
+    if kind == "json":
+        return Published(path.name, "json", parse(_decoded(content, path), path.name))
+    page = read_page(_decoded(content, path), path.name, partial(_picture, path.parent))
+    if page.ledgers != 1:
+        number = page.ledgers or "no"
         raise LedgerError(
-            path.name, found=f"{number or 'no'} embedded ledger{'s' if number > 1 else ''}",
+            path.name, found=f"{number} embedded ledger{'s' if page.ledgers > 1 else ''}",
             expected='a page with one <script id="ledger">, as this project publishes it',
-            mend="name the paper's HTML file, or its ledger.json",
+            mend=NAME_IT,
         )
-    try:
-        page = read_html(text, path.name)
-    except (ValueError, RecursionError) as error:
-        raise _broken(path.name, error) from None
-    return Published(path.name, parse(json.dumps(page.ledger), path.name), page)
+    beside = {
+        one.name: read_page(_decoded(_content(one), one), one.name, partial(_picture, one.parent))
+        for one in sorted((path.parent / PAGES).glob("*-preview.html"))
+    }
+    return Published(path.name, "html", parse(page.ledger, path.name), page, page.units, beside)
 
 
 def parse(text: str, name: str) -> dict:
@@ -94,13 +114,6 @@ def plain(text: object) -> str:
     return " ".join(shown.split())
 
 
-def _embedded(text: str) -> int:
-    """How many scripts of a page call themselves its ledger; in time linear in the text."""
-    before = (text[max(0, found.start() - 300):found.start()] for found in _ID.finditer(text))
-    tags = [piece.rpartition("<")[2].lower() for piece in before]
-    return sum(tag.startswith("script") and ">" not in tag for tag in tags)
-
-
 def _file(target: Path) -> Path:
     if not target.is_dir():
         return target
@@ -113,22 +126,39 @@ def _file(target: Path) -> Path:
     )
 
 
-def _text(path: Path) -> str:
+def _content(path: Path) -> bytes:
+    """The bytes of a regular file: a pipe would never end, and a device neither."""
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise LedgerError(
-                path.name, found=f"{size:,} bytes", expected=f"at most {LARGEST:,}",
-                mend="name the paper's HTML file, or its ledger.json",
-            )
-        return path.read_text(encoding="utf-8")
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            known = os.fstat(file.fileno())
+            if not stat.S_ISREG(known.st_mode):
+                raise LedgerError(path.name, found="a pipe, a device or a folder",
+                                  expected=EXPECTED, mend=NAME_IT)
+            content = file.read(LARGEST + 1)
     except OSError as error:
-        raise LedgerError(
-            path.name, found=(error.strerror or "no such file").lower(),
-            expected="a paper (HTML) or a ledger (JSON)", mend="correct the name",
-        ) from None
+        raise LedgerError(path.name, found=(error.strerror or "no such file").lower(),
+                          expected=EXPECTED, mend="correct the name") from None
+    except ValueError as error:  # a name with a null
+        raise _broken(plain(path.name), error) from None
+    if len(content) > LARGEST:
+        raise LedgerError(path.name, found=f"{max(known.st_size, LARGEST + 1):,} bytes",
+                          expected=f"at most {LARGEST:,}", mend=NAME_IT)
+    return content
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _broken(path.name, error) from None
+
+
+def _picture(folder: Path, name: str) -> bytes | None:
+    """A picture that lies beside the page, and nowhere else."""
+    path = (folder / name.partition("?")[0]).resolve() if name and "\0" not in name else folder
+    if path.is_relative_to(folder.resolve()) and path.is_file():
+        return _content(path)
+    return None
 
 
 def _refuse(constant: str) -> None:
@@ -142,6 +172,7 @@ def _broken(name: str, error: Exception) -> LedgerError:
         found += f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     else:
         found = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    found = found.encode("utf-8", "replace").decode()
     return LedgerError(
         name, found=plain(found)[:300], expected="a ledger of results, as this project writes it",
     )

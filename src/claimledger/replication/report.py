@@ -10,7 +10,9 @@ from html import escape
 from pathlib import Path
 
 from claimledger.ledger.comparison import ABSOLUTE, Claim
+from claimledger.page import listed, page, paragraph, table
 from claimledger.project import write_atomic
+from claimledger.replication.differences import GROUPS, Difference
 from claimledger.replication.published import plain
 from claimledger.replication.verify import Report
 
@@ -19,14 +21,8 @@ OUTCOME = {
     "verdict": "another verdict", "text": "printed otherwise", "described": "described otherwise",
     "missing": "not found here", "page": "the page prints it otherwise",
 }
-STYLE = """
-body{font:1rem/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;
-color:#1a1a1a;background:#fff}table{border-collapse:collapse;width:100%}
-caption{text-align:left;font-weight:600}
-th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #ccc;vertical-align:top}
-td.n{text-align:right;font-variant-numeric:tabular-nums}
-.no{background:#fdecea}.was{color:#8a1c00}.is{color:#005a2b}
-pre{white-space:pre-wrap}.wide{overflow-x:auto}"""
+HEAD = ("Claim", "Published", "Here", "Difference", "Verdict", "Outcome")
+SHOWN = 100  # differences of a group in the text; the JSON has all
 
 
 def headline(report: Report) -> str:
@@ -35,65 +31,79 @@ def headline(report: Report) -> str:
     recorded = sum(claim.outcome == "not re-run" for claim in report.claims)
     ran = f" ({recorded} of them recorded, not re-run)" if recorded else ""
     if report.survives:
-        return f"{plain(report.target)}: all {number} claims survive{ran}"
-    text = f"{plain(report.target)}: {fallen} of {number} claims not confirmed here{ran}"
-    if report.passages:
-        text += f"; {len(report.passages)} passages of the page are not those of the source"
-    return text + ("; a notebook failed" if report.failure else "")
+        return f"{plain(report.target)}: all {number} claims survive{ran}, and nothing else differs"
+    parts = [f"{fallen} of {number} claims not confirmed here{ran}"] if fallen else [
+        f"all {number} claims survive{ran}"]
+    parts += [f"{len(found)} {'difference' if len(found) == 1 else 'differences'}: {GROUPS[group]}"
+              for group, found in grouped(report).items()]
+    parts += ["a notebook failed"] if report.failure else []
+    return f"{plain(report.target)}: {'; '.join(parts)}"
+
+
+def grouped(report: Report) -> dict[str, list[Difference]]:
+    """The differences that are no claim's, by group."""
+    found = {group: [one for one in report.differences if one.group == group] for group in GROUPS}
+    return {group: listed for group, listed in found.items() if listed}
 
 
 def notes(report: Report) -> list[str]:
     """The notes, with the tolerance that was applied."""
     tolerance = (f"tolerance: {report.relative:g} of the published number or {ABSOLUTE:g}, "
-                 "whichever is larger; verdicts and texts must be equal")
-    return [*report.notes, tolerance]
+                 "whichever is larger; verdicts, texts and all else must be equal")
+    return [*filter(None, [report.first]), *report.notes, tolerance]
 
 
 def text(report: Report, every: bool = False) -> str:
-    """Plain text: the claims that do not survive with their sentences; `every`: all claims."""
+    """Plain text: what does not hold, by group; `every`: all claims, too."""
     lines = [headline(report), *(f"  {note}" for note in notes(report))]
     if report.failure:
         lines += ["", "a notebook could not be run here:"]
         lines += [f"  {line}" for line in report.failure.splitlines()]
+    if report.fallen:
+        lines += ["", "CLAIMS that do not hold here"]
     for claim in report.fallen:
         lines += ["", *_claim(claim), *_sentences(report, claim.id)]
-    if report.passages:
-        lines += ["", "passages of the page that are not those of the source:"]
-        lines += [f"  {passage}" for passage in report.passages]
+    for group, found in grouped(report).items():
+        lines += ["", GROUPS[group].upper()]
+        for one in found[:SHOWN]:
+            lines += _difference(one)
+        lines += [f"  and {len(found) - SHOWN} more: see report.json"] if found[SHOWN:] else []
     if every:
-        lines += ["", "id | published | here | difference | verdict | outcome"]
+        lines += ["", " | ".join(HEAD)]
         lines += [" | ".join(_cells(claim)) for claim in report.claims]
     return "\n".join(lines) + "\n"
 
 
-def page(report: Report) -> str:
+def html(report: Report) -> str:
     """A page that runs no script and fetches nothing."""
-    rows = "\n".join(_row(claim) for claim in report.claims)
-    head = "".join(f"<th scope=col>{name}</th>" for name in (
-        "Claim", "Published", "Here", "Difference", "Verdict", "Outcome"))
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(headline(report))}</title><style>{STYLE}</style></head><body><main>
-<h1>{escape(headline(report))}</h1>
-<ul>{"".join(f"<li>{escape(note)}</li>" for note in notes(report))}</ul>
-{f"<h2>A notebook could not be run here</h2><pre>{escape(report.failure)}</pre>"
- if report.failure else ""}
-{_changes(report)}
-<h2>All claims</h2>
-<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead>
-<tbody>
-{rows}
-</tbody></table></div>
-</main></body></html>
-"""
+    body = [listed(notes(report))]
+    if report.failure:
+        body += ["<h2>A notebook could not be run here</h2>",
+                 f"<pre>{escape(report.failure)}</pre>"]
+    if report.fallen:
+        body.append("<h2>Claims that do not hold here</h2>")
+    for claim in report.fallen:
+        first, *rest = (escape(line.strip()) for line in _claim(claim))
+        body.append(f"<h3>{first}</h3><p>{'<br>'.join(rest)}</p>")
+        for one in report.sentences_of(claim.id):
+            was = "" if one.published == one.here else f"published: {plain(one.published)}"
+            body.append(paragraph(f"{one.file}:{one.line}"))
+            body += [paragraph(was, "was")] if was else []
+            body.append(paragraph(f"here: {one.here}", "is"))
+    for group, found in grouped(report).items():
+        rows = [[plain(one.place), plain(one.published), plain(one.here), plain(one.note)]
+                for one in found]
+        body += [f"<h2>{escape(GROUPS[group].capitalize())}</h2>",
+                 table(("Place", "Published", "Here", "Note"), rows)]
+    body += ["<h2>All claims</h2>",
+             table(HEAD, map(_cells, report.claims), (not one.survives for one in report.claims))]
+    return page(headline(report), body)
 
 
 def data(report: Report) -> str:
     """JSON: everything, for a program."""
     content = {
-        "schema": 1, "target": report.target, "survives": report.survives,
+        "schema": 2, "target": report.target, "survives": report.survives,
         "headline": headline(report), "notes": notes(report), "failure": report.failure,
         "tolerance": {"relative": report.relative, "absolute": ABSOLUTE},
         "claims": [
@@ -101,15 +111,15 @@ def data(report: Report) -> str:
             for claim in report.claims
         ],
         "sentences": [asdict(sentence) for sentence in report.sentences],
-        "passages": report.passages,
+        "differences": [asdict(one) for one in report.differences],
     }
-    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(content, ensure_ascii=True, indent=1) + "\n"
 
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write the three reports into a folder."""
     return [
-        write_atomic(folder / "report.html", page(report)),
+        write_atomic(folder / "report.html", html(report)),
         write_atomic(folder / "report.txt", text(report, every=True)),
         write_atomic(folder / "report.json", data(report)),
     ]
@@ -157,29 +167,7 @@ def _sentences(report: Report, id: str) -> Iterator[str]:
             yield f"      here:      {one.here}"
 
 
-def _row(claim: Claim) -> str:
-    cells = [escape(cell) for cell in _cells(claim)]
-    numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells[1:4])
-    kind = "" if claim.survives else ' class="no"'
-    title = escape(plain(claim.label), quote=True)
-    return (f'<tr{kind}><th scope="row" title="{title}">{cells[0]}</th>{numbers}'
-            f"<td>{cells[4]}</td><td>{cells[5]}</td></tr>")
-
-
-def _changes(report: Report) -> str:
-    """Claims that do not survive, their sentences, and passages that differ."""
-    parts = []
-    for claim in report.fallen:
-        lines = [escape(line.strip()) for line in _claim(claim)]
-        parts.append(f"<h3>{lines[0]}</h3><p>{'<br>'.join(lines[1:])}</p>")
-        for one in report.sentences_of(claim.id):
-            where = f"{escape(one.file)}:{one.line}"
-            was = "" if one.published == one.here else (
-                f'<br><span class="was">published: {escape(plain(one.published))}</span>')
-            parts.append(f'<p>{where}{was}<br><span class="is">here: {escape(one.here)}</span></p>')
-    if parts:
-        parts.insert(0, "<h2>Claims that do not survive</h2>")
-    if report.passages:
-        listed = "".join(f"<li>{escape(passage)}</li>" for passage in report.passages)
-        parts.append(f"<h2>Passages that are not those of the source</h2><ul>{listed}</ul>")
-    return "\n".join(parts)
+def _difference(one: Difference) -> Iterator[str]:
+    yield f"  {plain(one.place)}" + (f" ({plain(one.note)})" if one.note else "")
+    yield f"    published: {plain(one.published)[:400] or '(nothing)'}"
+    yield f"    here:      {plain(one.here)[:400] or '(nothing)'}"

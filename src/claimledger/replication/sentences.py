@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 from claimledger.prose.source import Source
 from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
-from claimledger.replication.readback import verdicts
 
 NOTHING = "(not in the paper)"
+
+
+def verdicts(ledger: dict) -> dict[str, str | None]:
+    """The verdict of each entry."""
+    return {id: entry.get("verdict") for id, entry in ledger["entries"].items()}
 
 
 @dataclass(frozen=True)

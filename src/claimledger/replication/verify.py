@@ -1,8 +1,13 @@
-"""Does a published paper hold here? Its claims against this project's notebooks, run anew."""
+"""Does a published paper hold here? All that it prints, says and does, against this project's own.
+
+The notebooks are run anew in a scratch folder, and the paper is rendered from what they find.
+Claims are judged by tolerance. To tell a claim that moved from words that are not this paper's, the
+page is compared with one that prints the published numbers: whatever differs then is no claim's.
+"""
 
 import contextlib
-import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,37 +16,48 @@ from pathlib import Path
 
 from claimledger.errors import LedgerError
 from claimledger.ledger.comparison import RELATIVE, Claim, added, compare
-from claimledger.ledger.entries import load_ledger
+from claimledger.ledger.entries import dump, load_ledger
+from claimledger.ledger.merging import merge
 from claimledger.pipeline import build
 from claimledger.pipeline import notebooks as execute
 from claimledger.progress import Progress
-from claimledger.project import Run
-from claimledger.prose.source import Problem, Source, read_sources
+from claimledger.project import Run, write_atomic
+from claimledger.prose.source import Source, read_sources
+from claimledger.rendering.pages import FILES, Press
+from claimledger.replication import documents
+from claimledger.replication.differences import Difference, Found, Misprint, compare_units
 from claimledger.replication.published import Published, plain
-from claimledger.replication.readback import check_page, check_text
+from claimledger.replication.reading import Page, Unit, read_page
 from claimledger.replication.sentences import Sentence, changed, of_claim
+
+SAFE = re.compile(r"[\w\s.,;:%()\[\]/+=’'–−-]*|[<>] ?[\d.]+")  # a text that holds no markup
+MADE_WITH = ("code", "packages")  # of a ledger's header: what another version may change
 
 
 @dataclass(frozen=True)
 class Here:
-    """What this project's notebooks found, where they could be run."""
+    """What this project's notebooks found, where they could be run, and the paper made of it."""
 
     ledger: dict
     notebooks: int
     failure: str = ""
+    units: list[Unit] = field(default_factory=list)
+    pages: dict[str, Page] = field(default_factory=dict)
+    commit: str = ""  # of which the words are, where it is not the present state
 
 
 @dataclass(frozen=True)
 class Report:
-    """The answer: what was compared with what, claim by claim, sentence by sentence."""
+    """The answer: what was compared with what, and everything that differs."""
 
     target: str
     claims: list[Claim]
     sentences: list[Sentence]
     notes: list[str]
-    passages: list[str] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
     relative: float = RELATIVE
     failure: str = ""
+    first: str = ""  # said before anything else: the page is of another state of the project
 
     @property
     def fallen(self) -> list[Claim]:
@@ -51,7 +67,7 @@ class Report:
     @property
     def survives(self) -> bool:
         """Whether everything that was published holds here."""
-        return not self.fallen and not self.passages and not self.failure
+        return not self.fallen and not self.differences and not self.failure
 
     def sentences_of(self, id: str) -> list[Sentence]:
         """The sentences that a claim touches."""
@@ -61,38 +77,22 @@ class Report:
 def verify(
     published: Published, run: Run, relative: float = RELATIVE, progress: Progress | None = None
 ) -> Report:
-    """Run this project's notebooks in a scratch folder, and compare with what was published."""
+    """Run this project's notebooks in a scratch folder, render, and compare with the published."""
+    progress = progress or Progress()
     with scratch(run) as apart:
-        here = recompute(apart, progress or Progress())
+        here = recompute(apart, progress)
+        if published.kind != "json" and not here.failure:
+            progress.say("verify: rendering the paper")
+            here = rendered(published, here, apart)
     sources = [build.article(run), *(execute.source_of(run, stem) for stem in build.stems(run))]
     read = read_sources(sources)
     named = [replace(one, file=os.path.relpath(one.file, run.root)) for one in read]
     return judge(published, here, named, relative)
 
 
-def judge(
-    published: Published, here: Here, sources: list[Source], relative: float = RELATIVE
-) -> Report:
-    """Compare a published ledger, and the page that carried it, with what was found here."""
-    claims = compare(published.ledger, here.ledger, relative)
-    sentences, passages = changed(sources, published.ledger, here.ledger), []
-    if published.page and not here.failure:
-        page = replace(published.page, ledger=None)
-        claims, wrong = _with_page(claims, check_page(page, here.ledger, sources))
-        for id in wrong:
-            sentences += of_claim(sources, id, here.ledger)
-        if all(claim.survives for claim in claims):
-            passages = [
-                f"{one.file}:{one.line}: {plain(one.found)}"
-                for one in check_text(page.text, here.ledger, sources)
-            ]
-    notes = list(_notes(published, here))
-    return Report(published.name, claims, sentences, notes, passages, relative, here.failure)
-
-
 @contextlib.contextmanager
 def scratch(run: Run) -> Iterator[Run]:
-    """The same data and promise in a run of its own, which is removed afterwards."""
+    """The same data and registration in a run of its own, which is removed afterwards."""
     folder = run.root / "build" / "runs"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,59 +115,209 @@ def recompute(run: Run, progress: Progress) -> Here:
         build.build(run, progress=progress, proceed=True)
         return Here(load_ledger(run.ledger), len(stems))
     except LedgerError as error:
-        found = [run.fragments / f"{stem}.json" for stem in stems]
-        parts = [json.loads(path.read_text("utf-8")) for path in found if path.is_file()]
-        if not parts:
+        done = [stem for stem in stems if (run.fragments / f"{stem}.json").is_file()]
+        if not done:
             raise
-        ledger = {"header": {"data": parts[0]["data"]}, "entries": {}, "exhibits": {}}
-        ledger["deviations"] = [row for part in parts for row in part["deviations"]]
-        for part in parts:
-            ledger["entries"] |= part["entries"]
-            ledger["exhibits"] |= {
-                label: known | {"notebook": part["notebook"]}
-                for label, known in part["exhibits"].items()
-            }
-        return Here(ledger, len(parts), str(error))
+        return Here(load_ledger(merge(run, done)), len(done), str(error))
 
 
-def _with_page(claims: list[Claim], problems: list[Problem]) -> tuple[list[Claim], list[str]]:
-    """Mark claims that hold in the ledger but are printed otherwise; and the ids of those."""
-    faults: dict[str, str] = {}
-    for problem in problems:  # "num H1a “0.91”: not the text of the ledger"
-        _, id, fault = problem.found.split(" ", 2)
-        faults.setdefault(id, plain(fault))
-    known = {claim.id: claim for claim in claims}
-    wrong = [id for id in faults if id not in known or known[id].survives]
+def rendered(published: Published, here: Here, run: Run) -> Here:
+    """What is found here, with the paper rendered in the format of the published one."""
+    if published.kind == "html":
+        ledger = as_published(published.ledger, here.ledger)
+        write_atomic(run.ledger, dump(ledger))
+    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
+        press = Press(run, Path(folder), tuple(sorted(FILES)))
+        press.prepare()
+        page = read_page(press.html().decode())
+        if published.kind != "html":
+            read = documents.read_pdf if published.kind == "pdf" else documents.read_docx
+            content = getattr(press, published.kind)()
+            return replace(here, units=read(content, published.name), pages={"index.html": page})
+        pages = {}
+        for book, title in press.books:
+            name = f"{book.path.stem}-preview.html"
+            if name in published.notebooks:
+                pages[name] = read_page(press.notebook_page(book, title).decode(), name)
+    return replace(here, units=page.units, pages=pages)
+
+
+def as_published(old: dict, new: dict) -> dict:
+    """The ledger found here with the numbers, texts and verdicts that were published.
+
+    Only what can be no markup is taken over, and only verdicts that the sentences know.
+    """
+    entries = {}
+    for id, entry in new["entries"].items():
+        was = old["entries"].get(id)
+        entries[id] = _taken(entry, was) if was else entry
+        if was and was.get("verdict") not in entry.get("verdicts", []):
+            entries[id] = entries[id] | {"verdict": entry.get("verdict")}
+    header = new["header"] | {
+        key: _taken(new["header"][key], old["header"].get(key))
+        for key in MADE_WITH if key in new["header"]
+    }
+    return new | {"header": header, "entries": entries}
+
+
+def _taken(here: object, published: object) -> object:
+    """`published` in the form of `here`: the same keys, the same types, no markup."""
+    if isinstance(here, dict) and isinstance(published, dict):
+        return {key: _taken(value, published.get(key)) for key, value in here.items()}
+    if isinstance(here, list) and isinstance(published, list) and len(here) == len(published):
+        return [_taken(a, b) for a, b in zip(here, published, strict=True)]
+    if isinstance(here, bool) or isinstance(published, bool):
+        return here
+    if isinstance(here, int | float) and isinstance(published, int | float):
+        return published
+    if isinstance(here, str) and isinstance(published, str) and SAFE.fullmatch(published):
+        return published
+    return here
+
+
+def judge(
+    published: Published, here: Here, sources: list[Source], relative: float = RELATIVE
+) -> Report:
+    """Compare what was published with what was found here."""
+    found = _found(published, here)
+    old = published.ledger or here.ledger
+    claims = [one for one in compare(old, here.ledger, relative) if one.id in old["entries"]]
+    if published.kind in ("pdf", "docx"):
+        claims = [one for one in claims if one.id in _printed(here)]
+    differences = [one for one in found if isinstance(one, Difference)]
+    claims = _with_misprints(claims, [one for one in found if isinstance(one, Misprint)])
+    sentences = []
+    if published.ledger:
+        sentences += changed(sources, published.ledger, here.ledger)
+        differences += _of_ledgers(published.ledger, here.ledger, differences)
+    for claim in claims:
+        if claim.outcome == "page":
+            sentences += of_claim(sources, claim.id, here.ledger)
+    return Report(published.name, claims, sentences, list(_notes(published, here)), differences,
+                  relative, here.failure, here.commit)
+
+
+def _found(published: Published, here: Here) -> list[Found]:
+    """What the page, and the pages of its notebooks, print otherwise than those made here."""
+    if published.kind == "json" or here.failure or not here.units:
+        return []
+    strict = published.page is None or not published.page.quarto
+    found = compare_units(_comparable(published.units), _comparable(here.units), strict)
+    for name, page in here.pages.items() if published.kind == "html" else ():
+        others = compare_units(published.notebooks[name].units, page.units, strict)
+        found += [replace(one, place=f"{name}: {one.place}") for one in others]
+    if published.kind in ("pdf", "docx"):
+        found = [other for one in found for other in _as_claims(one, here)]
+    return found
+
+
+def _comparable(units: list[Unit]) -> list[Unit]:
+    """Without the links to other formats, which are there if those were made, too."""
+    return [one for one in units if not (one.place == "title" and one.links and all(
+        link.target in FILES.values() for link in one.links))]
+
+
+def _printed(here: Here) -> set[str]:
+    return {claim.target for claim in here.pages["index.html"].claims} if here.pages else set()
+
+
+def _as_claims(one: Found, here: Here) -> list[Found]:
+    """A sentence without bindings that differs in nothing but what the page binds to claims."""
+    if isinstance(one, Misprint) or not (one.published and one.here):
+        return [one]
+    same = re.sub(r"\W", "", one.here)
+    for unit in here.pages["index.html"].units:
+        if unit.claims and re.sub(r"\W", "", unit.text) == same:
+            pattern = "(.+?)".join(re.escape(" ".join(part.split()))
+                                   for part in unit.masked.split("…"))
+            matched = re.fullmatch(pattern, " ".join(one.published.split()))
+            texts = zip(unit.claims, matched.groups() if matched else (), strict=False)
+            moved = [Misprint(claim.target, one.place, f"“{text}”", f"“{claim.text}”")
+                     for claim, text in texts if text != claim.text]
+            return moved or [one]
+    return [one]
+
+
+def _with_misprints(claims: list[Claim], misprints: list[Misprint]) -> list[Claim]:
+    """Mark claims that hold in the ledger but are printed otherwise; add those nobody knows."""
+    faults: dict[str, list[str]] = {}
+    for one in misprints:
+        fault = f"{one.published or 'nothing'} in place of {one.here or 'nothing'} ({one.place})"
+        faults.setdefault(one.id, []).append(plain(fault)[:400])
+    known = {claim.id for claim in claims}
     marked = [
-        replace(claim, outcome="page", differs=(faults[claim.id],)) if claim.id in wrong else claim
-        for claim in claims
+        replace(claim, outcome="page", differs=tuple(faults[claim.id]))
+        if claim.survives and claim.id in faults else claim for claim in claims
     ]
-    strangers = [id for id in wrong if id not in known]
-    marked += [Claim(id, "", "page", differs=(faults[id],)) for id in strangers]
-    return marked, wrong
+    return marked + [Claim(id, "", "page", differs=tuple(fault))
+                     for id, fault in faults.items() if id not in known]
+
+
+def _of_ledgers(old: dict, new: dict, known: list[Difference]) -> list[Difference]:
+    """What the ledgers' headers, exhibits and deviations say otherwise, unless the page showed it.
+
+    Another engine and other packages are a note: they are what a replication may change.
+    """
+    found = []
+    for key in sorted({*old["header"], *new["header"]} - {*MADE_WITH, "schema"}):
+        a, b = old["header"].get(key), new["header"].get(key)
+        if a != b:
+            found.append(Difference("header", f"the ledger's header: {key}",
+                                    plain(_parts(a, b))[:200], plain(_parts(b, a))[:200]))
+    shown = {one.place for one in known}
+    for label in sorted({*old.get("exhibits", {}), *new.get("exhibits", {})} - shown):
+        a, b = (one.get("exhibits", {}).get(label) for one in (old, new))
+        if a != b:
+            found.append(Difference("exhibits", label, plain(_parts(a, b))[:400],
+                                    plain(_parts(b, a))[:400], "as the ledger describes it"))
+    if old.get("deviations", []) != new.get("deviations", []):
+        found.append(Difference("text", "the table of deviations", f"{len(old['deviations'])} rows",
+                                f"{len(new['deviations'])} rows, or others"))
+    return found
+
+
+def _parts(one: object, other: object) -> object:
+    """Of two descriptions, what the first says otherwise."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return ", ".join(f"{key} {value}" for key, value in sorted(one.items())
+                         if other.get(key) != value)
+    return "" if one is None else one
 
 
 def _notes(published: Published, here: Here) -> Iterator[str]:
-    """What a reader must know of the comparison, but what is no claim."""
-    old, new = published.ledger["header"], here.ledger["header"]
+    """What a reader must know of the comparison, but what is no difference."""
+    new = here.ledger["header"]
     ran = f"{here.notebooks} notebook{'s' if here.notebooks != 1 else ''}"
     yield (f"re-run: the {ran} of this project, on {new['data'].get('file')}; nothing that is in "
            f"{plain(published.name)} was executed")
-    status = new.get("status") or new["data"].get("status")
-    if status == "simulated":
+    if (new.get("status") or new["data"].get("status")) == "simulated":
         yield "the data are simulated: no claim is a finding about anybody"
-    for key, name in (("data", "data file"), ("registration", "registration"),
-                      ("code", "engine")):
-        theirs, ours = _sha(old.get(key)), _sha(new.get(key))
-        if ours and theirs != ours:
-            yield f"another {name}: published {theirs[:12] or 'none'}, here {ours[:12]}"
-    if "seed" in new and old.get("seed") != new["seed"]:
-        yield f"another seed: published {plain(old.get('seed'))[:40]}, here {new['seed']}"
+    if here.failure and published.kind != "json":
+        yield "the words were not compared, because a notebook failed"
+    elif published.kind == "json":
+        yield "a ledger alone: no words were compared"
+    elif published.kind in ("pdf", "docx"):
+        yield (f"{published.kind.upper()} carries no ledger: numbers are compared as they are "
+               "printed")
+    elif published.page and published.page.quarto:
+        yield "made by Quarto: compared by what is seen and what runs, not by its markup"
+    missing = sorted(here.pages.keys() ^ published.notebooks.keys())
+    if published.kind == "html" and missing and not here.failure:
+        yield f"not of this paper, not compared: {plain(', '.join(missing))}"
+    if published.ledger:
+        yield from _versions(published.ledger, here.ledger)
+
+
+def _versions(published: dict, here: dict) -> Iterator[str]:
+    old, new = published["header"], here["header"]
+    theirs, ours = _sha(old.get("code")), _sha(new.get("code"))
+    if ours and theirs != ours:
+        yield f"another engine: published {theirs[:12] or 'none'}, here {ours[:12]}"
     packages = old.get("packages") if isinstance(old.get("packages"), dict) else {}
     for name, version in new.get("packages", {}).items():
         if packages.get(name) != version:
             yield f"{name}: published {plain(packages.get(name))[:40]}, here {version}"
-    extra = added(published.ledger, here.ledger)
+    extra = added(published, here)
     if extra:
         shown = ", ".join(extra[:5]) + (" ..." if len(extra) > 5 else "")
         yield f"found here, but not in the published ledger: {len(extra)} ({shown})"

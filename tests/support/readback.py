@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from claimledger.prose.lint import APART, parts
 from claimledger.prose.source import Problem, Source
 from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
+from claimledger.replication.sentences import verdicts
 
 BREAK = "\x00"  # where the source has something that the finished text shows in another form
 TELLING = 12  # letters; a shorter passage may stand anywhere by chance
@@ -109,11 +110,6 @@ class _Reader(HTMLParser):
 def squeeze(text: str) -> str:
     """Letters, digits and minus signs only: equal for any line breaks, hyphens and quotes."""
     return re.sub(r"[^\w−]|_", "", unicodedata.normalize("NFKC", text))
-
-
-def verdicts(ledger: dict) -> dict[str, str | None]:
-    """The verdict of each entry."""
-    return {id: entry.get("verdict") for id, entry in ledger["entries"].items()}
 
 
 def kept(source: Source, came: dict[str, str | None]) -> list[Token]:

@@ -1,0 +1,196 @@
+"""Two finished papers, unit by unit: what one prints, says or does and the other does not."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from claimledger.replication.reading import Bound, Unit
+
+GROUPS = {
+    "text": "text that is not this paper's",
+    "exhibits": "exhibits that differ",
+    "active": "scripts, styles and markup that are not this paper's",
+    "header": "head, notices and colophon that differ",
+}
+ALIKE = 0.5  # of two sentences that are shown as one that was changed
+PAIRS = 5_000_000  # equal pairs of units, beyond which repeated ones are not aligned
+NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+DRAWN = 0.02  # points; drawings of equal numbers differ by less on any machine
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is otherwise: empty `published` is missing there, empty `here` is added."""
+
+    group: str
+    place: str
+    published: str
+    here: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Misprint:
+    """A claim that the page prints or binds otherwise than its own ledger has it."""
+
+    id: str
+    place: str
+    published: str
+    here: str
+
+
+Found = Difference | Misprint
+
+
+def compare_units(published: list[Unit], here: list[Unit], strict: bool = True) -> list[Found]:
+    """Every difference, in the order of the page.
+
+    Where not `strict`, markup is not compared: two renderers write the same page in other tags.
+    """
+    found: list[Found] = []
+    for group in ("header", "text", "exhibits", "claims", "active"):
+        old = [unit for unit in published if unit.group == group]
+        new = [unit for unit in here if unit.group == group]
+        for one, other in pairs(old, new):
+            found += _differences(one, other, strict)
+    return found
+
+
+def pairs(old: list[Unit], new: list[Unit]) -> Iterator[tuple[Unit | None, Unit | None]]:
+    """Each unit beside the one that it corresponds to, if there is one."""
+    before, after = ([unit.masked for unit in units] for units in (old, new))
+    counts = Counter(before), Counter(after)
+    repeated = sum(number * counts[1][key] for key, number in counts[0].items())
+    matcher = SequenceMatcher(None, before, after, autojunk=repeated > PAIRS)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "equal":
+            yield from zip(old[a:b], new[c:d], strict=True)
+        else:
+            yield from _nearest(old[a:b], new[c:d])
+
+
+def _nearest(old: list[Unit], new: list[Unit]) -> Iterator[tuple[Unit | None, Unit | None]]:
+    """In a stretch that was changed: pairs that are alike, in order; the rest alone."""
+    start = 0
+    for one in old:
+        near = next((number for number in range(start, min(len(new), start + 12))
+                     if _alike(one, new[number])), None)
+        if near is None:
+            yield one, None
+            continue
+        for other in new[start:near]:
+            yield None, other
+        yield one, new[near]
+        start = near + 1
+    for other in new[start:]:
+        yield None, other
+
+
+def _alike(one: Unit, other: Unit) -> bool:
+    same = one.text[:1] == "[" and other.text[:1] == "["  # of one kind: [alt] ..., [picture] ...
+    if same and one.text.partition("]")[0] != other.text.partition("]")[0]:
+        return False
+    if same and one.place == other.place:
+        return True
+    if one.text.partition(": ")[0] == other.text.partition(": ")[0] and one.group == "header":
+        return True
+    matcher = SequenceMatcher(None, one.text[:2000], other.text[:2000], autojunk=False)
+    return matcher.quick_ratio() >= ALIKE and matcher.ratio() >= ALIKE
+
+
+def _differences(one: Unit | None, other: Unit | None, strict: bool) -> Iterator[Found]:
+    """What differs between a unit of the published page and the one of this paper."""
+    unit = other or one
+    if one is None or other is None:
+        if unit.text:
+            yield from _whole(unit, one, other)
+        elif strict:
+            yield Difference("active", unit.place, one.markup if one else "",
+                             other.markup if other else "")
+        return
+    if one.masked == other.masked or one.text == other.text:
+        yield from _claims(one, other)
+    elif not _same_drawing(one, other):
+        yield from _whole(unit, one, other)
+    links = _targets(one), _targets(other)
+    if links[0] != links[1]:
+        changed = [(a, b) for a, b in zip(*links, strict=False) if a != b] or [
+            tuple("; ".join(side) for side in links)]
+        for a, b in changed:
+            yield Difference("text" if unit.group == "claims" else unit.group, unit.place,
+                             f"a link to {a}" if a else "", f"a link to {b}" if b else "",
+                             f"in: {unit.text[:120]}")
+    elif strict and one.markup != other.markup and one.text == other.text:
+        a, b = _part(one.markup, other.markup)
+        yield Difference("active", unit.place, a or "no such tag", b or "no such tag",
+                         f"before: {unit.text[:80]}")
+
+
+def _whole(unit: Unit, one: Unit | None, other: Unit | None) -> Iterator[Found]:
+    texts = one.text if one else "", other.text if other else ""
+    if unit.group == "claims":
+        yield Misprint(unit.place.removeprefix("ledger: "), "the ledger on the page", *texts)
+    else:
+        yield Difference(unit.group, unit.place, *texts, letters(*texts))
+
+
+def _claims(one: Unit, other: Unit) -> Iterator[Misprint]:
+    """Claims of two sentences that are equal but for them."""
+    if len(one.claims) == len(other.claims):
+        for a, b in zip(one.claims, other.claims, strict=True):
+            if a != b:
+                yield Misprint(a.target if a.target == b.target else b.target, one.place,
+                               _shown(a, b), _shown(b, a))
+        if one.masked != other.masked and one.claims == other.claims:
+            yield Misprint(one.claims[0].target if one.claims else "", one.place, one.text,
+                           other.text)
+        return
+    gone = Counter(other.claims) - Counter(one.claims)
+    for claim in gone or Counter(one.claims) - Counter(other.claims):
+        bound = "bound to its entry", "not bound to any entry"
+        texts = (f"“{claim.text}” {word}" for word in (reversed(bound) if gone else bound))
+        yield Misprint(claim.target, one.place, *texts)
+
+
+def _shown(claim: Bound, beside: Bound) -> str:
+    parts = [f"“{claim.text}”"]
+    parts += [f"bound to {claim.target}"] if claim.target != beside.target else []
+    parts += [f"as {claim.name or claim.kind}"] if (claim.kind, claim.name) != (
+        beside.kind, beside.name) else []
+    return " ".join(parts)
+
+
+def _targets(unit: Unit) -> list[str]:
+    return [link.target for link in unit.links]
+
+
+def _part(one: str, other: str) -> tuple[str, str]:
+    """The tags in which two stretches of markup differ."""
+    a, b = (re.findall(r"<[^<]*", text) for text in (one, other))
+    return tuple("".join((Counter(x) - Counter(y)).elements())[:200] or "".join(x)[:200]
+                 for x, y in ((a, b), (b, a))) if a != b else (one[:200], other[:200])
+
+
+def _same_drawing(one: Unit, other: Unit) -> bool:
+    """Whether two drawings in vectors are equal but for the last digits of their coordinates."""
+    a, b = one.content, other.content
+    if b"<svg" not in a[:2000] or b"<svg" not in b[:2000]:
+        return False
+    if NUMBER.sub(b"0", a) != NUMBER.sub(b"0", b):
+        return False
+    return all(abs(float(x) - float(y)) <= DRAWN
+               for x, y in zip(NUMBER.findall(a), NUMBER.findall(b), strict=True))
+
+
+def letters(published: str, here: str) -> str:
+    """The characters that look like others, or like nothing, named."""
+    for kind, a, b, c, d in SequenceMatcher(None, published[:5000], here[:5000],
+                                            autojunk=False).get_opcodes():
+        strange = [x for x in published[a:b] if not x.isascii() and x not in here[c:d]]
+        if kind != "equal" and strange and b - a <= 3:
+            names = ", ".join(f"U+{ord(x):04X} {unicodedata.name(x, 'unnamed')}" for x in strange)
+            return f"it has {names}" + (f" where this paper has “{here[c:d]}”" if c < d else "")
+    return ""

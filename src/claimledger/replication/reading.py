@@ -1,0 +1,439 @@
+"""What a reader of a finished page sees or hears, and what its browser would run, in order.
+
+A page that anybody may have written is taken apart in one pass, in time linear in its length and
+without recursion; what browsers would have to guess at (a tag that does not end) is an error.
+"""
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import unescape
+from urllib.parse import unquote, unquote_to_bytes
+
+from claimledger.errors import LedgerError
+
+TAGS = 400_000  # the paper of record has 15 thousand
+DEPTH = 2_000
+ATTRIBUTE = re.compile(r"""\s*+([^\s"'<>/=]++)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'=<>`]++))?+""")
+TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]*+)((?:[^"'>]|"[^"]*+"|'[^']*+')*+)>""")
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source",
+        "track", "wbr"}
+RAW = {"script", "style", "title", "textarea", "iframe", "noscript", "noembed", "noframes", "xmp",
+       "template", "plaintext"}
+INLINE = {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "em", "font", "i", "ins", "kbd",
+          "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "time", "u", "var",
+          "wbr", "math", "mrow", "mi", "mn", "mo", "msub", "msup", "msubsup", "mtext", "mfrac",
+          "mover", "munder", "semantics", "annotation", "mspace", "mstyle", "msqrt", "mpadded",
+          "button", "label", "output", "img", "br", "svg", "path", "g", "use"}
+RUNS = {"script", "style", "iframe", "object", "embed", "form", "link", "base", "frame", "applet",
+        "portal", "noscript", "template", "audio", "video", "meta"}  # what a page does, or loads
+SPOKEN = ("aria-label", "aria-description", "title", "placeholder", "alt", "summary", "label")
+OPEN, SHUT = "\ue000", "\ue001"  # around the text of a claim or a link, with its number
+MARK = re.compile(f"{OPEN}(\\d+):([^{SHUT}]*){SHUT}")
+SENTENCE = re.compile(rf"(?<=[.?!])\s+(?=[^\W_a-z]|[“‘(\"{OPEN}])")
+DANGEROUS = re.compile(r"^[\s\x00-\x20]*(?:javascript|vbscript|data):", re.I)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A stretch of text that points somewhere: a claim to its entry, a link to its target."""
+
+    text: str
+    target: str
+    kind: str = ""  # num, says or when; empty for a mere link
+    name: str = ""  # the field of a num, the verdict of a says
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A sentence, a row of a table, an alt text, a script: one thing that can be compared.
+
+    `group` is text, exhibits, active or header; `place` the section or exhibit that holds it;
+    `text` what is seen; `masked` the same without the texts of claims; `markup` the tags before it.
+    """
+
+    group: str
+    place: str
+    text: str
+    masked: str = ""
+    bound: tuple[Bound, ...] = ()
+    markup: str = ""
+    content: bytes = field(default=b"", compare=False, repr=False)
+
+    @cached_property
+    def claims(self) -> list[Bound]:
+        """The claims that it prints."""
+        return [one for one in self.bound if one.kind]
+
+    @cached_property
+    def links(self) -> list[Bound]:
+        """Where its links lead."""
+        return [one for one in self.bound if not one.kind]
+
+
+@dataclass
+class Page:
+    """A finished paper, taken apart; `ledger` is the text of the script that holds it."""
+
+    file: str
+    units: list[Unit] = field(default_factory=list)
+    ledger: str = ""
+    ledgers: int = 0
+    quarto: bool = False
+
+    @property
+    def claims(self) -> list[Bound]:
+        """Every claim that is bound outside the list of entries."""
+        return [one for unit in self.units for one in unit.claims]
+
+    def named(self, start: str) -> str:
+        """What stands in the head or the colophon under a name."""
+        found = (unit.text for unit in self.units if unit.text.startswith(f"{start}: "))
+        return next(found, "").removeprefix(f"{start}: ")
+
+
+def read_page(html: str, file: str = "index.html", pictures=None) -> Page:
+    """Take a page apart; `pictures` gives the bytes of a file that an image names, or None.
+
+    Raises LedgerError for a page that does not end, or with more tags or depth than any paper.
+    """
+    reader = _Reader(file, pictures or (lambda name: None))
+    reader.feed(html)
+    return reader.page
+
+
+def squeeze(text: str) -> str:
+    """One blank for each stretch of white space."""
+    return " ".join(text.split())
+
+
+def sentences(text: str) -> list[str]:
+    """A paragraph in pieces short enough to show."""
+    return [one for one in SENTENCE.split(text) if one.strip()]
+
+
+class _Reader:
+    """Walks over the tags, with the section, the exhibit and the part of the page around it."""
+
+    def __init__(self, file: str, pictures):
+        self.page = Page(file)
+        self.pictures = pictures
+        self.stack: list[tuple[str, str | None, str | None]] = []  # tag, zone and exhibit before
+        self.depth: Counter = Counter()
+        self.zone, self.exhibit = "head", None
+        self.section, self.heading, self.entry = "", "", ""
+        self.pieces: list[str] = []
+        self.bound: list[list] = []
+        self.opened: list[int] = []  # links and claims that have not ended
+        self.markup: list[str] = []
+        self.cells: list[str] | None = None
+        self.term = ""
+
+    def feed(self, html: str) -> None:
+        html = html.replace(OPEN, "�").replace(SHUT, "�").replace("\0", "�")
+        position, count, end = 0, 0, len(html)
+        while position < end:
+            start = html.find("<", position)
+            if start < 0 or start == end - 1:
+                self.text(html[position:])
+                break
+            self.text(html[position:start])
+            if html.startswith("<!--", start):
+                close = html.find("-->", start + 4)
+                if close < 0:
+                    raise self.broken("a comment that does not end", html, start)
+                self.comment(html[start + 4:close])
+                position = close + 3
+            elif html[start + 1] in "!?":
+                position = self.past(html, start)
+            elif not (html[start + 1].isalpha() or html.startswith("</", start)):
+                self.text("<")
+                position = start + 1
+            else:
+                found = TAG.match(html, start)
+                if not found:
+                    raise self.broken("a tag that does not end", html, start)
+                count += 1
+                if count > TAGS:
+                    raise self.broken(f"more than {TAGS:,} tags", html, start)
+                position = self.tag(html, found)
+        self.flush()
+        if self.markup:
+            self.add("text", "")
+
+    def broken(self, what: str, html: str, position: int) -> LedgerError:
+        line = html.count("\n", 0, position) + 1
+        return LedgerError(f"{self.page.file}:{line}", found=what, expected="a page as a browser "
+                           "reads it", mend="name the HTML file that was published")
+
+    def past(self, html: str, start: int) -> int:
+        close = html.find(">", start)
+        if close < 0:
+            raise self.broken("a tag that does not end", html, start)
+        return close + 1
+
+    def tag(self, html: str, found: re.Match) -> int:
+        closing, name, rest = found[1], found[2].lower(), found[3]
+        if closing:
+            self.end(name)
+            return found.end()
+        attributes = self.attributes(rest.rstrip().removesuffix("/") if rest else "", found)
+        if name not in RAW:
+            self.start(name, attributes)
+            if name not in VOID and not (rest.endswith("/") and name in ("path", "use")):
+                if len(self.stack) > DEPTH:
+                    raise self.broken("nested too deeply", html, found.start())
+            return found.end()
+        close = re.compile(rf"</{re.escape(name)}[\s/>]", re.I).search(html, found.end())
+        stop = close.start() if close else len(html)
+        self.raw(name, attributes, html[found.end():stop])
+        return self.past(html, stop) if close else len(html)
+
+    def attributes(self, rest: str, found: re.Match) -> dict[str, str]:
+        given, position = {}, 0
+        while position < len(rest):
+            one = ATTRIBUTE.match(rest, position)
+            if not one:
+                if rest[position:].strip():
+                    self.active(f"a malformed tag: {found[0][:80]}")
+                break
+            value = one[2] or ""
+            value = value[1:-1] if value[:1] in "\"'" and value else value
+            given.setdefault(one[1].lower(), unescape(value))
+            position = one.end()
+        return given
+
+    # What stands where ---------------------------------------------------------------------------
+
+    @property
+    def group(self) -> str:
+        if self.exhibit:
+            return "exhibits"
+        return "header" if self.zone in ("head", "status", "title", "colophon") else "text"
+
+    @property
+    def place(self) -> str:
+        if self.exhibit:
+            return self.exhibit
+        own = {"head": "head", "status": "notice", "title": "title", "colophon": "colophon",
+               "nav": "contents", "ledger": f"ledger: {self.entry}"}
+        return own.get(self.zone) or self.section or "before the first section"
+
+    def add(self, group: str, text: str, content: bytes = b"", **more) -> None:
+        markup, self.markup = "".join(self.markup), []
+        self.page.units.append(Unit(group, self.place, text, more.pop("masked", text),
+                                    markup=markup, content=content, **more))
+
+    def active(self, text: str, content: bytes = b"") -> None:
+        self.page.units.append(Unit("active", self.place, text, text, content=content))
+
+    def start(self, name: str, given: dict[str, str]) -> None:
+        if name not in INLINE:
+            self.flush()
+        self.tell(name, given)
+        if name in RUNS:
+            self.runs(name, given)
+        if name not in VOID:
+            self.stack.append((name, self.zone, self.exhibit))
+            self.depth[name] += 1
+        self.enter(name, given)
+        if name == "a":
+            self.anchor(given)
+        elif name == "img":
+            self.picture(given)
+        elif name == "br":
+            self.text(" ")
+        elif name == "tr":
+            self.cells = []
+        for key in SPOKEN:
+            if given.get(key) and not (name == "img" and key == "alt"):
+                self.add(self.group, f"[{key}] {squeeze(given[key])}")
+
+    def enter(self, name: str, given: dict[str, str]) -> None:
+        id, classes = given.get("id", ""), given.get("class", "").split()
+        if name == "body":
+            self.zone = "text"
+        elif name == "nav":
+            self.zone = "nav"
+        elif "status" in classes and name == "aside":
+            self.zone = "status"
+        elif name == "header":
+            self.zone = "title"
+        elif id == "ledger-colophon":
+            self.zone = "colophon"
+        elif id == "ledger-entries":
+            self.zone, self.entry = "ledger", "the list of entries"
+        elif id.startswith("claim-") and self.zone == "ledger":
+            self.entry = id.removeprefix("claim-")
+        elif name in ("figure", "div", "table") and re.match(r"(fig|tbl)-", id):
+            self.exhibit = self.exhibit or id
+        if re.fullmatch(r"h[1-6]", name):
+            self.heading = name
+
+    def end(self, name: str) -> None:
+        if name not in INLINE:
+            self.flush(cell=name in ("td", "th"))
+        if name == "tr" and self.cells is not None:
+            row, self.cells = self.cells, None
+            self.sentence(" | ".join(row), "".join(row).strip() != "")
+        if not self.depth[name]:
+            return
+        while True:
+            tag, zone, exhibit = self.stack.pop()
+            self.depth[tag] -= 1
+            if tag == "a" and self.opened:
+                index = self.opened.pop()
+                if index >= 0:
+                    self.pieces.append(SHUT)
+            self.zone, self.exhibit = zone, exhibit
+            if tag == name:
+                break
+        if name == self.heading:
+            self.heading = ""
+
+    def anchor(self, given: dict[str, str]) -> None:
+        target, classes = given.get("href"), given.get("class", "").split()
+        if target is None:
+            self.opened.append(-1)
+            return
+        if DANGEROUS.match(target):
+            self.active(f"a link to {target[:80]}")
+        kind = next((k for k in ("num", "says", "when") if k in classes), "")
+        if "claim" in classes and kind:
+            target = given.get("data-id") or unquote(target).removeprefix("#claim-")
+            name = given.get("data-field") or given.get("data-verdict") or ""
+        else:
+            kind = name = ""
+        if self.opened and self.opened[-1] >= 0:  # a link inside a link: the first one ends
+            self.pieces.append(SHUT)
+            self.opened[-1] = -1
+        self.bound.append([target, kind, name])
+        self.opened.append(len(self.bound) - 1)
+        self.pieces.append(f"{OPEN}{len(self.bound) - 1}:")
+
+    def picture(self, given: dict[str, str]) -> None:
+        source = given.get("src", "")
+        content = _bytes_of(source)
+        if content is None:
+            content = self.pictures(source)
+        digest = hashlib.sha256(content).hexdigest()[:12] if content is not None else (
+            f"none at {source[:80]}")
+        self.flush()
+        self.add("exhibits", f"[picture] {digest}", content or b"")
+        self.add("exhibits", f"[alt] {squeeze(given.get('alt', ''))}")
+
+    def text(self, text: str) -> None:
+        if text:
+            self.pieces.append(unescape(text) if "&" in text else text)
+
+    def comment(self, text: str) -> None:
+        pass  # nobody sees it, and nothing runs it
+
+    def flush(self, cell: bool = False) -> None:
+        if not self.pieces:
+            if cell and self.cells is not None:
+                self.cells.append("")
+            return
+        text = squeeze("".join(self.pieces))
+        text = text + SHUT * (text.count(OPEN) - text.count(SHUT))
+        self.pieces = []
+        if self.opened and self.opened[-1] >= 0:  # a block inside a link: the link goes on
+            self.opened[-1] = -1
+        if self.cells is not None:
+            if cell:
+                self.cells.append(text)
+            elif text:
+                self.sentence(text)
+            return
+        if self.heading and self.zone in ("text", "title") and text:
+            self.section = MARK.sub(r"\2", text)[:80]
+        paired = self.zone in ("colophon", "ledger") and self.stack and self.stack[-1][0]
+        if paired == "summary" and self.zone == "ledger" and text:
+            self.entry = text.split()[0]
+        if paired == "dt":
+            self.term = text
+        elif paired == "dd":
+            self.sentence(f"{self.term}: {text}")
+        elif text:
+            for one in _split(text):
+                self.sentence(one)
+
+    def sentence(self, marked: str, shown: bool = True) -> None:
+        if not shown:
+            return
+        bound = []
+        for number, text in MARK.findall(marked):
+            target, kind, name = self.bound[int(number)]
+            bound.append(Bound(text.strip(), target, kind, name))
+        masked = MARK.sub(lambda m: "…" if self.bound[int(m[1])][1] else m[2], marked)
+        group = self.group
+        if self.zone == "ledger":
+            group = "claims"
+        self.add(group, MARK.sub(r"\2", marked), masked=masked, bound=tuple(bound))
+
+    # What a browser does ---------------------------------------------------------------------------
+
+    def tell(self, name: str, given: dict[str, str]) -> None:
+        """Keep the tag as markup, without what is compared by itself."""
+        for key, value in given.items():
+            if key.startswith("on") or key in ("srcdoc", "formaction", "ping", "http-equiv"):
+                self.active(f"{key} of <{name}>: {value[:80]}", value.encode())
+        kept = [f' {key}="{value}"' for key, value in sorted(given.items())
+                if key not in ("href", "src", *SPOKEN) and not key.startswith("on")
+                and not (name == "a" and key in ("data-field", "data-verdict"))]
+        if name not in RUNS:
+            self.markup.append(f"<{name}{''.join(kept)}>")
+
+    def runs(self, name: str, given: dict[str, str]) -> None:
+        if name == "meta":
+            key = given.get("name") or given.get("property") or given.get("http-equiv")
+            if key == "generator" and given.get("content", "").startswith("quarto"):
+                self.page.quarto = True
+            if key:
+                self.page.units.append(
+                    Unit("header", "head", f"{key}: {squeeze(given.get('content', ''))}"))
+            return
+        shown = " ".join(f'{key}="{value[:80]}"' for key, value in sorted(given.items()))
+        self.active(f"<{name} {shown}".rstrip() + ">")
+
+    def raw(self, name: str, given: dict[str, str], content: str) -> None:
+        if name == "title":
+            self.page.units.append(Unit("header", "head", f"title: {squeeze(unescape(content))}"))
+            return
+        if name == "script" and given.get("id") == "ledger":
+            self.page.ledgers += 1
+            self.page.ledger = content
+            return
+        shown = "".join(f' {key}="{value[:80]}"' for key, value in sorted(given.items()))
+        digest = hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:12]
+        self.active(f"<{name}{shown}> {squeeze(content[:400])[:60]} ({digest})", content.encode(
+            "utf-8", "replace"))
+        if name in ("textarea", "noscript", "xmp", "plaintext", "noembed", "noframes"):
+            self.text(content)
+
+
+def _split(marked: str) -> list[str]:
+    """Sentences of a text with marks, none of which is torn."""
+    found, current = [], ""
+    for piece in sentences(marked):
+        current = f"{current} {piece}".strip()
+        if current.count(OPEN) == current.count(SHUT):
+            found.append(current)
+            current = ""
+    return [*found, current + SHUT] if current else found
+
+
+def _bytes_of(source: str) -> bytes | None:
+    """What a `data:` address holds."""
+    if not source.startswith("data:"):
+        return None
+    head, _, data = source.partition(",")
+    if head.endswith(";base64"):
+        try:
+            return base64.b64decode(data, validate=False)
+        except ValueError:
+            return data.encode("utf-8", "replace")
+    return unquote_to_bytes(data)
