@@ -8,6 +8,7 @@ import pytest
 from pypdf import PdfReader
 
 from claimledger.prose.source import read_sources
+from engine import command
 from readback import (
     check_page,
     check_text,
@@ -17,7 +18,6 @@ from readback import (
     squeeze,
     verdicts,
 )
-from engine import command
 
 # One group: the clone is built once, on one worker, before the short tests.
 pytestmark = [pytest.mark.build, pytest.mark.xdist_group("clone")]

@@ -11,8 +11,8 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.prose.source import read_sources
-from readback import check_page, read_html
 from claimledger.start import start
+from readback import check_page, read_html
 
 WORDS = re.compile(
     r"\b(all(?:y|ies|iances?)|treat(?:y|ies)|misalign\w*|kiratli|nato|regimes?|democra\w+|shaming"

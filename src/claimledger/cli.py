@@ -159,7 +159,7 @@ def lint() -> None:
 @app.command(epilog=_example("claimledger verify paper.html --with pandas==3.0.3"))
 def verify(
     target: Annotated[Path | None, typer.Argument(
-        help="A paper in HTML, a ledger.json, or a folder with one; this project if none.")] = None,
+        help="A paper (HTML, PDF, DOCX), a ledger.json, or a folder; this project if none.")] = None,
     instead: Annotated[list[str] | None, typer.Option(
         "--with", help="Another version of a package, as in a scratch environment.")] = None,
     data: Data = None,
@@ -169,10 +169,11 @@ def verify(
     out: Annotated[Path | None, typer.Option(
         help="Folder for report.html, .txt and .json; build/verify by default.")] = None,
 ) -> None:
-    """Run the notebooks anew in a scratch folder, and compare every published claim with them.
+    """Run the notebooks anew in a scratch folder, and compare all that was published with them.
 
+    Claims are judged by tolerance; text, tables, figures, scripts and the head must be equal.
     Nothing in the published file is executed, and nothing of record is written.
-    Ends with status 0 only if every claim survives.
+    Ends with status 0 only if nothing differs.
     """
     from claimledger.pipeline import build as paper
     from claimledger.replication import report as reports

@@ -12,9 +12,9 @@ from claimledger.project import Run
 from claimledger.prose.source import read_sources
 from claimledger.prose.tokens import holds, tokens
 from claimledger.rendering import render
-from readback import kept, printed, verdicts
 from engine import command
 from fixture.project import make_project
+from readback import kept, printed, verdicts
 
 QUARTO = shutil.which("quarto")
 NAMES = {"fig": "Figure", "tbl": "Table", "sec": "Section"}

@@ -1,6 +1,10 @@
 """A stranger's file is data: it is read within limits, and shown without its control characters."""
 
+import io
 import json
+import os
+import zipfile
+from pathlib import Path
 from time import monotonic
 
 import pytest
@@ -49,7 +53,7 @@ def test_what_is_no_ledger_is_an_error_for_people(tmp_path, content, found):
     ('<script id="ledger">{}</script><script id=ledger>{}</script>', "2 embedded ledgers"),
     ('<script id="ledger">{"a": </script>', "Expecting value"),
     ('<script id="ledger">' + "[" * 100_000 + "</script>", "nested too deeply"),
-    ('<script id="ledger">{}', "valid dictionary"),
+    ('<script id="ledger">{}', "Field required"),
 ])
 def test_a_page_without_one_ledger_is_refused(tmp_path, page, found):
     (tmp_path / "index.html").write_text(page)
@@ -82,9 +86,82 @@ def test_plain_text_cannot_steer_a_terminal():
     assert plain("a\x1b[31m\x07b\r\nc\u202ed\u200be") == "a[31mb cde"
 
 
-def test_a_page_made_to_be_slow_to_read_is_read_in_time(tmp_path):
-    (tmp_path / "x.html").write_text("<script " * 1_000_000)
+HOSTILE = {
+    "tags that do not end": ("x.html", b"<script " * 1_000_000, "a tag that does not end"),
+    "quotes that do not end": ("x.html", b"<a href='" * 400_000, "a tag that does not end"),
+    "comments that do not end": ("x.html", b"<!--" * 1_000_000, "a comment that does not end"),
+    "two megabytes of nesting": ("x.html", b"<div>" * 400_000, "nested too deeply"),
+    "many tags": ("x.html", b"<br>" * 500_000, "more than 400,000 tags"),
+    "many of one word": ("x.html", b"<p>a</p>" * 50_000, "no embedded ledger"),
+    "closing tags alone": ("x.html", b"</p>" * 300_000, "no embedded ledger"),
+    "entities": ("x.html", b"&amp" * 400_000, "no embedded ledger"),
+    "a null": ("x.html", b"\0" * 10_000, "no embedded ledger"),
+    "lone surrogates": (
+        "x.json", b'{"header": {}, "entries": {"\\ud800": {"value": 1}}}', "unicode"),
+    "deep JSON": ("x.json", b'{"a":' * 400_000, "nested too deeply"),
+    "a list as a key": ("x.json", b'{[1]: 2}', "Expecting property name"),
+    "keys twice": ("x.json", b'{"header": {}, "entries": {}, "entries": 1}', "entries"),
+    "no zip": ("x.docx", b"PK\x03\x04" + b"a" * 1000, "zip"),
+    "another zip": ("x.docx", None, "a zip without word/document.xml"),
+    "no PDF": ("x.pdf", b"no PDF at all", ""),
+    "half a PDF": ("x.pdf", b"%PDF-1.7\n" + b"1 0 obj <</A " * 100_000, ""),
+    "another kind": ("x.txt", b"text", "a file named .txt"),
+    "a picture": ("x.png", b"\x89PNG", "a file named .png"),
+    "no ending": ("paper", b"text", "without an ending"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "found"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_file_is_a_message_in_bounded_time(tmp_path, name, content, found):
+    (tmp_path / name).write_bytes(content if content is not None else zipped("other.xml", b"<a/>"))
     start = monotonic()
-    with pytest.raises(LedgerError, match="no embedded ledger"):
-        read_published(tmp_path / "x.html")
+    with pytest.raises(LedgerError) as caught:
+        read_published(tmp_path / name)
+    assert found in caught.value.found and len(caught.value.found) < 400
     assert monotonic() - start < 30
+
+
+def zipped(name, content):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("content", "found"), [
+    (b" " * 70_000_000, "more than 64,000,000 bytes unpacked"),
+    (b"<!DOCTYPE a [<!ENTITY b 'b'><!ENTITY c '&b;&b;'>]><a>&c;</a>", "a document type"),
+    (b"<a>", "XML that is broken"), (b"<a>" * 500_000, "XML that is broken"),
+], ids=["bomb", "entities", "half", "deep"])
+def test_a_hostile_word_file_is_a_message(tmp_path, content, found):
+    (tmp_path / "x.docx").write_bytes(zipped("word/document.xml", content))
+    with pytest.raises(LedgerError) as caught:
+        read_published(tmp_path / "x.docx")
+    assert found in caught.value.found
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.html")
+    (tmp_path / "loop.html").symlink_to("loop.html")
+    for path, found in ((tmp_path / "pipe.html", "a pipe"), (Path("/dev/zero"), "a device"),
+                        (tmp_path / "loop.html", "symbolic links"),
+                        (tmp_path / ("x" * 300 + ".html"), "too long"),
+                        (tmp_path / "a\0.html", "null")):
+        with pytest.raises(LedgerError) as caught:
+            read_published(path)
+        assert found in caught.value.found, path
+
+
+def test_a_picture_is_read_beside_the_page_and_nowhere_else(tmp_path):
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    folder = tmp_path / "paper"
+    folder.mkdir()
+    (folder / "own.png").write_bytes(b"own")
+    os.mkfifo(folder / "pipe.png")
+    images = "".join(f'<img src="{name}">' for name in (
+        "own.png", "../secret.png", str(tmp_path / "secret.png"), "pipe.png", "none.png"))
+    ledger = json.dumps(found_here()).replace("</", "<\\/")
+    (folder / "index.html").write_text(f'<body>{images}<script id="ledger">{ledger}</script>')
+    units = read_published(folder / "index.html").units
+    assert [unit.content for unit in units if unit.text.startswith("[picture]")] == [
+        b"own", b"", b"", b"", b""]

@@ -6,8 +6,8 @@ from copy import deepcopy
 import pytest
 
 from claimledger.prose.source import Source
-from readback import check_page, check_text, read_html, squeeze
 from prose_ledger import small_ledger
+from readback import check_page, check_text, read_html, squeeze
 
 LEDGER = small_ledger()
 PAPER = Source("paper.qmd", """---

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from claimledger.replication.reading import Bound, Unit
@@ -16,8 +16,11 @@ GROUPS = {
     "header": "head, notices and colophon that differ",
 }
 ALIKE = 0.5  # of two sentences that are shown as one that was changed
+TRIED = 20_000  # pairs whose likeness is measured; a stranger's page may have many more
 PAIRS = 5_000_000  # equal pairs of units, beyond which repeated ones are not aligned
 NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+HIDES = re.compile(r' (?:style="[^"]*"|hidden="[^"]*")')  # of all markup, what changes what is seen
+SIZED = ("<col", "<table", "<td", "<th", "<div", "<img")
 DRAWN = 0.02  # points; drawings of equal numbers differ by less on any machine
 
 
@@ -40,6 +43,7 @@ class Misprint:
     place: str
     published: str
     here: str
+    shown: str = ""  # its text here
 
 
 Found = Difference | Misprint
@@ -51,6 +55,8 @@ def compare_units(published: list[Unit], here: list[Unit], strict: bool = True) 
     Where not `strict`, markup is not compared: two renderers write the same page in other tags.
     """
     found: list[Found] = []
+    if not strict:
+        published, here = ([_normal(unit) for unit in units] for units in (published, here))
     for group in ("header", "text", "exhibits", "claims", "active"):
         old = [unit for unit in published if unit.group == group]
         new = [unit for unit in here if unit.group == group]
@@ -59,25 +65,40 @@ def compare_units(published: list[Unit], here: list[Unit], strict: bool = True) 
     return found
 
 
+def _normal(unit: Unit) -> Unit:
+    """Without what two renderers write in other ways: blanks in code, numbers of headings, tags."""
+    text = unit.masked
+    if "header-section-number" in unit.markup:
+        text = re.sub(r"^[\d.]+\s", "", text)
+    if unit.place == "colophon" and unit.text.startswith(("Rendered by: ", "Date: ")):
+        return replace(unit, group="renderer")
+    hides = "".join(found for tag in re.findall(r"<[^<]*", unit.markup)
+                    for found in HIDES.findall(tag) if not tag.startswith(SIZED))
+    return replace(unit, masked=re.sub(r"\s+", "", text), markup=hides)
+
+
 def pairs(old: list[Unit], new: list[Unit]) -> Iterator[tuple[Unit | None, Unit | None]]:
     """Each unit beside the one that it corresponds to, if there is one."""
     before, after = ([unit.masked for unit in units] for units in (old, new))
     counts = Counter(before), Counter(after)
     repeated = sum(number * counts[1][key] for key, number in counts[0].items())
     matcher = SequenceMatcher(None, before, after, autojunk=repeated > PAIRS)
+    tries = iter(range(TRIED))
     for kind, a, b, c, d in matcher.get_opcodes():
         if kind == "equal":
             yield from zip(old[a:b], new[c:d], strict=True)
         else:
-            yield from _nearest(old[a:b], new[c:d])
+            yield from _nearest(old[a:b], new[c:d], tries)
 
 
-def _nearest(old: list[Unit], new: list[Unit]) -> Iterator[tuple[Unit | None, Unit | None]]:
+def _nearest(
+    old: list[Unit], new: list[Unit], tries: Iterator[int]
+) -> Iterator[tuple[Unit | None, Unit | None]]:
     """In a stretch that was changed: pairs that are alike, in order; the rest alone."""
     start = 0
     for one in old:
         near = next((number for number in range(start, min(len(new), start + 12))
-                     if _alike(one, new[number])), None)
+                     if next(tries, None) is not None and _alike(one, new[number])), None)
         if near is None:
             yield one, None
             continue
@@ -107,7 +128,7 @@ def _differences(one: Unit | None, other: Unit | None, strict: bool) -> Iterator
     if one is None or other is None:
         if unit.text:
             yield from _whole(unit, one, other)
-        elif strict:
+        elif unit.markup:
             yield Difference("active", unit.place, one.markup if one else "",
                              other.markup if other else "")
         return
@@ -123,7 +144,7 @@ def _differences(one: Unit | None, other: Unit | None, strict: bool) -> Iterator
             yield Difference("text" if unit.group == "claims" else unit.group, unit.place,
                              f"a link to {a}" if a else "", f"a link to {b}" if b else "",
                              f"in: {unit.text[:120]}")
-    elif strict and one.markup != other.markup and one.text == other.text:
+    elif one.markup != other.markup and one.masked == other.masked:
         a, b = _part(one.markup, other.markup)
         yield Difference("active", unit.place, a or "no such tag", b or "no such tag",
                          f"before: {unit.text[:80]}")
@@ -143,16 +164,13 @@ def _claims(one: Unit, other: Unit) -> Iterator[Misprint]:
         for a, b in zip(one.claims, other.claims, strict=True):
             if a != b:
                 yield Misprint(a.target if a.target == b.target else b.target, one.place,
-                               _shown(a, b), _shown(b, a))
-        if one.masked != other.masked and one.claims == other.claims:
-            yield Misprint(one.claims[0].target if one.claims else "", one.place, one.text,
-                           other.text)
+                               _shown(a, b), _shown(b, a), b.text)
         return
     gone = Counter(other.claims) - Counter(one.claims)
     for claim in gone or Counter(one.claims) - Counter(other.claims):
         bound = "bound to its entry", "not bound to any entry"
         texts = (f"“{claim.text}” {word}" for word in (reversed(bound) if gone else bound))
-        yield Misprint(claim.target, one.place, *texts)
+        yield Misprint(claim.target, one.place, *texts, claim.text)
 
 
 def _shown(claim: Bound, beside: Bound) -> str:

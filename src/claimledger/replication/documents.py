@@ -17,7 +17,8 @@ from claimledger.replication.reading import Unit, sentences, squeeze
 
 UNPACKED = 64_000_000  # bytes of one part of a Word file; the paper's has 2 million
 SECONDS, MEMORY = 120, 4_000_000_000  # of the process that reads a stranger's PDF
-PARTS = re.compile(r"word/(document|header\d*|footer\d*|footnotes|comments)\.xml|docProps/core\.xml")
+PARTS = re.compile(
+    r"word/(document|header\d*|footer\d*|footnotes|comments)\.xml|docProps/core\.xml")
 RUNS_CODE = ("/JavaScript", "/JS", "/Launch", "/SubmitForm", "/ImportData", "/EmbeddedFiles")
 
 
@@ -37,7 +38,7 @@ def read_docx(content: bytes, name: str) -> list[Unit]:
                     reader = _Word(part, links.targets, packed, name)
                     units += reader.read(_member(packed, part, name), name)
                 elif re.search(r"vbaProject|activeX|embeddings/", part):
-                    units.append(Unit("active", "Word", part, part))
+                    units.append(Unit("active", "Word", part))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError) as error:
         raise _broken(name, str(error) or "a broken zip", "a paper as Word file") from None
     return units
@@ -105,7 +106,7 @@ class _Word(_Parts):
         return self.units
 
     def add(self, group: str, text: str, content: bytes = b"") -> None:
-        self.units.append(Unit(group if self.main else "header", self.place, text, text,
+        self.units.append(Unit(group if self.main else "header", self.place, text,
                                content=content))
 
     def start(self, tag: str, given: dict) -> None:
@@ -164,18 +165,18 @@ def read_pdf(content: bytes, name: str) -> list[Unit]:
     if reader.is_encrypted:
         raise _broken(name, "an encrypted PDF", "a PDF that can be read")
     about = [(key.strip("/").lower(), str(value)) for key, value in (reader.metadata or {}).items()]
-    units = [Unit("header", "PDF", f"{key}: {value}", f"{key}: {value}")
+    units = [Unit("header", "PDF", f"{key}: {value}")
              for key, value in sorted(about) if key in ("title", "author", "subject", "keywords")]
     pages = [page.extract_text().split("\n") for page in reader.pages]
     running = _running(pages)
-    units += [Unit("header", "each page", line, line) for line in sorted(running)]
+    units += [Unit("header", "each page", line) for line in sorted(running)]
     lines = [line for page in pages for line in page if _plain(line) not in running]
     for one in sentences(squeeze("\n".join(lines))):
         units.append(Unit("text", "PDF", one, re.sub(r"[\s\u00ad\u2010-]+", "", one)))
     for number, page in enumerate(reader.pages, start=1):
-        units += [Unit("text", f"page {number}", f"[link] {uri}", uri) for uri in _links(page)]
+        units += [Unit("text", f"page {number}", f"[link] {uri}") for uri in _links(page)]
     code = [key for key in RUNS_CODE if key.encode() in content]
-    return units + [Unit("active", "PDF", key, key) for key in code]
+    return units + [Unit("active", "PDF", key) for key in code]
 
 
 def _plain(line: str) -> str:

@@ -115,7 +115,7 @@ def plain(text: object) -> str:
 
 
 def _file(target: Path) -> Path:
-    if not target.is_dir():
+    if not os.path.isdir(target):  # False for a name that no system would take
         return target
     for name in IN_FOLDER:
         if (target / name).is_file():

@@ -34,6 +34,8 @@ SPOKEN = ("aria-label", "aria-description", "title", "placeholder", "alt", "summ
 OPEN, SHUT = "\ue000", "\ue001"  # around the text of a claim or a link, with its number
 MARK = re.compile(f"{OPEN}(\\d+):([^{SHUT}]*){SHUT}")
 SENTENCE = re.compile(rf"(?<=[.?!])\s+(?=[^\W_a-z]|[“‘(\"{OPEN}])")
+COMMENT = re.compile(r"/\*.*?\*/", re.S)  # of a style sheet
+LINE = re.compile(r"#cb\d+-\d+")  # Quarto makes each line of code a link to itself
 DANGEROUS = re.compile(r"^[\s\x00-\x20]*(?:javascript|vbscript|data):", re.I)
 
 
@@ -63,6 +65,10 @@ class Unit:
     markup: str = ""
     content: bytes = field(default=b"", compare=False, repr=False)
 
+    def __post_init__(self):
+        """Where nothing is bound, `masked` is the text."""
+        object.__setattr__(self, "masked", self.masked or self.text)
+
     @cached_property
     def claims(self) -> list[Bound]:
         """The claims that it prints."""
@@ -82,7 +88,11 @@ class Page:
     units: list[Unit] = field(default_factory=list)
     ledger: str = ""
     ledgers: int = 0
-    quarto: bool = False
+
+    @property
+    def quarto(self) -> bool:
+        """Whether it says that Quarto made it."""
+        return self.named("Rendered by").startswith("Quarto")
 
     @property
     def claims(self) -> list[Bound]:
@@ -130,6 +140,7 @@ class _Reader:
         self.opened: list[int] = []  # links and claims that have not ended
         self.markup: list[str] = []
         self.cells: list[str] | None = None
+        self.in_cell = False
         self.term = ""
 
     def feed(self, html: str) -> None:
@@ -183,9 +194,8 @@ class _Reader:
         attributes = self.attributes(rest.rstrip().removesuffix("/") if rest else "", found)
         if name not in RAW:
             self.start(name, attributes)
-            if name not in VOID and not (rest.endswith("/") and name in ("path", "use")):
-                if len(self.stack) > DEPTH:
-                    raise self.broken("nested too deeply", html, found.start())
+            if len(self.stack) > DEPTH:
+                raise self.broken("nested too deeply", html, found.start())
             return found.end()
         close = re.compile(rf"</{re.escape(name)}[\s/>]", re.I).search(html, found.end())
         stop = close.start() if close else len(html)
@@ -224,15 +234,15 @@ class _Reader:
 
     def add(self, group: str, text: str, content: bytes = b"", **more) -> None:
         markup, self.markup = "".join(self.markup), []
-        self.page.units.append(Unit(group, self.place, text, more.pop("masked", text),
-                                    markup=markup, content=content, **more))
+        self.page.units.append(
+            Unit(group, self.place, text, markup=markup, content=content, **more))
 
     def active(self, text: str, content: bytes = b"") -> None:
-        self.page.units.append(Unit("active", self.place, text, text, content=content))
+        self.page.units.append(Unit("active", self.place, text, content=content))
 
     def start(self, name: str, given: dict[str, str]) -> None:
         if name not in INLINE:
-            self.flush()
+            self.flush(cell=name in ("td", "th", "tr"))
         self.tell(name, given)
         if name in RUNS:
             self.runs(name, given)
@@ -247,7 +257,10 @@ class _Reader:
         elif name == "br":
             self.text(" ")
         elif name == "tr":
+            self.row()
             self.cells = []
+        elif name in ("td", "th"):
+            self.in_cell = True
         for key in SPOKEN:
             if given.get(key) and not (name == "img" and key == "alt"):
                 self.add(self.group, f"[{key}] {squeeze(given[key])}")
@@ -275,10 +288,9 @@ class _Reader:
 
     def end(self, name: str) -> None:
         if name not in INLINE:
-            self.flush(cell=name in ("td", "th"))
-        if name == "tr" and self.cells is not None:
-            row, self.cells = self.cells, None
-            self.sentence(" | ".join(row), "".join(row).strip() != "")
+            self.flush(cell=name in ("td", "th", "tr", "thead", "tbody", "tfoot", "table"))
+        if name in ("tr", "thead", "tbody", "tfoot", "table"):
+            self.row()
         if not self.depth[name]:
             return
         while True:
@@ -294,9 +306,15 @@ class _Reader:
         if name == self.heading:
             self.heading = ""
 
+    def row(self) -> None:
+        """The end of a row of a table, said or implied."""
+        row, self.cells = self.cells, None
+        if row and "".join(row).strip():
+            self.sentence(" | ".join(row))
+
     def anchor(self, given: dict[str, str]) -> None:
         target, classes = given.get("href"), given.get("class", "").split()
-        if target is None:
+        if target is None or LINE.fullmatch(target):
             self.opened.append(-1)
             return
         if DANGEROUS.match(target):
@@ -333,6 +351,9 @@ class _Reader:
         pass  # nobody sees it, and nothing runs it
 
     def flush(self, cell: bool = False) -> None:
+        cell = cell and self.in_cell
+        if cell:
+            self.in_cell = False
         if not self.pieces:
             if cell and self.cells is not None:
                 self.cells.append("")
@@ -361,9 +382,7 @@ class _Reader:
             for one in _split(text):
                 self.sentence(one)
 
-    def sentence(self, marked: str, shown: bool = True) -> None:
-        if not shown:
-            return
+    def sentence(self, marked: str) -> None:
         bound = []
         for number, text in MARK.findall(marked):
             target, kind, name = self.bound[int(number)]
@@ -374,7 +393,7 @@ class _Reader:
             group = "claims"
         self.add(group, MARK.sub(r"\2", marked), masked=masked, bound=tuple(bound))
 
-    # What a browser does ---------------------------------------------------------------------------
+    # What a browser does --------------------------------------------------------------------------
 
     def tell(self, name: str, given: dict[str, str]) -> None:
         """Keep the tag as markup, without what is compared by itself."""
@@ -384,14 +403,12 @@ class _Reader:
         kept = [f' {key}="{value}"' for key, value in sorted(given.items())
                 if key not in ("href", "src", *SPOKEN) and not key.startswith("on")
                 and not (name == "a" and key in ("data-field", "data-verdict"))]
-        if name not in RUNS:
+        if name not in RUNS and not LINE.fullmatch(given.get("href", "")):
             self.markup.append(f"<{name}{''.join(kept)}>")
 
     def runs(self, name: str, given: dict[str, str]) -> None:
         if name == "meta":
             key = given.get("name") or given.get("property") or given.get("http-equiv")
-            if key == "generator" and given.get("content", "").startswith("quarto"):
-                self.page.quarto = True
             if key:
                 self.page.units.append(
                     Unit("header", "head", f"{key}: {squeeze(given.get('content', ''))}"))
@@ -408,6 +425,8 @@ class _Reader:
             self.page.ledger = content
             return
         shown = "".join(f' {key}="{value[:80]}"' for key, value in sorted(given.items()))
+        if name == "style":
+            content = squeeze(COMMENT.sub("", content))
         digest = hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:12]
         self.active(f"<{name}{shown}> {squeeze(content[:400])[:60]} ({digest})", content.encode(
             "utf-8", "replace"))

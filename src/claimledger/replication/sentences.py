@@ -39,14 +39,15 @@ def changed(sources: Iterable[Source], published: dict, here: dict) -> list[Sent
     return found
 
 
-def of_claim(sources: Iterable[Source], id: str, ledger: dict) -> list[Sentence]:
-    """The sentences that print a claim, as they read under a ledger."""
+def of_claim(sources: Iterable[Source], id: str, ledger: dict, shown: str) -> list[Sentence]:
+    """The sentences that print a claim as `shown`, as they read under a ledger."""
     found = []
     for source in sources:
         asked = [token for token in tokens(source) if token.kind in SHORTCODES]
         lines = resolve(source, tokens(source), ledger)
         for number in sorted({_line(source, t.start) for t in asked if id in t.ids}):
-            if text := lines[number - 1]:
+            text = lines[number - 1]
+            if shown in text:
                 found.append(Sentence(*_file_line(source, number), (id,), text, text))
     return found
 

@@ -32,6 +32,7 @@ from claimledger.replication.sentences import Sentence, changed, of_claim
 
 SAFE = re.compile(r"[\w\s.,;:%()\[\]/+=’'–−-]*|[<>] ?[\d.]+")  # a text that holds no markup
 MADE_WITH = ("code", "packages")  # of a ledger's header: what another version may change
+OTHER_DATA = ("data", "status")  # and what may differ where somebody asked for other data
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Here:
     units: list[Unit] = field(default_factory=list)
     pages: dict[str, Page] = field(default_factory=dict)
     commit: str = ""  # of which the words are, where it is not the present state
+    may_change: tuple[str, ...] = MADE_WITH  # of a ledger's header
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def verify(
     progress = progress or Progress()
     with scratch(run) as apart:
         here = recompute(apart, progress)
+        if not run.is_record:
+            here = replace(here, may_change=MADE_WITH + OTHER_DATA)
         if published.kind != "json" and not here.failure:
             progress.say("verify: rendering the paper")
             here = rendered(published, here, apart)
@@ -124,7 +128,7 @@ def recompute(run: Run, progress: Progress) -> Here:
 def rendered(published: Published, here: Here, run: Run) -> Here:
     """What is found here, with the paper rendered in the format of the published one."""
     if published.kind == "html":
-        ledger = as_published(published.ledger, here.ledger)
+        ledger = as_published(published.ledger, here.ledger, here.may_change)
         write_atomic(run.ledger, dump(ledger))
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         press = Press(run, Path(folder), tuple(sorted(FILES)))
@@ -142,7 +146,7 @@ def rendered(published: Published, here: Here, run: Run) -> Here:
     return replace(here, units=page.units, pages=pages)
 
 
-def as_published(old: dict, new: dict) -> dict:
+def as_published(old: dict, new: dict, may_change: tuple[str, ...] = MADE_WITH) -> dict:
     """The ledger found here with the numbers, texts and verdicts that were published.
 
     Only what can be no markup is taken over, and only verdicts that the sentences know.
@@ -155,7 +159,7 @@ def as_published(old: dict, new: dict) -> dict:
             entries[id] = entries[id] | {"verdict": entry.get("verdict")}
     header = new["header"] | {
         key: _taken(new["header"][key], old["header"].get(key))
-        for key in MADE_WITH if key in new["header"]
+        for key in may_change if key in new["header"]
     }
     return new | {"header": header, "entries": entries}
 
@@ -189,12 +193,12 @@ def judge(
     sentences = []
     if published.ledger:
         sentences += changed(sources, published.ledger, here.ledger)
-        differences += _of_ledgers(published.ledger, here.ledger, differences)
-    for claim in claims:
-        if claim.outcome == "page":
-            sentences += of_claim(sources, claim.id, here.ledger)
-    return Report(published.name, claims, sentences, list(_notes(published, here)), differences,
-                  relative, here.failure, here.commit)
+        differences += _of_ledgers(published.ledger, here, differences)
+    for one in found:
+        if isinstance(one, Misprint) and one.shown:
+            sentences += of_claim(sources, one.id, here.ledger, one.shown)
+    return Report(published.name, claims, list(dict.fromkeys(sentences)),
+                  list(_notes(published, here)), differences, relative, here.failure, here.commit)
 
 
 def _found(published: Published, here: Here) -> list[Found]:
@@ -232,7 +236,7 @@ def _as_claims(one: Found, here: Here) -> list[Found]:
                                    for part in unit.masked.split("…"))
             matched = re.fullmatch(pattern, " ".join(one.published.split()))
             texts = zip(unit.claims, matched.groups() if matched else (), strict=False)
-            moved = [Misprint(claim.target, one.place, f"“{text}”", f"“{claim.text}”")
+            moved = [Misprint(claim.target, one.place, f"“{text}”", f"“{claim.text}”", claim.text)
                      for claim, text in texts if text != claim.text]
             return moved or [one]
     return [one]
@@ -253,13 +257,13 @@ def _with_misprints(claims: list[Claim], misprints: list[Misprint]) -> list[Clai
                      for id, fault in faults.items() if id not in known]
 
 
-def _of_ledgers(old: dict, new: dict, known: list[Difference]) -> list[Difference]:
+def _of_ledgers(old: dict, here: Here, known: list[Difference]) -> list[Difference]:
     """What the ledgers' headers, exhibits and deviations say otherwise, unless the page showed it.
 
     Another engine and other packages are a note: they are what a replication may change.
     """
-    found = []
-    for key in sorted({*old["header"], *new["header"]} - {*MADE_WITH, "schema"}):
+    found, new = [], here.ledger
+    for key in sorted({*old["header"], *new["header"]} - {*here.may_change, "schema"}):
         a, b = old["header"].get(key), new["header"].get(key)
         if a != b:
             found.append(Difference("header", f"the ledger's header: {key}",
@@ -310,9 +314,11 @@ def _notes(published: Published, here: Here) -> Iterator[str]:
 
 def _versions(published: dict, here: dict) -> Iterator[str]:
     old, new = published["header"], here["header"]
-    theirs, ours = _sha(old.get("code")), _sha(new.get("code"))
-    if ours and theirs != ours:
-        yield f"another engine: published {theirs[:12] or 'none'}, here {ours[:12]}"
+    for key, name in (("data", "data file"), ("registration", "registration"),
+                      ("code", "engine")):
+        theirs, ours = _sha(old.get(key)), _sha(new.get(key))
+        if ours and theirs != ours:
+            yield f"another {name}: published {theirs[:12] or 'none'}, here {ours[:12]}"
     packages = old.get("packages") if isinstance(old.get("packages"), dict) else {}
     for name, version in new.get("packages", {}).items():
         if packages.get(name) != version:

@@ -1,0 +1,87 @@
+"""Copies of a published page, each tampered with in one way: every one is caught and named."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from claimledger.ledger.entries import dump
+from claimledger.project import Run
+from claimledger.prose.source import read_sources
+from claimledger.rendering import render
+from claimledger.replication import report as reports
+from claimledger.replication.published import read_published
+from claimledger.replication.verify import Here, as_published, judge, rendered
+from fixture.project import make_project
+from tampered_pages import NOTEBOOK, PAGE, TAMPERED
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory):
+    """The fixture's paper, rendered once; its run of record and a run to render in."""
+    known = '"id": "data.status",'  # a status has a value in every ledger that is merged
+    root = make_project(tmp_path_factory.mktemp("tampering") / "project",
+                        ledger=(known, f'{known} "value": 1,'))
+    run = Run.open(root, name="record")
+    render(run, ["html", "pdf", "docx"])
+    apart = replace(run, name="verify-test")
+    for place in ("notebooks", "figures"):
+        shutil.copytree(getattr(run, place), getattr(apart, place))
+    found, sources = json.loads(run.ledger.read_text("utf-8")), read_sources([root / "paper.qmd"])
+
+    made: dict[tuple, Here] = {}
+
+    def verified(target):
+        published = read_published(target)
+        ledger = dump(as_published(published.ledger, found)) if published.ledger else ""
+        if (published.kind, ledger) not in made:  # a render for each ledger, not for each copy
+            made[published.kind, ledger] = rendered(published, Here(found, 1), apart)
+        return judge(published, made[published.kind, ledger], sources)
+
+    return run.output, verified
+
+
+def copied(paper, folder, change, name=None):
+    """A copy of the published folder, with one change in the page or in that of its notebook."""
+    shutil.copytree(paper, folder)
+    old, new = change
+    for file in [name] if name else [PAGE, NOTEBOOK]:
+        text = (folder / file).read_text("utf-8")
+        changed = (old.sub(new, text, count=1) if isinstance(old, re.Pattern)
+                   else text.replace(old, new, 1))
+        if changed != text:
+            (folder / file).write_text(changed, encoding="utf-8")
+            return folder / PAGE
+    raise AssertionError(f"{old!r} is not in the page")
+
+
+def test_the_page_itself_has_no_difference(paper):
+    output, verified = paper
+    report = verified(output / PAGE)
+    assert report.survives, reports.text(report)
+    assert reports.headline(report).endswith("claims survive, and nothing else differs")
+    assert not any("01_mini" in note for note in report.notes)
+
+
+def test_there_are_many_copies_with_names_of_their_own():
+    names = [name for name, *_ in TAMPERED]
+    assert len(names) >= 90 and len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("group", "place", "change"), [one[1:] for one in TAMPERED],
+                         ids=[one[0] for one in TAMPERED])
+def test_a_tampered_copy_is_caught_and_named(paper, tmp_path, group, place, change):
+    output, verified = paper
+    in_notebook = place.startswith("01_mini")
+    target = copied(output, tmp_path / "copy", change, NOTEBOOK if in_notebook else PAGE)
+    report = verified(target)
+    assert not report.survives
+    if group == "claims":
+        found = [claim.id for claim in report.fallen]
+        assert not report.differences or '":"' in change[0], reports.text(report)
+    else:
+        found = [one.place for one in report.differences if one.group == group]
+    assert any(place in one for one in found), reports.text(report)
+    assert len(report.differences) + len(report.fallen) <= 5, reports.text(report)
