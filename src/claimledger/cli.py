@@ -159,7 +159,7 @@ def lint() -> None:
 @app.command(epilog=_example("claimledger verify paper.html --with pandas==3.0.3"))
 def verify(
     target: Annotated[Path | None, typer.Argument(
-        help="A paper (HTML, PDF, DOCX), a ledger.json, or a folder; this project if none.")] = None,
+        help="A paper in HTML, PDF or DOCX, or a ledger.json; this project if none.")] = None,
     instead: Annotated[list[str] | None, typer.Option(
         "--with", help="Another version of a package, as in a scratch environment.")] = None,
     data: Data = None,
