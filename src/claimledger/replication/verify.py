@@ -31,6 +31,7 @@ from claimledger.replication.reading import Page, Unit, read_page
 from claimledger.replication.sentences import Sentence, changed, of_claim
 
 SAFE = re.compile(r"[\w\s.,;:%()\[\]/+=’'–−-]*|[<>] ?[\d.]+")  # a text that holds no markup
+PLACE = re.compile(r'( output = "build)/runs/[\w.-]+(?=")')
 MADE_WITH = ("code", "packages")  # of a ledger's header: what another version may change
 OTHER_DATA = ("data", "status")  # and what may differ where somebody asked for other data
 
@@ -208,7 +209,9 @@ def _found(published: Published, here: Here) -> list[Found]:
     strict = published.page is None or not published.page.quarto
     found = compare_units(_comparable(published.units), _comparable(here.units), strict)
     for name, page in here.pages.items() if published.kind == "html" else ():
-        others = compare_units(published.notebooks[name].units, page.units, strict)
+        both = ([_without_place(unit) for unit in one.units]
+                for one in (published.notebooks[name], page))
+        others = compare_units(*both, strict)
         found += [replace(one, place=f"{name}: {one.place}") for one in others]
     if published.kind in ("pdf", "docx"):
         found = [other for one in found for other in _as_claims(one, here)]
@@ -219,6 +222,14 @@ def _comparable(units: list[Unit]) -> list[Unit]:
     """Without the links to other formats, which are there if those were made, too."""
     return [one for one in units if not (one.place == "title" and one.links and all(
         link.target in FILES.values() for link in one.links))]
+
+
+def _without_place(unit: Unit) -> Unit:
+    """A cell of parameters without the folder that its run wrote into."""
+    if not unit.text.startswith("# Parameters "):
+        return unit
+    text = PLACE.sub(r"\1", unit.text)
+    return replace(unit, text=text, masked=text)
 
 
 def _printed(here: Here) -> set[str]:
