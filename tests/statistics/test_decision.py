@@ -96,8 +96,41 @@ def test_names_of_codes():
 @pytest.mark.parametrize(
     "change",
     [{"estimate": [np.nan]}, {"se": 0.0}, {"se": -1.0}, {"df": 0}, {"bound": 0.0}, {"alpha": 1.0},
-     {"direction": 2}, {"direction": [1, 2]}, {"direction": [-1, -2]}, {"correction": "fdr"}],
+     {"direction": 5}, {"direction": [1, 7]}, {"direction": [-1, -2]}, {"correction": "fdr"}],
 )  # fmt: skip
 def test_bad_input(change):
     with pytest.raises(LedgerError):
         decide(**{"estimate": [0.1], "se": 0.1, "df": 9, "bound": 0.2, "direction": 1} | change)
+
+
+@pytest.mark.parametrize("estimate, verdict", [(0.5, "supported"), (-0.5, "supported"),
+                                               (0.02, "negligible"), (0.19, "undecided")])
+def test_a_two_sided_claim(estimate, verdict):
+    assert decide([estimate], 0.1, 400, 0.21, 2).names == [verdict]
+
+
+@pytest.mark.parametrize("estimate, verdict", [(0.01, "supported"), (0.5, "refuted"),
+                                               (-0.5, "refuted"), (0.19, "undecided")])
+def test_a_predicted_null(estimate, verdict):
+    assert decide([estimate], 0.1, 400, 0.21, 3).names == [verdict]
+
+
+def test_a_null_that_is_shown_and_also_significant_is_supported():
+    assert decide([0.05], 0.01, 400, 0.2, 3).names == ["supported"]
+
+
+@pytest.mark.parametrize("estimate, verdict", [(0.5, "supported"), (-0.05, "supported"),
+                                               (-0.6, "refuted"), (-0.25, "undecided")])
+def test_non_inferiority_is_one_sided_against_the_margin(estimate, verdict):
+    found = decide([estimate], 0.1, 400, 0.3, 4)
+    assert found.names == [verdict]
+    np.testing.assert_allclose(found.p, stats.t.sf((estimate + 0.3) / 0.1, 400), rtol=1e-9)
+    with pytest.raises(LedgerError, match="margin"):
+        decide([estimate], 0.1, 400, None, 4)
+
+
+def test_a_joint_test_brings_its_own_p_value_into_the_family():
+    found = decide([0.5, 0.0], 0.1, 400, [0.2, None], [1, 2], p=[np.nan, 0.03])
+    np.testing.assert_allclose(found.p, [2 * stats.t.sf(5, 400), 0.03], rtol=1e-9)
+    assert found.p_adjusted[1] == pytest.approx(0.03) and found.names[1] == "supported"
+    assert decide([0.1], 0.1, 400, None, 2, p=[0.2]).names == ["undecided"]
