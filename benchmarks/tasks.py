@@ -9,10 +9,10 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import special
 
-from claimledger.statistics.experiments import draw_moments
+from claimledger.statistics.decision import holm
 from claimledger.statistics.linear import Cells, LeastSquares
-from claimledger.statistics.multiplicity import holm
 from claimledger.statistics.randomization_inference import randomisation_test
+from claimledger.statistics.simulated_experiments import draw_moments
 from claimledger.survey.weighting import rake
 
 N, OUTCOMES, CORRELATION = 1502, 8, 0.3

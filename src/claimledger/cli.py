@@ -343,27 +343,26 @@ def diagnose(
     from claimledger.project import Run, write_atomic
     from claimledger.registration.loading import load
     from claimledger.simulation.assumptions import FILE, load_simulation
-    from claimledger.statistics import power
-    from claimledger.statistics.tally import dask_cluster
+    from claimledger.statistics import design_diagnosis as diagnosis
 
     run = Run.open()
     registration = load(run.registration)
     simulation = load_simulation(run.root / FILE, registration)
     grid = {
-        "sizes": power.numbers(sizes) if sizes else None,
-        "effects": power.numbers(effects) if effects else None,
+        "sizes": diagnosis.numbers(sizes) if sizes else None,
+        "effects": diagnosis.numbers(effects) if effects else None,
     }
     console = Console(stderr=True)
-    place = dask_cluster(scheduler) if scheduler else nullcontext()
+    place = diagnosis.dask_cluster(scheduler) if scheduler else nullcontext()
     with place, Progress(console=console, transient=True) as bars:
         bar = bars.add_task("experiments", total=None)
-        found = power.power_grid(
+        found = diagnosis.power_grid(
             registration, simulation, **grid, simulations=simulations, seed=seed,
             workers=-1 if scheduler else workers, root=run.root, covariates=covariates,
             weights=weights,
             progress=lambda done, total: bars.update(bar, completed=done, total=total),
         )
-    for table in power.tables(found):
+    for table in diagnosis.tables(found):
         print(table)
     print(f"diagnosis: {_shown(write_atomic(Path.cwd() / out, dump(found.as_json(registration))))}")
 

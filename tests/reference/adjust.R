@@ -1,4 +1,4 @@
-# Reference numbers for claimledger.statistics.multiplicity and the HC2 kernels.
+# Reference numbers for claimledger.statistics.decision and the HC2 kernels.
 # Run in this folder: Rscript adjust.R   (writes adjust.json)
 suppressPackageStartupMessages(library(jsonlite))
 p <- c(.21, .0001, .04, .04, .9, .0131, 1, .003)

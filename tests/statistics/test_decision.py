@@ -5,8 +5,7 @@ import pytest
 from scipy import stats
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.decision import decide, verdict_name
-from claimledger.statistics.multiplicity import holm
+from claimledger.statistics.decision import decide, holm, verdict_name
 
 
 def test_each_verdict_and_both_vocabularies():

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from claimledger.statistics.attrition import lee_bounds
 from claimledger.statistics.contrasts import Fitted
-from claimledger.statistics.decision import decide
+from claimledger.statistics.decision import adjust, decide
 from claimledger.statistics.equivalence import jzs_bayes_factor, tost
 from claimledger.statistics.estimators import Model
 from claimledger.statistics.linear import Cells, LeastSquares, of_counts
-from claimledger.statistics.multiplicity import adjust
 from claimledger.statistics.randomization_inference import randomisation_test
 
 SEEDS = st.integers(0, 2**32 - 1)

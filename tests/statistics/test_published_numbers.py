@@ -12,10 +12,10 @@ import statsmodels.formula.api as smf
 from patsy import dmatrices
 
 from claimledger.statistics.clustered import cr2, of_fit
+from claimledger.statistics.decision import benjamini_hochberg, holm
 from claimledger.statistics.equivalence import tost
 from claimledger.statistics.estimators import Model
 from claimledger.statistics.linear import adjusted
-from claimledger.statistics.multiplicity import benjamini_hochberg, holm
 
 EXPLAINED = {
     "V(hp) HC2w": "Stata leaves a row's own weight out of its leverage; statsmodels and R do not",

@@ -152,8 +152,11 @@ def _solve_gaps(
         margin = simulation.background[gap.of]
         high, low = _positions(margin, gap.high), _positions(margin, gap.low)
         for j in at:
-            def excess(a: float, t=thresholds[:, j], w=weights[:, j], z=(high, low),
-                       points=points) -> float:
+            # Many cells have the same thresholds.
+            cuts, place = np.unique(thresholds[:, j], axis=0, return_inverse=True)
+            shares = np.bincount(place.ravel(), weights[:, j])
+
+            def excess(a: float, t=cuts, w=shares, z=(high, low), points=points) -> float:
                 means = [
                     w @ ndtr((a * one[:, None, None] - t) / np.sqrt(1 - a**2)).mean(0).sum(1)
                     for one in z

@@ -30,8 +30,7 @@ import numpy as np
 from scipy import special
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.equivalence import check_alpha, check_estimates, tost
-from claimledger.statistics.multiplicity import adjust
+from claimledger.statistics.equivalence import check_alpha, check_estimates
 
 DIRECTIONS = {"negative": -1, "comparison": 0, "positive": 1, "two-sided": 2, "null": 3,
               "non-inferiority": 4}
@@ -100,7 +99,15 @@ def decide(
     direction = np.broadcast_to(direction, shape)
     bound = np.broadcast_to(np.asarray(bound, dtype=float), shape)  # None becomes NaN
     registered = ~np.isnan(bound)
-    tost_p = np.where(registered, tost(estimate, se, df, np.where(registered, bound, 1.0)).p, 1.0)
+    if not np.all(np.isnan(bound) | ((bound > 0) & np.isfinite(bound))):
+        raise LedgerError(
+            where, found="an equivalence bound that is zero or negative",
+            expected="a finite bound above 0, in the units of the estimate, or none",
+            mend="register a smallest effect of interest, or look for a constant outcome",
+        )
+    # The larger of the two one-sided p values of `tost` is that of the nearer bound.
+    nearer = special.stdtr(df, (np.abs(estimate) - np.where(registered, bound, 1.0)) / se)
+    tost_p = np.where(registered, nearer, 1.0)
     margin = direction == 4
     if margin.any():
         if not registered[margin].all():
@@ -120,3 +127,86 @@ def decide(
     third = equivalent & (direction != 3) & ~margin
     verdict = np.select([first, second, third], [0, 1, 2], default=3)
     return Decision(tested, p_adjusted, tost_p, tost_p_adjusted, verdict, direction)
+
+
+def false_claims(decision: Decision, truth, bound) -> np.ndarray:
+    """Which verdicts of a decision (..., m) are false, by true effects and bounds (they broadcast).
+
+    A claim of an effect where it is absent or has the other sign; of equivalence where the effect
+    is as large as the bound. Undecided claims nothing. bound : infinite where there is none.
+    """
+    truth, direction = np.asarray(truth, dtype=float), decision.direction
+    signed = truth * np.where(direction == -1, -1, 1)
+    nearly = bound * (1 - 1e-9)
+    small, acceptable = np.abs(truth) < nearly, truth > -nearly
+    true = [  # by verdict: supported (or higher), refuted (or lower), negligible
+        np.select([direction == 2, direction == 3, direction == 4],
+                  [truth != 0, small, acceptable], signed > 0),
+        np.select([direction == 3, direction == 4], [truth != 0, ~acceptable], signed < 0),
+        small,
+    ]
+    return np.any([(decision.verdict == code) & ~known for code, known in enumerate(true)], axis=0)
+
+
+# Corrections for several tests at once, over the last axis, so that one call corrects the families
+# of thousands of simulated experiments. (`statsmodels.stats.multitest.multipletests` takes one
+# family a call and runs the garbage collector each time: 100 ms a call.)
+
+
+def _p_values(p, function: str) -> np.ndarray:
+    """Check p values: at least one, all finite, all within 0 and 1."""
+    p = np.atleast_1d(np.asarray(p, dtype=float))
+    if p.shape[-1] == 0 or not np.all((p >= 0) & (p <= 1)):
+        raise LedgerError(
+            where=f"statistics.decision.{function}",
+            found="an empty family"
+            if p.shape[-1] == 0
+            else f"p values {p[~((p >= 0) & (p <= 1))][:3]}",
+            expected="at least one p value, each between 0 and 1",
+            mend="look at the test whose p value is missing or outside the range",
+        )
+    return p
+
+
+def holm(p) -> np.ndarray:
+    """Holm (1979) step-down adjusted p values over the last axis; shape of `p` (..., m).
+
+    Controls the family-wise error rate under any dependence.
+    """
+    p = _p_values(p, "holm")
+    order = np.argsort(p, axis=-1, kind="stable")
+    ordered = np.take_along_axis(p, order, axis=-1)
+    stepped = np.maximum.accumulate(ordered * np.arange(p.shape[-1], 0, -1), axis=-1)
+    adjusted = np.empty_like(p)
+    np.put_along_axis(adjusted, order, np.minimum(stepped, 1.0), axis=-1)
+    return adjusted
+
+
+def benjamini_hochberg(p) -> np.ndarray:
+    """Benjamini-Hochberg (1995) step-up adjusted p values over the last axis; shape (..., m).
+
+    Controls the false discovery rate of independent or positively dependent tests.
+    """
+    p = _p_values(p, "benjamini_hochberg")
+    m = p.shape[-1]
+    order = np.argsort(p, axis=-1, kind="stable")
+    ordered = np.take_along_axis(p, order, axis=-1) * (m / np.arange(1, m + 1))
+    stepped = np.minimum.accumulate(ordered[..., ::-1], axis=-1)[..., ::-1]
+    adjusted = np.empty_like(p)
+    np.put_along_axis(adjusted, order, np.minimum(stepped, 1.0), axis=-1)
+    return adjusted
+
+
+ADJUSTMENTS = {"holm": holm, "bh": benjamini_hochberg, "none": lambda p: _p_values(p, "none")}
+
+
+def adjust(p, method: str) -> np.ndarray:
+    """Adjusted p values over the last axis by the method of that name: holm, bh or none."""
+    if method not in ADJUSTMENTS:
+        raise LedgerError(
+            where="statistics.decision.adjust",
+            found=f"correction {method!r}",
+            expected=f"one of {', '.join(ADJUSTMENTS)}",
+            mend="name one of these in the registration",
+        )
+    return ADJUSTMENTS[method](p)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.multiplicity import adjust, benjamini_hochberg, holm
+from claimledger.statistics.decision import adjust, benjamini_hochberg, holm
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 

@@ -1,0 +1,497 @@
+"""Design diagnosis: how often the registered procedure says what, over simulated experiments.
+
+Everything comes from the registration (factors and their probabilities, samples, models, contrasts,
+families, criteria) and from the assumed distribution of the answers. Each experiment is judged by
+the rule of `decision`, the one that judges the real data. The vocabulary is that of DeclareDesign
+(Blair, Cooper, Coppock and Humphreys 2019); the work is done in `simulated_experiments`.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from joblib import parallel_config
+from patsy import PatsyError, dmatrix
+
+from claimledger.errors import LedgerError
+from claimledger.registration.analyses import Bound, Hypothesis
+from claimledger.registration.models import Registration
+from claimledger.simulation.assumptions import Simulation, World
+from claimledger.simulation.calibration import Latent, calibrate
+from claimledger.simulation.outcomes import Outcomes, thresholds_without_effects
+from claimledger.simulation.respondents import Simulator, intervals
+from claimledger.simulation.simulate import draw_outcomes, to_frame
+from claimledger.statistics import simulated_experiments as engine
+from claimledger.statistics.balance import covariate_matrix
+from claimledger.statistics.decision import DIRECTIONS, HYPOTHESIS
+from claimledger.statistics.linear import adjusted
+from claimledger.statistics.specification_curve import OPTIONS
+from claimledger.survey.recoding import recode, sample_rows
+from claimledger.survey.weighting import rake_as_registered
+
+MULTIPLES = (1 / 6, 1 / 3, 1 / 2, 2 / 3, 1, 4 / 3, 2, 4)  # of the registered size
+EFFECTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+NO_EFFECT = World(label="no effect", default=0)
+_IN_SD = ("bias", "rmse", "mean_se")
+
+
+# What is registered, in the terms of the engine --------------------------------------------------
+
+
+def registered_tests(
+    registration: Registration, outcomes: Outcomes, frame: pd.DataFrame,
+    covariates: str = "none", weights: np.ndarray | None = None,
+) -> list[engine.RegisteredTest]:
+    """Every hypothesis as a test of the engine.
+
+    frame : the assigned factors, a row a respondent (or a row a cell of the design), with the
+    background where a model or the adjustment (covariates: lin) uses it. weights : (n,) or None.
+    """
+    return [_test(registration, frame, h, outcomes, covariates, weights)
+            for h in registration.hypotheses]
+
+
+def _test(
+    registration: Registration, frame: pd.DataFrame, h: Hypothesis, outcomes: Outcomes,
+    covariates: str, weights: np.ndarray | None,
+) -> engine.RegisteredTest:
+    wanted = ("CR2", "stacked") if h.frame == "stacked" else ("HC2", "respondents")
+    if (h.vcov, h.frame) != wanted or h.joint or h.at or h.estimator != "ols":
+        raise LedgerError(
+            f"hypothesis {h.id}", found=f"a model of {h.frame} with {h.vcov}, {h.estimator}"
+            + (", a joint test" if h.joint else ""),
+            expected="least squares with HC2 of respondents, or CR2 of items stacked within them",
+        )
+    unknown = [name for name in h.stack or [h.outcome] if name not in outcomes.weights]
+    if unknown:
+        raise LedgerError(
+            f"hypothesis {h.id}",
+            found=f"{', '.join(unknown)}, which the simulation does not draw",
+            expected="items with simulated answers, their means and sums, and recodes of one item",
+            mend="add the item below `outcomes:` of data/simulation.yml",
+        )
+    rows = sample_rows(registration, frame, h.sample)
+    size = h.margin if h.direction == "non-inferiority" else h.sesoi
+    in_sd = not isinstance(size, Bound) or size.unit == "sd"
+    bound = None if size is None else size.of(1.0) if isinstance(size, Bound) else float(size)
+    common = dict(id=h.id, family=h.family, direction=DIRECTIONS[h.direction], bound=bound,
+                  in_sd=in_sd, weights=weights)  # fmt: skip
+    if h.frame == "stacked":
+        mixture = np.zeros(len(next(iter(outcomes.weights.values()))))
+        for term, weight in h.contrast.items():
+            mixture += weight * outcomes.weights[re.fullmatch(r"item\[(\w+)\]", term).group(1)]
+        inside = frame.index.isin(rows.index)
+        return engine.RegisteredTest(
+            X=None, contrast=np.ones(1), rows=inside, outcome=mixture, **common
+        )
+    try:
+        design = dmatrix(h.model.partition("~")[2], rows, return_type="dataframe")
+    except PatsyError as error:
+        raise LedgerError(
+            f"{h.id}: {h.model}", found=str(error).splitlines()[0],
+            expected="a model of the assigned factors, " + ", ".join(registration.design.factors),
+            mend="a model of what is not asked before the treatment cannot be simulated",
+        ) from None
+    inside = frame.index.isin(design.index)  # a missing covariate leaves its row out
+    if covariates == "lin":
+        own = None if weights is None else np.asarray(weights)[inside]
+        design = adjusted(design, covariate_matrix(rows.loc[design.index], registration), own)
+    missing = set(h.contrast) - set(design)
+    if missing:
+        raise LedgerError(h.id, found=", ".join(missing), expected=", ".join(design))
+    X = np.zeros((len(frame), design.shape[1]))
+    X[inside] = design
+    contrast = np.array([h.contrast.get(name, 0.0) for name in design])
+    return engine.RegisteredTest(
+        X=X, contrast=contrast, rows=inside, outcome=outcomes.weights[h.outcome],
+        leans=leans(registration, h, covariates), **common,
+    )
+
+
+def leans(registration: Registration, h: Hypothesis, covariates: str) -> bool:
+    """Whether an analysis uses the background; a comparison within respondents does not."""
+    known = {*registration.instrument.items, *registration.instrument.derived}
+    named = known & set(re.findall(r"\w+", h.model.partition("~")[2]))
+    return h.frame != "stacked" and (covariates == "lin" or bool(named))
+
+
+def _options(registration: Registration, covariates: str, weights: str) -> tuple[bool, bool]:
+    """Whether any analysis leans on the background, and whether any uses weights."""
+    for name, option in (("covariates", covariates), ("weights", weights)):
+        if option not in OPTIONS[name]:
+            raise LedgerError(name, found=option, expected=" or ".join(OPTIONS[name]),
+                              mend="correct the name")
+    hypotheses = registration.hypotheses
+    return (any(leans(registration, h, covariates) for h in hypotheses),
+            weights == "raked" or any(h.weighted for h in hypotheses))
+
+
+def _families(registration, simulation, outcomes, tests, latent):
+    rules = {name: (f.alpha, f.correction) for name, f in registration.families.items()}
+    return engine.families(tests, rules, outcomes.covariance(simulation, latent))
+
+
+def cells_of(
+    registration: Registration, simulation: Simulation, world: World = NO_EFFECT,
+    frame: pd.DataFrame | None = None,
+) -> engine.Cells:
+    """Experiments with the answers of a world; with the assignment of a frame where one is given.
+
+    Raises LedgerError for an analysis that cannot be diagnosed; see `registered_tests`.
+    """
+    latent, outcomes = (calibrate(registration, simulation, world),
+                        Outcomes.of(registration, simulation))
+    cells = pd.DataFrame(list(product(*latent.factors.values())), columns=list(latent.factors))
+    for name, levels in latent.factors.items():
+        cells[name] = pd.Categorical(cells[name], levels)
+    tests = registered_tests(registration, outcomes, cells)
+    asked = outcomes.asked(latent)
+    for t in tests:
+        if not asked[np.ix_(t.rows, t.outcome != 0)].all():
+            raise _not_asked(t)
+    families, mix = _families(registration, simulation, outcomes, tests, latent)
+    thresholds = thresholds_without_effects(latent) if world is NO_EFFECT else latent.thresholds
+    fixed = None if frame is None else np.bincount(_cell(latent, frame), minlength=len(cells))
+    return engine.Cells(
+        families, mix, latent.probabilities, np.linalg.cholesky(latent.correlation).astype("f4"),
+        thresholds.astype("f4"), outcomes.lowest(latent), tuple(outcomes.recodes), fixed,
+    )
+
+
+def _cell(latent: Latent, frame: pd.DataFrame) -> np.ndarray:
+    codes = [pd.Categorical(frame[f], levels).codes for f, levels in latent.factors.items()]
+    return latent.cell(np.array(codes))
+
+
+def _not_asked(t: engine.RegisteredTest) -> LedgerError:
+    return LedgerError(
+        f"hypothesis {t.id}", found="an item that part of its sample is not asked",
+        expected="items that everyone in the sample is asked",
+        mend="register the sample in which the item is asked",
+    )
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Draws answers of the same people, counted from 0; can be sent to a worker."""
+
+    latent: Latent
+    cells: np.ndarray
+    background: np.ndarray | None
+
+    def __call__(self, rng: np.random.Generator, size: int, leans: bool) -> np.ndarray:
+        """Answers (size, items, n): of fresh people, or leaning on these people's background."""
+        background = self.background if leans else None
+        return draw_outcomes(self.latent, self.cells, rng, size, background)
+
+
+def people_of(
+    registration: Registration, simulation: Simulation, frame: pd.DataFrame,
+    world: World = NO_EFFECT, covariates: str = "none", weights: np.ndarray | None = None,
+) -> engine.People:
+    """Experiments on the people of a frame, as assigned; weights (n,) or None."""
+    latent, outcomes = (calibrate(registration, simulation, world),
+                        Outcomes.of(registration, simulation))
+    tests = registered_tests(registration, outcomes, frame, covariates, weights)
+    cells = _cell(latent, frame)
+    asked = outcomes.asked(latent)[cells]
+    for t in tests:
+        if not asked[np.ix_(t.rows, t.outcome != 0)].all():
+            raise _not_asked(t)
+    families, mix = _families(registration, simulation, outcomes, tests, latent)
+    any_leans = any(t.leans for t in tests)
+    background = intervals(registration, simulation, frame) if any_leans else None
+    from_0 = replace(latent, lowest=np.zeros_like(latent.lowest))
+    return engine.People(families, mix, outcomes.lowest(latent),
+                         Answers(from_0, cells, background), tuple(outcomes.recodes))
+
+
+# How often each verdict comes out in a world -----------------------------------------------------
+
+
+class Rates(NamedTuple):
+    """verdicts: one row a hypothesis, one column a verdict; supported_any: (rate, se) by family.
+
+    `supported_any` also has the key `any`: at least one hypothesis of the whole paper.
+    """
+
+    verdicts: pd.DataFrame
+    supported_any: dict[str, tuple[float, float]]
+
+
+def verdict_rates(
+    registration: Registration, simulation: Simulation, frame: pd.DataFrame, world: str,
+    simulations: int, seed: int, workers: int = 1, *, covariates: str = "none",
+    weights: pd.Series | None = None,
+) -> Rates:
+    """Run the registered analysis on `simulations` surveys with the assignment of a frame.
+
+    covariates (none, lin), weights : as in the specification curve. The people's weights, and their
+    background where an analysis uses covariates, are held fixed like the assignment, and their
+    answers lean on their background; else everyone's answers are drawn afresh.
+    """
+    lean, weighted = _options(registration, covariates, "none" if weights is None else "raked")
+    chosen = simulation.world(world)
+    if lean or weighted:
+        given = None if weights is None else weights.loc[frame.index].to_numpy()
+        design = people_of(registration, simulation, frame, chosen, covariates, given)
+    else:
+        design = cells_of(registration, simulation, chosen, frame)
+    as_drawn = {f.name: np.zeros((1, len(f.tests))) for f in design.families}
+    job = partial(engine.batch, design, len(frame), as_drawn, False)
+    sums = engine.run(job, simulations, seed, workers=workers)
+    ids = [t.id for f in design.families for t in f.tests]
+    table = {v: sums[f"verdict_{code}"][0] / simulations for code, v in enumerate(HYPOTHESIS)}
+    verdicts = pd.DataFrame(table, index=pd.Index(ids, name="id"))
+    shares = [*sums["supported"][0], sums["any_supported"][0]]
+    names = [*(f.name for f in design.families), "any"]
+    found = {name: tuple(map(float, engine.proportion(hits, simulations)))
+             for name, hits in zip(names, shares, strict=True)}
+    return Rates(verdicts.loc[[h.id for h in registration.hypotheses]], found)
+
+
+def false_claim_rates(
+    registration: Registration, simulation: Simulation, n: int, simulations: int, seed: int,
+    workers: int = 1,
+) -> pd.DataFrame:
+    """How often a family makes a false claim of either kind, by what is true of its hypotheses.
+
+    truth : `none`, no effect at all; `bound`, every effect just as large as matters; `mixed`, the
+    two in turn. A claim is false where it says supported, refuted or negligible and that is not so.
+    Columns: family, truth, rate, se; the family `any` is the whole paper.
+    """
+    design = cells_of(registration, simulation)
+    scenarios = {}
+    for family in design.families:
+        size = np.array([
+            (t.bound or 0.0) / (1.0 if t.in_sd else sd)
+            for t, sd in zip(family.tests, family.sd, strict=True)
+        ])
+        sign = np.array([-1.0 if t.direction in (-1, 4) else 1.0 for t in family.tests])
+        turn = np.arange(len(size)) % 2
+        scenarios[family.name] = np.stack([0 * size, size, size * turn]) * sign
+    job = partial(engine.batch, design, n, scenarios, True)
+    sums = engine.run(job, simulations, [seed, n], workers=workers)
+    rows = []
+    for i, truth in enumerate(("none", "bound", "mixed")):
+        hits = [*sums["false_claim"][i], sums["any_false_claim"][i]]
+        for name, hit in zip([*scenarios, "any"], hits, strict=True):
+            rows.append((name, truth, *map(float, engine.proportion(hit, simulations))))
+    return pd.DataFrame(rows, columns=["family", "truth", "rate", "se"])
+
+
+# Over sample sizes and effects -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PowerGrid:
+    """Result of `power_grid`.
+
+    n : (sizes,); d : (effects,) in SD of the analyzed outcome without effects, in the registered
+    direction; values, mcse : for each hypothesis and quantity (those of `summarize`, the verdicts
+    by name, and fwer: a true null of the family rejected) an array (sizes, effects), NaN where it
+    is not defined.
+    """
+
+    n: tuple[int, ...]
+    d: tuple[float, ...]
+    simulations: int
+    families: dict[str, str]
+    values: dict[str, dict[str, np.ndarray]]
+    mcse: dict[str, dict[str, np.ndarray]]
+    covariates: str = "none"
+    weights: str = "none"
+
+    def at(self, n: int) -> pd.DataFrame:
+        """One row for each hypothesis and effect at one sample size, every quantity a column."""
+        where = self.n.index(n)
+        parts = []
+        for id, found in self.values.items():
+            columns = {"hypothesis": id, "effect": self.d}
+            for name, grid in found.items():
+                columns |= {name: grid[where], f"{name}_mcse": self.mcse[id][name][where]}
+            parts.append(pd.DataFrame(columns))
+        return pd.concat(parts, ignore_index=True)
+
+    def as_json(self, registration: Registration) -> dict:
+        """The grid as plain values, None where not defined: what `fig-power.json` holds."""
+        def plain(grids: dict[str, np.ndarray]) -> dict[str, list]:
+            return {
+                name: [[None if np.isnan(v) else round(float(v), 6) for v in row] for row in grid]
+                for name, grid in grids.items()
+            }
+
+        return {
+            "n": list(self.n), "d": list(self.d), "simulations": self.simulations,
+            "covariates": self.covariates, "weights": self.weights,
+            "registered_n": registration.study.size,
+            "what": "Simulated from the registration; one hypothesis has the effect d (in standard "
+                    "deviations of its outcome), the others of its family have none.",
+            "hypotheses": {
+                id: {
+                    "family": self.families[id], "sesoi": registration.hypothesis(id).bound(1.0),
+                    "direction": registration.hypothesis(id).direction,
+                    "alpha": registration.families[self.families[id]].alpha,
+                    **plain(found), "mcse": plain(self.mcse[id]),
+                }
+                for id, found in self.values.items()
+            },
+        }
+
+
+def power_grid(
+    registration: Registration, simulation: Simulation, *, sizes: Sequence[int] | None = None,
+    effects: Sequence[float] | None = None, simulations: int = 1000, seed: int = 1,
+    workers: int = 1, progress: Callable[[int, int], None] | None = None,
+    root: Path = Path(), covariates: str = "none", weights: str = "none",
+) -> PowerGrid:
+    """Diagnose the registered analysis over sample sizes and effects.
+
+    In each scenario one hypothesis has a true effect and the other members of its family have none.
+    covariates (none, lin), weights (none, raked): as in the specification curve; root: the
+    project's, where the margins lie. With either, and where a registered model names covariates,
+    the people of one simulated survey of each size are held fixed.
+
+    The answer depends on the seed and on `simulations`, not on `workers`, the scheduler, or the
+    other sizes and effects of the grid. progress : called with experiments done and their total.
+    """
+    sizes = default_sizes(registration.study.size) if sizes is None else sorted(map(int, sizes))
+    effects = EFFECTS if effects is None else sorted(map(float, effects))
+    sizes, effects = tuple(sizes), tuple(effects)
+    if not sizes or not effects or min(sizes) < 50 or not np.all(np.isfinite(effects)):
+        raise LedgerError(
+            "diagnose", found=f"sizes {sizes}, effects {effects}",
+            expected="sizes of 50 or more, and finite effects in standard deviations",
+            mend="give lists such as 500,1000 and 0,0.1,0.2",
+        )
+    fixed = any(_options(registration, covariates, weights))
+    design = None if fixed else cells_of(registration, simulation)
+    found = []
+    for i, n in enumerate(sizes):
+        if fixed:
+            design = _simulated_people(registration, simulation, n, seed, root, covariates, weights)
+        found.append(_power_at(
+            design, n, effects, simulations, seed, workers, progress and (
+                lambda done, total, i=i: progress(i * total + done, len(sizes) * total)),
+        ))
+    ids = list(found[0])
+    grids = [{id: {name: np.array([part[id][name][which] for part in found])
+                   for name in found[0][id]} for id in ids} for which in (0, 1)]
+    families = {t.id: f.name for f in design.families for t in f.tests}
+    return PowerGrid(sizes, effects, simulations, families, *grids, covariates, weights)
+
+
+def _power_at(design, n, effects, simulations, seed, workers, progress) -> dict[str, dict]:
+    """By hypothesis each quantity with its Monte Carlo error, over the effects, at one size."""
+    # Scenarios (members x effects) of each family; shorter families repeat their last one.
+    widest = max(len(f.tests) for f in design.families)
+    scenarios = {}
+    for family in design.families:
+        m = len(family.tests)
+        sign = np.array([-1.0 if t.direction == -1 else 1.0 for t in family.tests])
+        rows = [np.eye(m)[min(h, m - 1)] * sign * d for h in range(widest) for d in effects]
+        scenarios[family.name] = np.array(rows)
+    job = partial(engine.batch, design, n, scenarios, True)
+    sums = engine.run(job, simulations, [seed, n], workers=workers, progress=progress)
+    truth = np.concatenate([f.effects(scenarios[f.name]) for f in design.families], axis=1)
+    summary = engine.summarize(sums, truth)
+    found, at = {}, 0
+    for j, family in enumerate(design.families):
+        for h, t in enumerate(family.tests):
+            own = slice(h * len(effects), (h + 1) * len(effects))
+            part = {}
+            for name, pair in summary.items():
+                unit = family.sd[h] if name in _IN_SD else 1.0
+                name = HYPOTHESIS[int(name[8:])] if name.startswith("verdict_") else name
+                part[name] = tuple(value[own, at + h] / unit for value in pair)
+            part["fwer"] = engine.proportion(sums["false_null"][own, j], simulations)
+            found[t.id] = part
+        at += len(family.tests)
+    return found
+
+
+def _simulated_people(registration, simulation, n, seed, root, covariates, weights):
+    """One simulated survey of n people without effects, whose people are held fixed."""
+    drawn = Simulator(registration, simulation, NO_EFFECT).draw(
+        np.random.default_rng([seed, n]), n)
+    people = recode(to_frame(drawn, registration), registration)
+    raked = None
+    if _options(registration, covariates, weights)[1]:
+        raked = rake_as_registered(people, registration, root).weights.to_numpy()
+    return people_of(registration, simulation, people, NO_EFFECT, covariates, raked)
+
+
+def default_sizes(registered: int) -> tuple[int, ...]:
+    """From a sixth of the registered size to four times, rounded to tens but for itself."""
+    sizes = (registered if m == 1 else 10 * round(registered * m / 10) for m in MULTIPLES)
+    return tuple(sorted({max(50, size) for size in sizes}))
+
+
+def tables(grid: PowerGrid) -> Iterator[str]:
+    """One plain table for each sample size: a row for each hypothesis and effect.
+
+    Every cell is a value with its Monte Carlo standard error: shares in percent, bias and RMSE in
+    standard deviations, type M as a factor.
+    """
+    shares = {
+        "power": "power", "equivalence": "equiv.", "supported": "supp.", "refuted": "refuted",
+        "negligible": "negl.", "undecided": "undec.", "coverage": "coverage", "type_s": "type S",
+        "fwer": "family",
+    }
+    others = {"bias": "bias", "rmse": "RMSE", "type_m": "type M"}
+    for n in grid.n:
+        rows = grid.at(n)
+        shown = rows[["hypothesis", "effect"]].copy()
+        for name, title in (shares | others).items():
+            scale, digits = (100, 1) if name in shares else (1, 3)
+            shown[title] = [
+                "" if np.isnan(v) else f"{scale * v:.{digits}f}±{scale * e:.{digits}f}"
+                for v, e in zip(rows[name], rows[f"{name}_mcse"], strict=True)
+            ]
+        body = shown.to_string(index=False)
+        yield (f"{n} respondents, {grid.simulations} simulated experiments; covariates: "
+               f"{grid.covariates}, weights: {grid.weights}\n{body}\n")
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Numbers from a text with commas between them."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise LedgerError(
+            "diagnose", found=text, expected="numbers with commas between, such as 500,1000",
+            mend="leave out blanks and units",
+        ) from None
+
+
+@contextmanager
+def dask_cluster(address: str) -> Iterator[None]:
+    """Send the chunks of every diagnosis within to the workers of a Dask scheduler.
+
+    address : such as `tcp://host:8786`. The workers need this package. LedgerError where Dask is
+    not installed or no scheduler answers.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise LedgerError(
+            "scheduler", found="Dask is not installed", expected="the package distributed",
+            mend='pip install "claimledger[dask]", or leave --scheduler out',
+        ) from None
+    try:
+        client = Client(address, timeout=5)
+    except (OSError, ValueError) as error:
+        raise LedgerError(
+            f"scheduler {address}", found=str(error).splitlines()[0],
+            expected="a Dask scheduler that answers",
+            mend="start one with `dask scheduler`, and workers with `dask worker ADDRESS`",
+        ) from None
+    with client, parallel_config(backend="dask", client=client):
+        yield
