@@ -217,14 +217,28 @@ def _covariance(X, w, e, params, names, clusters, correction, strata=None) -> Cl
     groups, (n, k) = len(starts), X.shape
     layers = 1
     if correction == "survey":
-        scores, layers = _centered_in_strata(scores, None if strata is None else
-                                             np.asarray(strata)[order], starts, sizes)
+        given = None if strata is None else np.asarray(strata)[order]
+        scores, layers = _centered_in_strata(scores, given, starts, sizes)
     elif correction == "stata":
         scores = scores * np.sqrt((n - 1) / (n - k) * groups / (groups - 1))
     return ClusterRobust(
         np.asarray(params, dtype=float), tuple(names), scores.T @ scores, correction, groups,
         layers, n, _Parts(X, XW, B, starts, M, S2),
     )
+
+
+def clustered_scores(scores, clusters, strata=None, centered: bool = False):
+    """Scores (n, k) of any likelihood, summed by cluster and corrected: (G, k), G and strata.
+
+    Times the root of G / (G - 1); centered within strata (Binder 1983) where asked for.
+    """
+    order, starts, sizes = _sorted_clusters(clusters, len(scores))
+    summed = np.add.reduceat(np.asarray(scores)[order], starts, axis=0)
+    if centered:
+        given = None if strata is None else np.asarray(strata)[order]
+        summed, layers = _centered_in_strata(summed, given, starts, sizes)
+        return summed, len(starts), layers
+    return summed * np.sqrt(len(starts) / (len(starts) - 1)), len(starts), 1
 
 
 def _centered_in_strata(scores, strata, starts, sizes) -> tuple[np.ndarray, int]:

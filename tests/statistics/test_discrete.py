@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.ordinal import ordered_logit
+from claimledger.statistics.discrete import ordered_logit
 
 
 @pytest.fixture
