@@ -1,5 +1,10 @@
-"""What a notebook opens: the promise, the answers, and the record it writes to."""
+"""What a notebook opens: the registration, the answers, and the record it writes to.
 
+Everything that a notebook gets of the answers is a copy: what it does to one changes neither what
+the next call gives nor what the audit computes.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -8,13 +13,15 @@ import pandas as pd
 
 from claimledger.errors import LedgerError
 from claimledger.figures import exhibits
+from claimledger.ledger.audit import Audit, tests_of
 from claimledger.ledger.entries import dump
 from claimledger.ledger.external import External, external_of, recorded, run_for
 from claimledger.ledger.recording import Record
+from claimledger.ledger.results import results
 from claimledger.project import Run, sha256_file, write_atomic
 from claimledger.registration.loading import load
-from claimledger.registration.lock import check_lock
-from claimledger.registration.models import Analysis, Registration
+from claimledger.registration.lock import Lock, check_lock
+from claimledger.registration.models import Registration
 from claimledger.survey.loading import Survey, open_survey
 from claimledger.survey.recoding import sample_rows, stack
 
@@ -29,6 +36,7 @@ class Study:
 
     run: Run
     registration: Registration
+    lock: Lock
     survey: Survey | None
     record: Record
     external: External | None = None
@@ -56,22 +64,30 @@ class Study:
             survey, earlier = None, recorded(other)
         else:
             survey = open_survey(run.data, promise, run.root, run.mapping)
-        study = cls(run, promise, survey, None, other, earlier)  # type: ignore[arg-type]
-        study.record = Record(notebook, promise, lock, study._response)
+        record = Record(notebook, promise, Audit(promise, lock, survey) if survey else None)
         if earlier:
-            study.record.restore(earlier)
+            record.restore(earlier)
         exhibits.use_style()
-        return study
+        return cls(run, promise, lock, survey, record, other, earlier)
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row for each analysed respondent."""
+        """One row for each analyzed respondent; a copy."""
+        return self._answers.frame.copy()
+
+    @property
+    def weights(self) -> pd.Series:
+        """The registered weights, one for each row of the frame; a copy."""
+        return self._answers.weights.copy()
+
+    @property
+    def _answers(self) -> Survey:
         if self.survey is None:
             raise LedgerError(
                 self.run.data, found="no such file", expected="the data of this notebook",
                 mend="put what needs data below `if study.has_data:`",
             )
-        return self.survey.frame
+        return self.survey
 
     @property
     def has_data(self) -> bool:
@@ -79,19 +95,52 @@ class Study:
         return self.survey is not None
 
     def sample(self, name: str) -> pd.DataFrame:
-        """The rows of a registered sample."""
+        """The rows of a registered sample; a copy."""
+        if name not in self.registration.samples:
+            raise LedgerError(f"sample {name!r}", found="no such sample",
+                              expected="one of: " + ", ".join(self.registration.samples))
         return sample_rows(self.registration, self.frame, name)
 
     def stacked(self, items: list[str], sample: str) -> pd.DataFrame:
-        """One row for each respondent and item, in columns `item` and `response`.
+        """One row for each respondent and item, in columns `item` and `response`; a copy.
 
         Only respondents who answered all the items: they are compared with themselves.
         """
         return stack(self.sample(sample).dropna(subset=items), items)
 
-    def _response(self, analysis: Analysis) -> np.ndarray:
-        wanted = analysis.stack or [analysis.outcome]
-        return self.sample(analysis.sample)[wanted].dropna().to_numpy(dtype=float).ravel()
+    def results(
+        self, fit, what: str | Mapping, *, groups: pd.Series | None = None, correction: str = "CR2"
+    ) -> pd.DataFrame:
+        """A table of tests, one row each: estimate, se, df, p, low, high, n, bound, direction.
+
+        `what` is a registered family of hypotheses or set of comparisons; or, for what is not
+        registered, a mapping of new ids to coefficients (or to weights on coefficients). `fit` is
+        one model, or one for each id. `bound` is the smallest effect of interest in points: the
+        registered share of the outcome's SD (0.20 where nothing is registered), the SD that of the
+        registered analysis. Correction, equivalence and verdict are the notebook's to add:
+
+            table["p_adjusted"] = multipletests(table["p"], method="holm")[1]
+            table["p_equivalence"] = multipletests(tost(table), method="holm")[1]
+            table["verdict"] = verdicts(table)
+            study.record("H3", table)
+        """
+        if not isinstance(what, str):
+            fits = fit if isinstance(fit, Mapping) else dict.fromkeys(what, fit)
+            table = results(fits, what, groups=groups, correction=correction)
+            return table.assign(bound=0.20 * table["sd"], direction=0)
+        tests = tests_of(self.registration, what)
+        ids = [test.id for test in tests]
+        fits = fit if isinstance(fit, Mapping) else dict.fromkeys(ids, fit)
+        if missing := sorted(set(ids) - set(fits)):
+            raise LedgerError(f"results of {what}", found=", ".join(fits) or "no fits",
+                              expected=", ".join(ids), mend=f"add: {', '.join(missing)}")
+        alpha = self.registration.families[tests[0].analysis.family].alpha
+        table = results(fits, {test.id: test.contrast for test in tests}, level=1 - alpha,
+                        groups=groups, correction=correction)
+        table["sd"] = self.record.audit.table(what)["sd"]
+        sesoi = [test.analysis.sesoi for test in tests]
+        return table.assign(bound=np.array(sesoi, dtype=float) * table["sd"],
+                            direction=[test.direction for test in tests])
 
     @cached_property
     def rng(self) -> np.random.Generator:
@@ -145,5 +194,5 @@ class Study:
             return {"data": data}
         data["file"] = self.external.data.name  # wherever on this machine it lies
         return {"data": data, "external": self.external.name, "registration": {
-            "file": self.run.relative(self.run.registration)} | self.record.lock.header(),
+            "file": self.run.relative(self.run.registration)} | self.lock.header(),
         }

@@ -1,36 +1,433 @@
-"""Whether what was run is what was registered."""
+"""Every registered result once more, from the raw file and the registration alone.
 
-import re
+A notebook computes and hands over a table; nothing here looks at what made it. Rows, outcome,
+design, weights and clusters are rebuilt from the registration and the survey as it is read from the
+file, and every column of the table is computed by a path of its own. The notebook's process asks
+for this as soon as a table is recorded, so that a difference shows at once; the merge asks for it
+again in a process of its own, from the file, and only its answer makes a result `registered`.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import patsy
+import statsmodels.api as sm
+from scipy import special
 
-from claimledger.registration.models import Analysis
-from claimledger.statistics.contrasts import Fitted
+from claimledger.errors import LedgerError
+from claimledger.ledger.entries import Entry, entry, fact, lower_first
+from claimledger.registration.lock import Deviation, Lock
+from claimledger.registration.models import Analysis, Comparison, Hypothesis, Registration
+from claimledger.statistics.cluster import CORRECTIONS, cluster_robust
+from claimledger.statistics.decision import decide, verdict_name
+from claimledger.survey.loading import Survey, open_survey
+from claimledger.survey.recoding import RESPONDENT, sample_rows, stack
+
+TOLERANCE = 1e-8  # absolute, and relative to numbers above one
+DIRECTION = {"positive": 1, "negative": -1}
+NUMBERS = ("estimate", "se", "df", "p", "p_adjusted", "low", "high", "p_equivalence", "n")
 
 
-def differences(
-    analysis: Analysis, fitted: Fitted, response: np.ndarray
-) -> list[tuple[str, str, str]]:
-    """(aspect, registered, run) wherever what was run is not what was registered.
+@dataclass(frozen=True)
+class Test:
+    """One registered claim: a contrast of an analysis; direction 0 is a comparison."""
 
-    `response` is the registered outcome in the registered sample, computed apart from the fit:
-    the fit's own outcome must hold the same values.
-    """
+    id: str
+    label: str
+    analysis: Analysis
+    contrast: dict[str, float]
+    direction: int
+
+
+def groups(registration: Registration) -> dict[str, list[Analysis]]:
+    """What is decided and recorded together: families of hypotheses, sets of comparisons."""
+    found: dict[str, list[Analysis]] = {}
+    for hypothesis in registration.hypotheses:
+        found.setdefault(hypothesis.family, []).append(hypothesis)
+    return found | {comparison.id: [comparison] for comparison in registration.comparisons}
+
+
+def tests_of(registration: Registration, group: str) -> list[Test]:
+    """The claims of a group, in their registered order."""
+    known = groups(registration)
+    if group not in known:
+        raise LedgerError(
+            group, found="no such family of hypotheses or set of comparisons",
+            expected="one of: " + ", ".join(known), mend="correct the name",
+        )
     found = []
-    if _plain(fitted.formula) != _plain(analysis.model):
-        found.append(("model", analysis.model, fitted.formula))
-    if fitted.vcov != analysis.vcov:
-        found.append(("vcov", analysis.vcov, fitted.vcov))
-    if fitted.weighted != analysis.weighted:
-        words = {False: "none", True: "weighted"}
-        found.append(("weights", words[analysis.weighted], words[fitted.weighted]))
-    ran = np.asarray(fitted.fit.model.endog, dtype=float)
-    if len(ran) != len(response):
-        found.append(("sample", f"{len(response)} rows", f"{len(ran)} rows"))
-    elif not np.allclose(np.sort(ran), np.sort(response)):
-        found.append(("outcome", analysis.outcome or "response", "other values"))
+    for analysis in known[group]:
+        if isinstance(analysis, Hypothesis):
+            found.append(Test(analysis.id, analysis.estimand, analysis, analysis.contrast,
+                              DIRECTION[analysis.direction]))
+        else:
+            found += _comparisons(analysis, registration)
     return found
 
 
-def _plain(formula: str) -> str:
-    return re.sub(r"\s+", "", formula)
+def _comparisons(c: Comparison, registration: Registration) -> list[Test]:
+    def test(*levels: str) -> Test:
+        words = " minus ".join(map(registration.label, levels))
+        weights = dict(zip((c.term.format(level=a) for a in levels), (1.0, -1.0), strict=False))
+        return Test(".".join([c.id, *levels]), f"{c.estimand}: {words}", c, weights, 0)
+
+    if c.pairs == "reference":
+        return [test(a) for a in c.levels]
+    return [test(a, b) for i, a in enumerate(c.levels) for b in c.levels[i + 1:]]
+
+
+def unit_of(registration: Registration, outcome: str) -> str:
+    """The unit of an outcome: points between the ends of its items' scale."""
+    instrument = registration.instrument
+    if outcome in instrument.derived:
+        outcome = (instrument.derived[outcome].mean or [instrument.derived[outcome].of])[0]
+    if outcome not in instrument.items:
+        return ""
+    labels = instrument.scales[instrument.items[outcome].scale].labels
+    return f"points, {min(labels)} to {max(labels)}" if labels else ""
+
+
+@dataclass
+class Audit:
+    """The registered results of one data file; the survey is read once, when first needed."""
+
+    registration: Registration
+    lock: Lock
+    survey: Survey
+
+    @classmethod
+    def of_file(cls, registration: Registration, lock: Lock, data: Path, root: Path,
+                mapping: Path | None = None) -> "Audit":
+        """From the raw file, read anew."""
+        return cls(registration, lock, open_survey(data, registration, root, mapping))
+
+    @cached_property
+    def _estimates(self) -> dict[str, pd.DataFrame]:
+        return {}
+
+    def table(self, group: str, *, as_run: bool = False, handed: dict | None = None):
+        """All numbers of a group, one row a claim; `as_run` with the declared deviations.
+
+        `handed` are estimates of claims with a deviation that cannot be computed here (`other`).
+        Columns: estimate, se, df, n, sd, bound, direction, alpha, p, p_adjusted, low, high, level,
+        p_equivalence (corrected), equivalence_p and its interval, verdict.
+        """
+        tests = tests_of(self.registration, group)
+        family = self.registration.families[tests[0].analysis.family]
+        correction, rows = family.correction, []
+        for test in tests:
+            analysis = test.analysis
+            for deviation in self.deviations(analysis) if as_run else []:
+                if deviation.aspect == "correction":
+                    correction = deviation.run
+                else:
+                    analysis = _changed(analysis, deviation)
+            row = self._estimate(analysis, test.contrast)
+            if as_run and handed and test.id in handed and self._uncomputed(analysis):
+                row = {key: float(handed[test.id][key]) for key in row}
+            rows.append(row | {"direction": test.direction, "sesoi": analysis.sesoi})
+        table = pd.DataFrame(rows, index=[test.id for test in tests])
+        table["bound"] = table["sesoi"].astype(float) * table["sd"]
+        return decided(table, family.alpha, correction)
+
+    def deviations(self, analysis: Analysis) -> list[Deviation]:
+        """What is declared for an analysis."""
+        return [one for one in self.lock.deviations if one.analysis == analysis.id]
+
+    def _uncomputed(self, analysis: Analysis) -> bool:
+        return any(one.aspect == "other" for one in self.deviations(analysis))
+
+    def rows(self, analysis: Analysis) -> tuple[pd.DataFrame, pd.Series | None]:
+        """The rows that an analysis is about, stacked where it says so, and their weights."""
+        rows = sample_rows(self.registration, self.survey.frame, analysis.sample)
+        if analysis.stack:
+            rows = rows.dropna(subset=analysis.stack)
+        weights = self.survey.weights.loc[rows.index] if analysis.weighted else None
+        if analysis.frame == "stacked":
+            if weights is not None:
+                weights = pd.Series(np.repeat(weights.to_numpy(), len(analysis.stack)))
+            rows = stack(rows, analysis.stack)
+        return rows, weights
+
+    def _estimate(self, analysis: Analysis, contrast: dict[str, float]) -> dict[str, float]:
+        key = (analysis.model, analysis.sample, analysis.vcov, analysis.weighted, *analysis.stack)
+        if key not in self._estimates:
+            rows, weights = self.rows(analysis)
+            self._estimates[key] = Fit.of(analysis, rows, weights)
+        return self._estimates[key].contrast(contrast)
+
+    def compare(self, group: str, handed: dict[str, dict], where: str) -> None:
+        """Stop where a table that was handed over is not what file and registration give."""
+        run = self.table(group, as_run=True, handed=handed)
+        wrong = {id: differences(pd.Series(handed[id]), run.loc[id]) for id in run.index}
+        wrong = {id: names for id, names in wrong.items() if names}
+        if not wrong:
+            return
+        id, names = next(iter(wrong.items()))
+        analysis = next(t.analysis for t in tests_of(self.registration, group) if t.id == id)
+        shown = names[:3]
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        weights = ", weighted" if analysis.weighted else ""
+        correction = self.registration.families[analysis.family].correction
+        raise LedgerError(
+            f"{where}: {id}, {', '.join(names)}{more}",
+            found="; ".join(f"{name} {_shown(handed[id].get(name))}" for name in shown)
+            + ", handed over by the notebook",
+            expected="; ".join(f"{name} {_shown(run.loc[id, name])}" for name in shown)
+            + f", from {self.survey.path.name} and the registration: {analysis.model}, sample "
+            f"{analysis.sample}, {analysis.vcov}{weights}, {correction}",
+            mend="run what is registered, or declare it: claimledger deviate "
+            f"--analysis {analysis.id} --aspect {_aspect(names)}",
+        )
+
+    # From tables to entries of the ledger -------------------------------------------------------
+
+    def entries(self, group: str, handed: dict | None = None) -> dict[str, Entry]:
+        """The ledger's entries of a group, as run: tests, then pattern or ranks."""
+        run, promised = self.table(group, as_run=True, handed=handed), self.table(group)
+        found = {}
+        for test in tests_of(self.registration, group):
+            row, registered = run.loc[test.id], promised.loc[test.id]
+            same = not differences(row, registered)
+            found[test.id] = entry(
+                test.id, test.label, row, unit=unit_of(self.registration, _outcome(test.analysis)),
+                model=_ran(test.analysis, self.deviations(test.analysis), "model"),
+                weighted=_ran(test.analysis, self.deviations(test.analysis), "weighted"),
+                vcov=_ran(test.analysis, self.deviations(test.analysis), "vcov"),
+                family=test.analysis.family, status="registered" if same else "deviation",
+                deviation=None if same else self._words(test.analysis),
+                as_registered=None if same else _numbers(registered),
+                amended=self.lock.amended(test.analysis.id),
+            )
+        first = tests_of(self.registration, group)[0]
+        if first.direction:
+            return found | self._pattern(group, found)
+        return found | (self._ranks(first.analysis, found) if first.analysis.pairs == "all" else {})
+
+    def _words(self, analysis: Analysis) -> str:
+        own = self.deviations(analysis)
+        if not own:
+            return "corrected together with a hypothesis that deviates"
+        return "; ".join(f"{d.aspect}: {d.run} instead of {self.registered(analysis, d.aspect)}"
+                         for d in own)
+
+    def registered(self, analysis: Analysis, aspect: str) -> str:
+        """What is registered of an aspect, in the words of a deviation."""
+        if aspect == "correction":
+            return self.registration.families[analysis.family].correction
+        if aspect == "weights":
+            return "weighted" if analysis.weighted else "none"
+        return str(getattr(analysis, aspect, None) or "as registered")
+
+    def deviation_rows(self, group: str, found: dict[str, Entry]) -> list[dict]:
+        """Rows of the table of deviations: what was registered, what was run, both verdicts."""
+        rows = []
+        for analysis in groups(self.registration)[group]:
+            for d in self.deviations(analysis):
+                both = [
+                    (one.as_registered["verdict"], one.verdict) for test_id, one in found.items()
+                    if one.as_registered and (test_id + ".").startswith(f"{analysis.id}.")
+                ] or [(one.verdict,) * 2 for id, one in found.items() if id == analysis.id]
+                before, after = (", ".join(dict.fromkeys(v)) for v in zip(*both, strict=True)) \
+                    if both else ("", "")
+                rows.append({
+                    "id": analysis.id, "aspect": d.aspect, "run": d.run,
+                    "registered": self.registered(analysis, d.aspect), "reason": d.reason,
+                    "when": d.when, "impact": d.impact, "verdict_registered": before,
+                    "verdict_run": after, "recomputed": d.aspect != "other",
+                })
+        return rows
+
+    def _pattern(self, group: str, found: dict[str, Entry]) -> dict[str, Entry]:
+        number = sum(one.verdict == "supported" for one in found.values())
+        pattern = {0: "none", len(found): "all"}.get(number, "some")
+        return {f"{group}.pattern": fact(
+            f"{group}.pattern", number, f"Hypotheses of {group} that are supported", unit="count",
+            status=_together(found), decision="pattern", verdict=pattern,
+        )}
+
+    def _ranks(self, c: Comparison, found: dict[str, Entry]) -> dict[str, Entry]:
+        """Who is first and last, and whether that is clear: ahead of the next after correction."""
+        name = self.registration.label
+        place = {a: self._estimate(c, {c.term.format(level=a): 1.0})["estimate"] for a in c.levels}
+        order, ranks = sorted(c.levels, key=lambda level: -place[level]), {}
+        for end, (one, other) in {"top": order[:2], "bottom": order[::-1][:2]}.items():
+            pair = found.get(f"{c.id}.{one}.{other}") or found[f"{c.id}.{other}.{one}"]
+            ranks[f"{c.id}.{end}"] = fact(
+                f"{c.id}.{end}", place[one],
+                f"{'Highest' if end == 'top' else 'Lowest'} of {c.id}", status=pair.status,
+                decision="rank", verdict="clear" if pair.verdict in ("higher", "lower") else "tied",
+                text={"name": lower_first(name(one)), "second": lower_first(name(other))},
+            )
+        return ranks
+
+
+def _together(found: dict[str, Entry]) -> str:
+    deviates = any(one.status == "deviation" for one in found.values())
+    return "deviation" if deviates else "registered"
+
+
+def _changed(analysis: Analysis, deviation: Deviation) -> Analysis:
+    """The analysis with one aspect as it is run."""
+    run, where = deviation.run, f"deviation of {analysis.id}, {deviation.aspect}"
+    if deviation.aspect == "other":
+        return analysis
+    if deviation.aspect == "outcome":
+        right = analysis.model.split("~", 1)[1]
+        return analysis.model_copy(update={"outcome": run, "model": f"{run} ~{right}"})
+    if deviation.aspect == "weights":
+        return analysis.model_copy(update={"weighted": run == "weighted"})
+    try:
+        value = float(run) if deviation.aspect == "sesoi" else run
+    except ValueError:
+        raise LedgerError(where, found=run, expected="a number of SD",
+                          mend="correct it in a new deviation") from None
+    return analysis.model_copy(update={deviation.aspect: value})
+
+
+def _ran(analysis: Analysis, deviations: list[Deviation], aspect: str):
+    for deviation in deviations:
+        if deviation.aspect != "correction":
+            analysis = _changed(analysis, deviation)
+    return getattr(analysis, aspect)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Least squares with a robust variance, from arrays: a path apart from the notebooks'."""
+
+    names: list[str]
+    X: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray
+    groups: np.ndarray | None
+    vcov: str
+    pooled: bool  # the outcome's SD is that of the rows that a contrast weighs
+
+    @classmethod
+    def of(cls, analysis: Analysis, rows: pd.DataFrame, weights: pd.Series | None) -> "Fit":
+        """Rows without a missing value, in the design that the formula makes of them."""
+        y, X = patsy.dmatrices(analysis.model, rows, NA_action="drop", return_type="dataframe")
+        if y.shape[1] != 1:
+            raise LedgerError(f"{analysis.id}.outcome", found="a category",
+                              expected="an outcome in numbers", mend="derive a number from it")
+        own = np.ones(len(X)) if weights is None else weights.loc[X.index].to_numpy(dtype=float)
+        clustered = analysis.vcov in CORRECTIONS
+        return cls(
+            list(X.columns), X.to_numpy(), y.iloc[:, 0].to_numpy(dtype=float), own,
+            rows.loc[X.index, RESPONDENT].to_numpy() if clustered else None, analysis.vcov,
+            clustered and "Intercept" not in X.columns,
+        )
+
+    def contrast(self, contrast: dict[str, float]) -> dict[str, float]:
+        """Estimate, standard error, degrees of freedom, n, and the SD of the outcome."""
+        for term in contrast:
+            if term not in self.names:
+                raise LedgerError(f"contrast {term!r}", found="no such coefficient",
+                                  expected="one of " + ", ".join(self.names))
+        c = np.array([contrast.get(name, 0.0) for name in self.names])
+        used = self.y[self.X @ c != 0] if self.pooled else self.y
+        known = {"sd": float(np.std(used, ddof=1))}
+        if self.groups is not None:
+            fit = sm.WLS(self.y, self.X, self.weights).fit()
+            found = cluster_robust(fit, self.groups, self.vcov).contrast(c)
+            return {"estimate": float(found.estimate), "se": float(found.se),
+                    "df": float(found.df), "n": len(np.unique(self.groups))} | known
+        root = np.sqrt(self.weights)
+        Q, R = np.linalg.qr(self.X * root[:, None])
+        y, leverage = self.y * root, np.sum(Q * Q, axis=1)
+        if np.min(np.abs(np.diag(R))) < 1e-10 * np.max(np.abs(np.diag(R))):
+            raise LedgerError("design", found="columns of which one follows from the others",
+                              expected="a full rank", mend="look for an empty level")
+        residual = y - Q @ (Q.T @ y)
+        influence = Q @ np.linalg.solve(R.T, c)  # of each row on the contrast
+        # HC2 divides a squared residual by 1 - h, HC3 by its square (MacKinnon and White 1985).
+        power = {"HC2": 1, "HC3": 2}[self.vcov]
+        free = np.maximum(1 - leverage, 1e-12) ** power
+        variance = float(np.sum(influence**2 * residual**2 / free))
+        return {"estimate": float(influence @ y), "se": variance**0.5,
+                "df": float(len(y) - len(c)), "n": len(y)} | known
+
+
+def decided(table: pd.DataFrame, alpha: float, correction: str) -> pd.DataFrame:
+    """A table of estimates with tests, intervals and verdicts added; the family is its rows."""
+    t, (estimate, se, df) = table.copy(), table[["estimate", "se", "df"]].to_numpy(float).T
+    bound, direction = t["bound"].to_numpy(float), t["direction"].to_numpy()
+    found = decide(estimate, se, df, bound, direction, alpha, correction)
+    t["alpha"], t["p"], t["p_adjusted"] = alpha, found.p, found.p_adjusted
+    t["equivalence_p"], t["p_equivalence"] = found.tost_p, found.tost_p_adjusted
+    t["verdict"] = [verdict_name(int(code), int(d)) for code, d
+                    in zip(found.verdict, direction, strict=True)]
+    return with_intervals(t, alpha)
+
+
+def with_intervals(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """Intervals of each estimate by itself, and at the level of its corrected test.
+
+    A correction multiplies p, so that it tests an estimate at alpha times p over corrected p: at
+    that level an interval excludes zero (or lies within the bound) exactly where the corrected p is
+    below alpha. It shows the test's outcome; the intervals do not cover jointly. Where the
+    corrected p has reached one, the level is that of Bonferroni.
+    """
+    t, (estimate, se, df) = table.copy(), table[["estimate", "se", "df"]].to_numpy(float).T
+    step = {}
+    for p, adjusted in (("p", "p_adjusted"), ("equivalence_p", "p_equivalence")):
+        p, adjusted = t[p].to_numpy(float), t[adjusted].to_numpy(float)
+        inside = (adjusted > 0) & (adjusted < 1)
+        step[len(step)] = np.where(inside, p / np.where(inside, adjusted, 1), 1 / len(t))
+    for names, share in {
+        ("low", "high"): alpha / 2, ("narrow_low", "narrow_high"): alpha,
+        ("corrected_low", "corrected_high"): step[0] * alpha / 2,
+        ("inner_low", "inner_high"): step[1] * alpha,
+    }.items():
+        half = special.stdtrit(df, 1 - np.broadcast_to(share, len(t))) * se
+        t[names[0]], t[names[1]] = estimate - half, estimate + half
+    return t
+
+
+def differences(handed: pd.Series, found: pd.Series) -> list[str]:
+    """Columns in which two rows of tables do not agree."""
+    wrong = []
+    for name in NUMBERS:
+        a, b = handed.get(name), found.get(name)
+        if name == "p_equivalence" and pd.isna(found.get("bound")):
+            continue
+        try:
+            near = abs(float(a) - float(b)) <= TOLERANCE * max(1.0, abs(float(b)))
+        except (TypeError, ValueError):
+            near = False
+        if not near:
+            wrong.append(name)
+    return wrong + (["verdict"] if handed.get("verdict") != found["verdict"] else [])
+
+
+def _outcome(analysis: Analysis) -> str:
+    return analysis.outcome or analysis.stack[0]
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else "nothing" if value is None else f"{value:.10g}"
+
+
+def _aspect(names: list[str]) -> str:
+    """The aspect that most likely differs, by the columns that do."""
+    for column, aspect in (("n", "sample"), ("estimate", "model"), ("se", "vcov"), ("df", "vcov"),
+                           ("p_adjusted", "correction"), ("p_equivalence", "sesoi")):
+        if column in names:
+            return aspect
+    return "other"
+
+
+def _numbers(row: pd.Series) -> dict:
+    """What an entry with a deviation keeps of the result as registered."""
+    names = {"value": "estimate", "se": "se", "df": "df", "p": "p", "p_adjusted": "p_adjusted",
+             "p_equivalence": "p_equivalence", "n": "n", "verdict": "verdict"}
+    kept = {key: row[name] for key, name in names.items()}
+    kept = {key: value if isinstance(value, str) else float(value) for key, value in kept.items()
+            if isinstance(value, str) or isfinite(float(value))}
+    kept["n"] = int(kept["n"])
+    return kept | {"ci": [float(row["low"]), float(row["high"])]}

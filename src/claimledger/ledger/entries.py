@@ -2,13 +2,14 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.numbers import tidy
+from claimledger.ledger.numbers import texts, tidy
 
 # Every kind of decision, and all the verdicts that it can come to.
 VERDICTS = {
@@ -27,12 +28,20 @@ class Equivalence(BaseModel):
     model_config = ConfigDict(extra="forbid")
     bound: float
     ci: list[float]
+    ci_corrected: list[float] | None = None
     p: float
     p_adjusted: float
 
 
 class Entry(BaseModel):
-    """One result; see DESIGN of the ledger in the README of `results/`."""
+    """One result.
+
+    `registered` is written by the audit only: file and registration give this result. `deviation`:
+    they give `as_registered`, and what was run was declared. `alternative`: a registered
+    alternative, as the notebook computed it. `ci` is of one estimate by itself; `ci_corrected` is
+    at the level at which the family's correction tests it, so that it excludes zero exactly where
+    `p_adjusted` is below alpha. `amended` numbers the amendments that touch the analysis.
+    """
 
     model_config = ConfigDict(extra="forbid")
     id: str
@@ -42,6 +51,7 @@ class Entry(BaseModel):
     se: float | None = None
     ci: list[float] | None = None
     ci_level: float | None = None
+    ci_corrected: list[float] | None = None
     statistic: float | None = None
     df: float | None = None
     p: float | None = None
@@ -54,8 +64,12 @@ class Entry(BaseModel):
     decision: str | None = None
     verdict: str | None = None
     verdicts: list[str] = []
-    status: Literal["registered", "deviation", "exploratory", "description", "design", "public"]
+    status: Literal[
+        "registered", "deviation", "alternative", "exploratory", "description", "design", "public"
+    ]
     deviation: str | None = None
+    as_registered: dict | None = None
+    amended: list[int] = []
     notebook: str = ""
     cell: str = ""
     source: str = ""  # the other study whose data gave this result
@@ -83,6 +97,52 @@ def _tidy(value: object) -> object:
     if isinstance(value, list):
         return [_tidy(item) for item in value]
     return tidy(value) if isinstance(value, float) else value
+
+
+def entry(id: str, label: str, row: Mapping, *, unit: str, status: str, model: str, vcov: str,
+          weighted: bool = False, **more) -> Entry:
+    """An entry of the ledger from one row of a decided table."""
+    decision = "hypothesis" if row["direction"] else "comparison"
+    ci, corrected = [row["low"], row["high"]], [row["corrected_low"], row["corrected_high"]]
+    ready = dict(se=row["se"], ci=ci, p=row["p"], p_adjusted=row["p_adjusted"], df=row["df"],
+                 statistic=row["estimate"] / row["se"], n=int(row["n"]))
+    bound = None if math.isnan(row["bound"]) else float(row["bound"])
+    text = texts(row["estimate"], unit=unit, bound=bound, sd=row["sd"], corrected=corrected,
+                 p_equivalence=None if bound is None else row["p_equivalence"], **ready)
+    equivalence = None if bound is None else Equivalence(
+        bound=bound, ci=[row["narrow_low"], row["narrow_high"]], p=row["equivalence_p"],
+        p_adjusted=row["p_equivalence"], ci_corrected=[row["inner_low"], row["inner_high"]],
+    )
+    return Entry(
+        id=id, label=label, value=row["estimate"], unit=unit, ci_level=1 - row["alpha"], **ready,
+        ci_corrected=corrected, equivalence=equivalence, status=status, decision=decision,
+        model=model + (" (weighted)" if weighted else ""), vcov=vcov, verdict=row["verdict"],
+        verdicts=VERDICTS[decision], text=text, **more,
+    )
+
+
+_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+
+
+def fact(
+    id: str, value: float, label: str, *, unit: str = "", decimals: int = 2,
+    status: str = "description", decision: str | None = None, text: dict | None = None, **more,
+) -> Entry:
+    """An entry that is no test of a hypothesis; `text` adds ready texts."""
+    value = int(value) if unit == "count" else float(value)
+    named = ("n", "se", "ci", "p", "df", "statistic")
+    ready = texts(value, unit=unit, decimals=decimals, **{k: more.get(k) for k in named})
+    if unit == "count" and 0 <= value < len(_WORDS):
+        ready["word"] = _WORDS[value]
+    if more.get("ci"):
+        more["ci_level"] = more.get("ci_level") or 0.95
+    return Entry(id=id, label=label, value=value, unit=unit, status=status, decision=decision,
+                 verdicts=VERDICTS[decision] if decision else [], text=ready | (text or {}), **more)
+
+
+def lower_first(label: str) -> str:
+    """A label within a sentence."""
+    return label[:1].lower() + label[1:]
 
 
 def dump(content: dict) -> str:

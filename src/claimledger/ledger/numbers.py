@@ -40,6 +40,7 @@ def texts(
     ci: list[float] | None = None, p: float | None = None, p_adjusted: float | None = None,
     n: int | None = None, df: float | None = None, statistic: float | None = None,
     bound: float | None = None, sd: float | None = None,
+    corrected: list[float] | None = None, p_equivalence: float | None = None,
 ) -> dict[str, str]:
     """All ready texts of one entry; `est` is what `num ID` prints.
 
@@ -58,6 +59,10 @@ def texts(
         out["se"] = write(se)
     if ci is not None:
         out["ci"] = interval(*ci, write=write)
+    if corrected is not None:
+        out["corrected"] = interval(*corrected, write=write)
+    if p_equivalence is not None:
+        out["tost"] = p_value(p_equivalence)
     if p is not None:
         out["p"] = p_value(p)
     if p_adjusted is not None:

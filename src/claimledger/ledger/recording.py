@@ -1,258 +1,201 @@
-"""How a notebook writes results down: tests with their verdicts, facts, and exhibits."""
+"""How a notebook writes down what it found; what it calls registered is audited on the spot."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from IPython import get_ipython
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.audit import differences
-from claimledger.ledger.entries import VERDICTS, Entry, Equivalence
-from claimledger.ledger.numbers import WORDS, texts
-from claimledger.registration.lock import Lock
-from claimledger.registration.models import Analysis, Registration
-from claimledger.statistics.contrasts import Fitted, check_vcov
-from claimledger.statistics.decision import decide, verdict_name
+from claimledger.ledger import audit as auditing
+from claimledger.ledger.audit import Audit, decided, groups, unit_of, with_intervals
+from claimledger.ledger.entries import Entry, entry, fact
+from claimledger.ledger.results import results, verdicts
+from claimledger.registration.models import Registration
+from claimledger.statistics.contrasts import Fitted
 
-_DIRECTION = {"positive": 1, "negative": -1}
-
-
-@dataclass(frozen=True)
-class Estimand:
-    """One contrast to be decided with the others of its family; direction 0 is two-sided."""
-
-    id: str
-    label: str
-    fitted: Fitted
-    contrast: dict[str, float]
-    direction: int = 0
-    sesoi: float = 0.20
-    unit: str = ""
-    status: str = "exploratory"
-    deviation: str | None = None
-    family: str = ""
+LABEL = re.compile(r"^#\|\s*label:\s*(\S+)", re.MULTILINE)
+LEVEL = re.compile(r"\[(?:T\.)?(.*)\]$")
+MAKES = {  # the line of a notebook that makes a column
+    "p_adjusted": 'table["p_adjusted"] = multipletests(table["p"], method="holm")[1]',
+    "p_equivalence": 'table["p_equivalence"] = multipletests(tost(table), method="holm")[1]',
+    "verdict": 'table["verdict"] = verdicts(table)',
+}
 
 
 def current_cell() -> str:
     """Label of the notebook cell that is running, or an empty string."""
-    try:
-        source = get_ipython().user_ns["In"][-1]  # type: ignore[name-defined]
-    except (NameError, KeyError, IndexError):
-        return ""
-    found = re.search(r"^#\|\s*label:\s*(\S+)", source, re.MULTILINE)
-    return found.group(1) if found else ""
+    shell = get_ipython()
+    source = (shell.user_ns.get("In") or [""])[-1] if shell else ""
+    found = LABEL.search(source)
+    return found[1] if found else ""
 
 
 class Record:
-    """What one notebook found."""
+    """What one notebook found: `record(name, table)` for what is registered, and other results.
 
-    def __init__(self, notebook: str, registration: Registration, lock: Lock, response):
-        """`response(analysis)` gives the registered outcome in the registered sample."""
+    `audit` is None in a notebook of another study whose data are not here.
+    """
+
+    def __init__(self, notebook: str, registration: Registration, audit: Audit | None):
+        """Nothing is recorded yet."""
         self.notebook = notebook
         self.registration = registration
-        self.lock = lock
-        self._response = response
+        self.audit = audit
         self.entries: dict[str, Entry] = {}
         self.exhibits: dict[str, dict] = {}
         self.deviations: list[dict] = []
+
+    def __call__(self, group: str, table: pd.DataFrame) -> None:
+        """Record a family of hypotheses or a set of comparisons, after an audit of every column.
+
+        The audit computes the same from the file and the registration; a difference is an error
+        unless it was declared (`claimledger deviate`).
+        """
+        where = f"{self.notebook}: {group}"
+        known = groups(self.registration)
+        if group not in known or not isinstance(table, pd.DataFrame):
+            raise LedgerError(
+                where, found=f"a {type(table).__name__}" if group in known else "no such name",
+                expected="a table of results of one of: " + ", ".join(known),
+                mend='table = study.results(fit, "NAME")',
+            )
+        wanted = [test.id for test in auditing.tests_of(self.registration, group)]
+        if sorted(map(str, table.index)) != sorted(wanted):
+            raise LedgerError(where, found=", ".join(map(str, table.index)) or "no rows",
+                              expected=", ".join(wanted), mend="record the group as a whole")
+        for name in (*auditing.NUMBERS, "verdict"):
+            optional = name == "p_equivalence" and known[group][0].sesoi is None
+            if name not in table and not optional:
+                raise LedgerError(where, found=f"no column {name}", expected="a column with it",
+                                  mend=MAKES.get(name, f'study.results(fit, "{group}") has it'))
+        if self.audit is None:
+            raise LedgerError(where, found="no data", expected="the data of this notebook",
+                              mend="put what needs data below `if study.has_data:`")
+        handed = {id: row.to_dict() for id, row in table.iterrows()}
+        self.audit.compare(group, handed, where)
+        found = self.audit.entries(group, handed)
+        for one in found.values():
+            self.add(one)
+        self.deviations += self.audit.deviation_rows(group, found)
+
+    def add(self, one: Entry) -> Entry:
+        """Keep an entry, as it will stand in the ledger; an id is recorded once."""
+        if one.id in self.entries:
+            raise LedgerError(
+                f"{self.notebook}: {one.id}", found="recorded twice", expected="once",
+                mend="give the second result another id",
+            )
+        one = one.model_copy(update={"notebook": self.notebook, "cell": current_cell()})
+        one = Entry.model_validate(one.record())  # exhibits are drawn from what is kept
+        self.entries[one.id] = one
+        return one
+
+    def fact(self, id: str, value: float, label: str, **more) -> Entry:
+        """Record a count, a share, a mean, an omnibus test or a rank; see `entries.fact`."""
+        self._refuse(more.get("status"), id)
+        return self.add(fact(id, value, label, **more))
+
+    def _refuse(self, status: str | None, id: str) -> None:
+        if status in ("registered", "deviation"):
+            raise LedgerError(
+                f"{self.notebook}: {id}", found=f"status {status}",
+                expected="exploratory, description, alternative, design or public",
+                mend='what is registered is recorded as a whole: study.record("H3", table)',
+            )
+
+    def tests(
+        self, table: pd.DataFrame, labels: Mapping[str, str] | Callable[[str], str], *,
+        fits: object = None, groups: pd.Series | None = None, status: str = "exploratory",
+        unit: str | None = None, family: str | None = None, alpha: float = 0.05,
+    ) -> None:
+        """Record tests that are not registered, from a table like that of `study.results`.
+
+        `labels` says for each id what it estimates; `fits` (one, or by id) names model and unit.
+        """
+        self._refuse(status, str(table.index[0]))
+        full = decided(table, alpha, "none")
+        for name in ("p_adjusted", "p_equivalence"):
+            full[name] = table.get(name, full[name])
+        full["verdict"] = verdicts(full, alpha)
+        for id, row in with_intervals(full, alpha).iterrows():
+            fit = fits[id] if isinstance(fits, Mapping) else fits
+            fitted = Fitted(fit, groups) if fit is not None else None
+            self.add(entry(
+                id, labels(id) if callable(labels) else labels[id], row, status=status,
+                unit=self._unit(fit) if unit is None else unit, family=family,
+                model=fitted.formula if fitted else "", vcov=fitted.vcov if fitted else "",
+                weighted=bool(fitted and fitted.weighted),
+            ))
+
+    def estimate(self, id: str, fit, term: str | dict, label: str, *, unit: str | None = None,
+                 status: str = "exploratory", groups: pd.Series | None = None) -> Entry:
+        """Record one coefficient or contrast of a fit, with its interval, without a verdict."""
+        self._refuse(status, id)
+        row = results({id: fit}, {id: term}, groups=groups).loc[id]
+        return self.add(self._described(id, row, label, fit, unit, status, groups))
+
+    def means(self, prefix: str, fit, label: str = "Mean", *, unit: str | None = None,
+              status: str = "description", groups: pd.Series | None = None) -> pd.DataFrame:
+        """Record each coefficient of a fit without intercept, `y ~ 0 + factor`: means by level.
+
+        Ids are `prefix.level`; n counts the rows (or respondents) of a level that were analyzed.
+        Returns the means as a table, with a column `level` and one with its label.
+        """
+        self._refuse(status, prefix)
+        exog = pd.DataFrame(np.asarray(fit.model.exog) != 0, columns=fit.model.exog_names)
+        rows = []
+        for term in fit.params.index:
+            levels = [LEVEL.search(part)[1] if LEVEL.search(part) else part
+                      for part in term.split(":")]
+            id = ".".join([prefix, *levels])
+            row = results({id: fit}, {id: term}, groups=groups).loc[id].copy()
+            inside = exog[term].to_numpy()
+            row["n"] = int(inside.sum() if groups is None
+                           else pd.Series(np.asarray(groups))[inside].nunique())
+            words = ", ".join(map(self.registration.label, levels))
+            kept = self._described(id, row, f"{label}: {words}", fit, unit, status, groups)
+            self.add(kept)
+            rows.append({"id": id, "level": ".".join(levels), "label": words, "mean": kept.value,
+                         "low": kept.ci[0], "high": kept.ci[1], "n": kept.n})
+        return pd.DataFrame(rows)
+
+    def _described(self, id, row, label, fit, unit, status, groups) -> Entry:
+        return fact(
+            id, row["estimate"], label, unit=self._unit(fit) if unit is None else unit,
+            status=status, se=row["se"], ci=[row["low"], row["high"]], df=row["df"],
+            n=int(row["n"]), vcov="CR2" if groups is not None else fit.cov_type,
+        )
+
+    def _unit(self, fit) -> str:
+        return unit_of(self.registration, str(fit.model.endog_names)) if fit is not None else ""
+
+    def table(self, ids: list[str]) -> pd.DataFrame:
+        """Ready texts of recorded tests, one row a test, the verdict first."""
+        return pd.DataFrame([_row(self.entries[id]) for id in ids], index=ids)
 
     def fragment(self) -> dict:
         """Everything recorded, as plain data."""
         return {
             "notebook": self.notebook,
             "entries": {id: entry.record() for id, entry in self.entries.items()},
-            "exhibits": self.exhibits,
-            "deviations": self.deviations,
+            "exhibits": self.exhibits, "deviations": self.deviations,
         }
 
     def restore(self, earlier: dict) -> None:
         """Take the results of an earlier run, each marked as recorded."""
-        for id, entry in earlier["entries"].items():
-            self.entries[id] = Entry.model_validate(entry | {"recorded": True})
+        for id, known in earlier["entries"].items():
+            self.entries[id] = Entry.model_validate(known | {"recorded": True})
         self.deviations = list(earlier["deviations"])
-
-    def _add(self, **fields) -> Entry:
-        if fields["id"] in self.entries:
-            raise LedgerError(
-                f"{self.notebook}: {fields['id']}", found="recorded twice", expected="once",
-                mend="give the second result another id",
-            )
-        decision = fields.get("decision")
-        entry = Entry(
-            notebook=self.notebook, cell=current_cell(),
-            verdicts=VERDICTS[decision] if decision else [], **fields,
-        )
-        entry = Entry.model_validate(entry.record())  # exhibits are drawn from what is kept
-        self.entries[entry.id] = entry
-        return entry
-
-    def fact(
-        self, id: str, value: float, label: str, *, unit: str = "", decimals: int = 2,
-        status: str = "description", decision: str | None = None, verdict: str | None = None,
-        text: dict[str, str] | None = None, n: int | None = None, se: float | None = None,
-        ci: list[float] | None = None, p: float | None = None, df: float | None = None,
-        statistic: float | None = None, vcov: str | None = None, model: str | None = None,
-    ) -> Entry:
-        """Record a count, a share, a mean, an omnibus test or a rank; `text` adds ready texts."""
-        value = int(value) if unit == "count" else float(value)
-        ready = texts(
-            value, unit=unit, decimals=decimals, n=n, se=se, ci=ci, p=p, df=df, statistic=statistic
-        )
-        if unit == "count" and 0 <= value < len(WORDS):
-            ready["word"] = WORDS[value]
-        return self._add(
-            id=id, label=label, value=value, unit=unit, status=status, decision=decision,
-            verdict=verdict, n=n, se=se, ci=ci, ci_level=0.95 if ci else None, p=p, df=df,
-            statistic=statistic, vcov=vcov, model=model, text=ready | (text or {}),
-        )
-
-    def family(
-        self, name: str, clusters: pd.Series | None = None, correction: str = "CR2", **fits
-    ) -> pd.DataFrame:
-        """Decide all hypotheses of a registered family at once: `family("H3", H3a=fit, ...)`."""
-        members = {h.id: h for h in self.registration.hypotheses if h.family == name}
-        if set(members) != set(fits):
-            raise LedgerError(
-                f"{self.notebook}: family {name}", found=", ".join(sorted(fits)) or "no fits",
-                expected=", ".join(sorted(members)), mend="give one fit for each hypothesis",
-            )
-        tests = [
-            self._registered(
-                h, Fitted(fits[id], clusters, correction), id, h.estimand, h.contrast,
-                _DIRECTION[h.direction],
-            )
-            for id, h in members.items()
-        ]
-        table = self.tests(tests, family=name)
-        supported = sum(self.entries[id].verdict == "supported" for id in members)
-        pattern = {0: "none", len(members): "all"}.get(supported, "some")
-        self.fact(
-            f"{name}.pattern", supported, f"Hypotheses of {name} that are supported", unit="count",
-            status="registered", decision="pattern", verdict=pattern,
-        )
-        return table
-
-    def comparison(
-        self, id: str, fit, clusters: pd.Series | None = None, correction: str = "CR2"
-    ) -> pd.DataFrame:
-        """Decide a registered set of comparisons; for all pairs, also who is first and last."""
-        c = self.registration.comparison(id)
-        fitted = Fitted(fit, clusters, correction)
-        name = self.registration.label
-        if c.pairs == "reference":
-            wanted = [(f"{id}.{a}", f"{c.estimand}: {name(a)}", {c.term.format(level=a): 1.0})
-                      for a in c.levels]
-        else:
-            wanted = [
-                (f"{id}.{a}.{b}", f"{c.estimand}: {name(a)} minus {name(b)}",
-                 {c.term.format(level=a): 1.0, c.term.format(level=b): -1.0})
-                for i, a in enumerate(c.levels) for b in c.levels[i + 1:]
-            ]
-        tests = [self._registered(c, fitted, *one, 0) for one in wanted]
-        table = self.tests(tests, family=c.family)
-        if c.pairs == "all":
-            self._ranks(id, c.levels, {a: fit.params[c.term.format(level=a)] for a in c.levels})
-        return table
-
-    def _registered(
-        self, analysis: Analysis, fitted: Fitted, id: str, label: str, contrast: dict,
-        direction: int,
-    ) -> Estimand:
-        declared = {(d.analysis, d.aspect, d.run): d for d in self.lock.deviations}
-        reasons = []
-        for aspect, registered, run in differences(analysis, fitted, self._response(analysis)):
-            deviation = declared.get((analysis.id, aspect, run))
-            if deviation is None:
-                raise LedgerError(
-                    f"{self.notebook}: {analysis.id}, {aspect}", found=run, expected=registered,
-                    mend="run what is registered, or declare the deviation in registration.lock",
-                )
-            reasons.append(f"{aspect}: {run} instead of {registered}")
-            row = {"id": analysis.id, "aspect": aspect, "registered": registered, "run": run,
-                   "reason": deviation.reason, "when": deviation.when, "impact": deviation.impact}
-            if row not in self.deviations:
-                self.deviations.append(row)
-        return Estimand(
-            id, label, fitted, contrast, direction, analysis.sesoi, self.unit(analysis),
-            "deviation" if reasons else "registered", "; ".join(reasons) or None,
-        )
-
-    def unit(self, analysis: Analysis) -> str:
-        """The unit of the outcome, or of the first of the stacked items."""
-        return self.registration.unit((analysis.stack or [analysis.outcome])[0])
-
-    def tests(
-        self, tests: list[Estimand], family: str = "", correction: str | None = None
-    ) -> pd.DataFrame:
-        """Decide tests together and record each; returns a table of ready texts, one row a test.
-
-        The correction is that of the registered family, or `correction` for a set without one.
-        """
-        rule = self.registration.families.get(family)
-        alpha = rule.alpha if rule else 0.05
-        correction = correction or (rule.correction if rule else "none")
-        for test in tests:
-            check_vcov(test.fitted)
-        numbers = np.array([test.fitted.contrast(test.contrast) for test in tests])
-        estimate, se, df = numbers.T
-        sd = np.array([test.fitted.sd(test.contrast) for test in tests])
-        bound = sd * np.array([test.sesoi for test in tests])
-        decision = decide(
-            estimate, se, df, bound, [test.direction for test in tests], alpha, correction
-        )
-        for i, test in enumerate(tests):
-            half = student.ppf(1 - alpha / 2, df[i]) * se[i]
-            narrow = student.ppf(1 - alpha, df[i]) * se[i]
-            ready = dict(
-                se=se[i], ci=[estimate[i] - half, estimate[i] + half], p=decision.p[i],
-                p_adjusted=decision.p_adjusted[i], df=df[i], statistic=estimate[i] / se[i],
-                n=test.fitted.n,
-            )
-            self._add(
-                id=test.id, label=test.label, value=estimate[i], unit=test.unit,
-                ci_level=1 - alpha, **ready,
-                equivalence=Equivalence(
-                    bound=bound[i], ci=[estimate[i] - narrow, estimate[i] + narrow],
-                    p=decision.tost_p[i], p_adjusted=decision.tost_p_adjusted[i],
-                ),
-                model=test.fitted.formula + (" (weighted)" if test.fitted.weighted else ""),
-                vcov=test.fitted.vcov, family=family or test.family or None, status=test.status,
-                deviation=test.deviation,
-                decision="hypothesis" if test.direction else "comparison",
-                verdict=verdict_name(int(decision.verdict[i]), test.direction),
-                text=texts(estimate[i], unit=test.unit, bound=bound[i], sd=sd[i], **ready)
-                | {"tost": texts(0, p=decision.tost_p_adjusted[i])["p"]},
-            )
-        return self.table([test.id for test in tests])
-
-    def table(self, ids: list[str]) -> pd.DataFrame:
-        """Ready texts of recorded tests, one row a test."""
-        return pd.DataFrame([_row(self.entries[id]) for id in ids], index=ids)
-
-    def _ranks(self, id: str, levels: list[str], means: dict[str, float]) -> None:
-        """Who is first and last, and whether that is clear: ahead of the next after correction."""
-        order = sorted(levels, key=lambda level: -means[level])
-        for end, (one, other) in {"top": order[:2], "bottom": order[::-1][:2]}.items():
-            pair = f"{id}.{one}.{other}"
-            entry = self.entries.get(pair) or self.entries[f"{id}.{other}.{one}"]
-            self.fact(
-                f"{id}.{end}", means[one], f"{'Highest' if end == 'top' else 'Lowest'} of {id}",
-                status=entry.status, decision="rank",
-                verdict="clear" if entry.verdict in ("higher", "lower") else "tied",
-                text={"name": _lower(self.registration.label(one)),
-                      "second": _lower(self.registration.label(other))},
-            )
-
-
-def _lower(label: str) -> str:
-    return label[:1].lower() + label[1:]
 
 
 def _row(entry: Entry) -> dict[str, str]:
     text = entry.text
-    return {"Estimate": text["est"], "SE": text["se"], "95% interval": text["ci"],
-            "df": text["df"], "p, corrected": text["padj"].removeprefix("= "),
-            "Bound": text["sesoi"], "Equivalence p": text["tost"].removeprefix("= "),
-            "Verdict": entry.verdict}
+    return {
+        "Verdict": entry.verdict, "Estimate": text["est"], "SE": text["se"],
+        "95% interval": text["ci"], "Corrected interval": text["corrected"],
+        "*p*, corrected": text["padj"].removeprefix("= "), "Bound": text.get("sesoi", ""),
+        "Equivalence *p*": text.get("tost", "").removeprefix("= "), "N": text["n"],
+    }
+

@@ -1,0 +1,79 @@
+"""From a fitted model to a table of tests, in pandas: what a notebook computes in plain sight.
+
+    h3 = study.results(fit, "H3")                    # estimate, se, df, p, low, high, n, bound
+    h3["p_adjusted"] = multipletests(h3["p"], method="holm")[1]
+    h3["p_equivalence"] = multipletests(tost(h3), method="holm")[1]
+    h3["verdict"] = verdicts(h3)
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from claimledger.errors import LedgerError
+from claimledger.statistics.contrasts import Fitted, check_vcov
+
+
+def results(
+    fits: Mapping, contrasts: Mapping[str, Mapping[str, float] | str], *, level: float = 0.95,
+    groups: pd.Series | None = None, correction: str = "CR2",
+) -> pd.DataFrame:
+    """One row for each contrast: estimate, se, df, p (two-sided), low, high, n, sd.
+
+    Parameters
+    ----------
+    fits : id of each contrast: statsmodels OLS or WLS results, fitted with `cov_type="HC2",
+        use_t=True`. A fit that has one coefficient gives that one, whatever the contrast.
+    contrasts : id: the name of a coefficient, or weights on coefficients by name.
+    groups : (n,) whose each row is, where one respondent gives several: the variance is then
+        `correction` (CR2, stata or survey), and n counts respondents.
+    """
+    rows = {}
+    for id, contrast in contrasts.items():
+        if not hasattr(fits[id], "params"):
+            raise LedgerError(
+                id, found=f"a {type(fits[id]).__name__}", expected="a fitted statsmodels model",
+                mend='smf.ols("...", data=rows).fit(cov_type="HC2", use_t=True)',
+            )
+        fitted = Fitted(fits[id], groups, correction)
+        check_vcov(fitted)
+        names = list(fitted.fit.params.index)
+        if len(names) == 1:
+            contrast = {names[0]: 1.0}
+        contrast = {contrast: 1.0} if isinstance(contrast, str) else dict(contrast)
+        estimate, se, df = fitted.contrast(contrast)
+        half = stats.t.ppf((1 + level) / 2, df) * se
+        rows[id] = {
+            "estimate": estimate, "se": se, "df": df, "p": 2 * stats.t.sf(abs(estimate / se), df),
+            "low": estimate - half, "high": estimate + half, "n": fitted.n,
+            "sd": fitted.sd(contrast),
+        }
+    return pd.DataFrame(rows).T.astype({"n": int})
+
+
+def tost(table: pd.DataFrame) -> np.ndarray:
+    """p values of two one-sided t tests of each estimate against its bound (Schuirmann 1987).
+
+    The larger of the two: of "not above -bound" and of "not below +bound".
+    """
+    above = stats.t.sf((table["estimate"] + table["bound"]) / table["se"], table["df"])
+    below = stats.t.cdf((table["estimate"] - table["bound"]) / table["se"], table["df"])
+    return np.maximum(above, below)
+
+
+def verdicts(table: pd.DataFrame, alpha: float = 0.05) -> np.ndarray:
+    """The registered rule: significant first, then equivalent, else undecided.
+
+    `direction` of a row is +1 or -1 for a hypothesis, 0 for a comparison (higher or lower).
+    """
+    significant = table["p_adjusted"] < alpha
+    equivalent = table["p_equivalence"] < alpha if "p_equivalence" in table else False
+    hypothesis = table["direction"] != 0
+    along = np.sign(table["estimate"]) == np.where(hypothesis, table["direction"], 1)
+    return np.select(
+        [significant & along, significant, np.broadcast_to(equivalent, len(table))],
+        [np.where(hypothesis, "supported", "higher"), np.where(hypothesis, "refuted", "lower"),
+         "negligible"], "undecided",
+    )
