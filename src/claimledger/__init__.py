@@ -2,11 +2,18 @@
 
 __version__ = "0.1.0"
 
-_FROM = {  # what a notebook imports, and where it is defined
-    "Study": "claimledger.study", "tost": "claimledger.ledger.results",
-    "verdicts": "claimledger.ledger.results", "number": "claimledger.ledger.numbers",
-    "percent": "claimledger.ledger.numbers",
+_WHERE = {  # what a notebook imports, and where it is defined
+    "study": ["Study"], "ledger.results": ["tost", "verdicts"],
+    "ledger.numbers": ["number", "percent"],
+    "figures.exhibits": ["ACCENT", "BAND", "GRAY", "INK", "INNER", "MARKERS", "PALETTE", "POINTS",
+                         "SCALE", "alt_list", "alt_panels", "bare", "region", "spread"],
+    "figures.diagrams": ["design_diagram", "flow_diagram"],
+    "registration.codebook": ["instrument_table", "vignette_table"],
+    "statistics.balance": ["covariate_matrix", "omnibus_balance", "standardised_differences"],
+    "statistics.equivalence": ["jzs_bayes_factor"], "statistics.linear": ["adjusted"],
+    "survey.recoding": ["labelled"], "survey.weighting": ["read_margins"],
 }
+_FROM = {name: f"claimledger.{module}" for module, names in _WHERE.items() for name in names}
 __all__ = sorted(_FROM)
 
 

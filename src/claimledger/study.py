@@ -16,9 +16,10 @@ from claimledger.figures import exhibits
 from claimledger.ledger.audit import Audit, tests_of
 from claimledger.ledger.entries import dump
 from claimledger.ledger.external import External, external_of, recorded, run_for
+from claimledger.ledger.merging import provenance
 from claimledger.ledger.recording import Record
 from claimledger.ledger.results import results
-from claimledger.project import Run, sha256_file, write_atomic
+from claimledger.project import Run, write_atomic
 from claimledger.registration.loading import load
 from claimledger.registration.lock import Lock, check_lock
 from claimledger.registration.models import Registration
@@ -138,8 +139,8 @@ class Study:
         table = results(fits, {test.id: test.contrast for test in tests}, level=1 - alpha,
                         groups=groups, correction=correction)
         table["sd"] = self.record.audit.table(what)["sd"]
-        sesoi = [test.analysis.sesoi for test in tests]
-        return table.assign(bound=np.array(sesoi, dtype=float) * table["sd"],
+        bounds = [test.analysis.bound(sd) for test, sd in zip(tests, table["sd"], strict=True)]
+        return table.assign(bound=np.array(bounds, dtype=float),
                             direction=[test.direction for test in tests])
 
     @cached_property
@@ -183,15 +184,10 @@ class Study:
         if self.earlier:
             kept = ("data", "external", "registration", "recorded")
             return {key: self.earlier[key] for key in kept}
-        data = {
-            "file": self.run.relative(self.run.data), "sha256": sha256_file(self.run.data),
-            "status": self.survey.status, "world": self.survey.world,
-        }
-        if self.run.mapping and self.external is None:
-            data["mapping"] = {"file": self.run.relative(self.run.mapping),
-                               "sha256": sha256_file(self.run.mapping)}
+        data = provenance(self.run, self._answers)
         if self.external is None:
             return {"data": data}
+        data.pop("mapping", None)
         data["file"] = self.external.data.name  # wherever on this machine it lies
         return {"data": data, "external": self.external.name, "registration": {
             "file": self.run.relative(self.run.registration)} | self.lock.header(),

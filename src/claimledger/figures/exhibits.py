@@ -1,4 +1,10 @@
-"""Figures and tables as every output format needs them."""
+"""Figures and tables as every output format needs them.
+
+The look is one quiet palette: ink for what is estimated, one accent, grays. Estimates with
+intervals are drawn by seaborn's `pointplot` from tables with the columns `estimate`, `low` and
+`high`: `spread` makes three rows of each, so that the median is the estimate and the whole range
+its interval.
+"""
 
 import base64
 import io
@@ -16,9 +22,13 @@ from matplotlib import font_manager
 from claimledger.figures.svg import slim
 from claimledger.project import inside, write_atomic
 
-# Okabe and Ito's colours, told apart with any colour vision; markers tell them apart in grey.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
+INK, ACCENT, GRAY, BAND = "#1f3a5f", "#b4532a", "#8b929c", "#e9edf2"
+PALETTE = [INK, ACCENT, "#5b8c85", "#a8843d", "#6f6a94", GRAY]  # told apart in gray, too
+SCALE = ["#8f3f1c", "#d9a17f", "#dcdfe4", "#8ea9c4", "#1f3a5f"]  # strongly against ... for
 MARKERS = ["o", "s", "D", "^", "v", "P", "X"]
+_WHOLE = {"estimator": "median", "errorbar": ("pi", 100), "linestyle": "none"}
+POINTS = _WHOLE | {"color": INK, "markersize": 5.5, "err_kws": {"linewidth": 1.5}}
+INNER = _WHOLE | {"color": INK, "marker": "", "err_kws": {"linewidth": 5, "alpha": 0.35}}
 FONTS, TYPE = Path(__file__).parent / "fonts", "Libertinus Serif"
 NOTE = "Simulated data: no person gave these answers"
 TAG = re.compile(r"(?<!\{\{)<(?=[A-Za-z/!?])")
@@ -30,19 +40,48 @@ def use_style() -> None:
     """One look for all figures, in the type of the PDF; the same bytes for the same figure."""
     for path in sorted(FONTS.glob("*.otf")):
         font_manager.fontManager.addfont(path)
-    sns.set_theme(style="ticks", palette=COLOURS, font=TYPE, rc={
-        "font.size": 10, "axes.titlesize": 10.5, "axes.labelsize": 10, "legend.fontsize": 9.5,
-        "xtick.labelsize": 9.5, "ytick.labelsize": 9.5, "axes.titleweight": "bold",
-        "axes.titlelocation": "left", "figure.figsize": (_WIDTH, 3.6),
+    sns.set_theme(style="ticks", palette=PALETTE, font=TYPE, rc={
+        "font.size": 11.5, "axes.titlesize": 11.5, "axes.labelsize": 11.5, "legend.fontsize": 11,
+        "xtick.labelsize": 11, "ytick.labelsize": 11.5, "axes.titleweight": "bold",
+        "axes.titlelocation": "left", "figure.figsize": (_WIDTH, 3.6), "lines.linewidth": 1.5,
         "mathtext.fontset": "custom", "mathtext.fallback": "stix", "mathtext.rm": TYPE,
         "mathtext.it": f"{TYPE}:italic", "mathtext.bf": f"{TYPE}:bold",
         "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
+        "axes.edgecolor": "#4a4f57", "xtick.color": "#4a4f57", "ytick.color": "#4a4f57",
+        "xtick.labelcolor": "black", "ytick.labelcolor": "black",
         "grid.color": "#dddddd", "grid.linewidth": 0.6, "legend.frameon": False,
         "svg.hashsalt": "claimledger", "svg.fonttype": "path", "pdf.fonttype": 42,
         "figure.dpi": 100, "savefig.dpi": 200, "figure.constrained_layout.use": True,
         "figure.constrained_layout.h_pad": 0.07, "figure.constrained_layout.w_pad": 0.07,
         "figure.facecolor": "white",
     })
+
+
+def spread(table: pd.DataFrame, kind: str = "") -> pd.DataFrame:
+    """Three rows of each estimate, its column `value` low, estimate and high, for `pointplot`.
+
+    `kind`: "" for the plain interval, "corrected" or "inner" for those of `Record.numbers`.
+    """
+    prefix = f"{kind}_" if kind else ""
+    names = (f"{prefix}low", "estimate", f"{prefix}high")
+    return pd.concat([table.assign(value=table[name]) for name in names], ignore_index=True)
+
+
+def region(axis, bound: float, note: str = "") -> None:
+    """Shade the effects within a bound of zero, and mark zero."""
+    axis.axvspan(-bound, bound, color=BAND, zorder=0, linewidth=0)
+    axis.axvline(0, color=GRAY, linewidth=0.9, zorder=1)
+    if note:
+        axis.annotate(note, (0, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+                      textcoords="offset points", ha="center", va="bottom", fontsize=9.5,
+                      color="#4a4f57")
+
+
+def bare(*axes) -> None:
+    """Rows need no ticks and no name: their labels say what they are."""
+    for axis in axes:
+        axis.tick_params(axis="y", length=0)
+        axis.set_ylabel("")
 
 
 def save_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
@@ -104,30 +143,14 @@ def _numeric(column: pd.Series) -> bool:
     return bool(column.str.match(r"^[<>\[\u2212\-.\d][\d,.\u2212\-\s%\]]*$|^$").all())
 
 
-def dots(
-    axis, shown: list, *, bound: float, inner: bool = False, last_filled: bool = False
-) -> None:
-    """Estimates of ledger entries as dots with intervals, from top to bottom.
-
-    `shown` holds (label, entry); the band is the region within `bound` of zero; `inner` adds the
-    interval of the equivalence test; `last_filled` sets the last row apart as a diamond.
-    """
-    axis.axvspan(-bound, bound, color="#e8e8e8", zorder=0)
-    axis.axvline(0, color="#888888", linewidth=0.8, zorder=1)
-    place = list(range(len(shown)))[::-1]
-    for y, (_, entry) in zip(place, shown, strict=True):
-        axis.plot(entry.ci, [y, y], color="black", linewidth=1.1)
-        if inner:
-            axis.plot(entry.equivalence.ci, [y, y], color="black", linewidth=3, alpha=0.55)
-        marker = "D" if last_filled and y == 0 else "o"
-        axis.plot(entry.value, y, marker, color="black", markersize=5)
-    axis.set(yticks=place, yticklabels=[label for label, _ in shown], ylim=(-0.6, len(shown) - 0.4))
-    axis.tick_params(axis="y", length=0)
-
-
 def alt_list(pairs: list[tuple[str, str]]) -> str:
     """Labels and values as one sentence for those who do not see the picture."""
     return "; ".join(f"{label} {value}" for label, value in pairs) + "."
+
+
+def alt_panels(panels: dict[str, list[tuple[str, str]]]) -> str:
+    """The same for several panels, each by its title."""
+    return " ".join(f"{title}: {alt_list(pairs)}" for title, pairs in panels.items())
 
 
 mpl.use(os.environ.get("MPLBACKEND", "agg"), force=False)

@@ -14,18 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import patsy
-import statsmodels.api as sm
 from scipy import special
 
 from claimledger.errors import LedgerError
 from claimledger.ledger.entries import Entry, entry, fact, lower_first
 from claimledger.registration.lock import Deviation, Lock
 from claimledger.registration.models import Analysis, Comparison, Hypothesis, Registration
-from claimledger.statistics.cluster import CORRECTIONS, cluster_robust
 from claimledger.statistics.decision import decide, verdict_name
+from claimledger.statistics.estimators import Model, contrasts_of, model_of
 from claimledger.survey.loading import Survey, open_survey
-from claimledger.survey.recoding import RESPONDENT, sample_rows, stack
+from claimledger.survey.recoding import sample_rows
 
 TOLERANCE = 1e-8  # absolute, and relative to numbers above one
 DIRECTION = {"positive": 1, "negative": -1}
@@ -64,31 +62,12 @@ def tests_of(registration: Registration, group: str) -> list[Test]:
         if isinstance(analysis, Hypothesis):
             found.append(Test(analysis.id, analysis.estimand, analysis, analysis.contrast,
                               DIRECTION[analysis.direction]))
-        else:
-            found += _comparisons(analysis, registration)
+            continue
+        for id, contrast in contrasts_of(analysis).items():
+            levels = id.removeprefix(f"{analysis.id}.").split(".")
+            words = " minus ".join(map(registration.label, levels))
+            found.append(Test(id, f"{analysis.estimand}: {words}", analysis, contrast, 0))
     return found
-
-
-def _comparisons(c: Comparison, registration: Registration) -> list[Test]:
-    def test(*levels: str) -> Test:
-        words = " minus ".join(map(registration.label, levels))
-        weights = dict(zip((c.term.format(level=a) for a in levels), (1.0, -1.0), strict=False))
-        return Test(".".join([c.id, *levels]), f"{c.estimand}: {words}", c, weights, 0)
-
-    if c.pairs == "reference":
-        return [test(a) for a in c.levels]
-    return [test(a, b) for i, a in enumerate(c.levels) for b in c.levels[i + 1:]]
-
-
-def unit_of(registration: Registration, outcome: str) -> str:
-    """The unit of an outcome: points between the ends of its items' scale."""
-    instrument = registration.instrument
-    if outcome in instrument.derived:
-        outcome = (instrument.derived[outcome].mean or [instrument.derived[outcome].of])[0]
-    if outcome not in instrument.items:
-        return ""
-    labels = instrument.scales[instrument.items[outcome].scale].labels
-    return f"points, {min(labels)} to {max(labels)}" if labels else ""
 
 
 @dataclass
@@ -106,8 +85,8 @@ class Audit:
         return cls(registration, lock, open_survey(data, registration, root, mapping))
 
     @cached_property
-    def _estimates(self) -> dict[str, pd.DataFrame]:
-        return {}
+    def _models(self) -> dict[tuple, Model]:
+        return {}  # many claims ask the same model
 
     def table(self, group: str, *, as_run: bool = False, handed: dict | None = None):
         """All numbers of a group, one row a claim; `as_run` with the declared deviations.
@@ -128,11 +107,12 @@ class Audit:
                     analysis = _changed(analysis, deviation)
             row = self._estimate(analysis, test.contrast)
             if as_run and handed and test.id in handed and self._uncomputed(analysis):
-                row = {key: float(handed[test.id][key]) for key in row}
-            rows.append(row | {"direction": test.direction, "sesoi": analysis.sesoi})
-        table = pd.DataFrame(rows, index=[test.id for test in tests])
-        table["bound"] = table["sesoi"].astype(float) * table["sd"]
-        return decided(table, family.alpha, correction)
+                row = {key: float(handed[test.id].get(key, value)) for key, value in row.items()}
+            bound = analysis.bound(row["sd"])
+            rows.append(row | {"direction": test.direction,
+                               "bound": np.nan if bound is None else bound})
+        return decided(pd.DataFrame(rows, index=[test.id for test in tests]), family.alpha,
+                       correction)
 
     def deviations(self, analysis: Analysis) -> list[Deviation]:
         """What is declared for an analysis."""
@@ -141,24 +121,18 @@ class Audit:
     def _uncomputed(self, analysis: Analysis) -> bool:
         return any(one.aspect == "other" for one in self.deviations(analysis))
 
-    def rows(self, analysis: Analysis) -> tuple[pd.DataFrame, pd.Series | None]:
-        """The rows that an analysis is about, stacked where it says so, and their weights."""
-        rows = sample_rows(self.registration, self.survey.frame, analysis.sample)
-        if analysis.stack:
-            rows = rows.dropna(subset=analysis.stack)
-        weights = self.survey.weights.loc[rows.index] if analysis.weighted else None
-        if analysis.frame == "stacked":
-            if weights is not None:
-                weights = pd.Series(np.repeat(weights.to_numpy(), len(analysis.stack)))
-            rows = stack(rows, analysis.stack)
-        return rows, weights
+    def model(self, analysis: Analysis) -> Model:
+        """Outcome, design, weights and clusters of an analysis, from the survey's own rows."""
+        key = (analysis.model, analysis.sample, analysis.vcov, analysis.weighted, *analysis.stack)
+        if key not in self._models:
+            self._models[key] = model_of(
+                analysis, sample_rows(self.registration, self.survey.frame, analysis.sample),
+                weights=self.survey.weights if analysis.weighted else None,
+            )
+        return self._models[key]
 
     def _estimate(self, analysis: Analysis, contrast: dict[str, float]) -> dict[str, float]:
-        key = (analysis.model, analysis.sample, analysis.vcov, analysis.weighted, *analysis.stack)
-        if key not in self._estimates:
-            rows, weights = self.rows(analysis)
-            self._estimates[key] = Fit.of(analysis, rows, weights)
-        return self._estimates[key].contrast(contrast)
+        return self.model(analysis).contrasts({"": contrast}).iloc[0].to_dict()
 
     def compare(self, group: str, handed: dict[str, dict], where: str) -> None:
         """Stop where a table that was handed over is not what file and registration give."""
@@ -194,7 +168,7 @@ class Audit:
             row, registered = run.loc[test.id], promised.loc[test.id]
             same = not differences(row, registered)
             found[test.id] = entry(
-                test.id, test.label, row, unit=unit_of(self.registration, _outcome(test.analysis)),
+                test.id, test.label, row, unit=self.registration.unit(_outcome(test.analysis)),
                 model=_ran(test.analysis, self.deviations(test.analysis), "model"),
                 weighted=_ran(test.analysis, self.deviations(test.analysis), "weighted"),
                 vcov=_ran(test.analysis, self.deviations(test.analysis), "vcov"),
@@ -294,63 +268,6 @@ def _ran(analysis: Analysis, deviations: list[Deviation], aspect: str):
         if deviation.aspect != "correction":
             analysis = _changed(analysis, deviation)
     return getattr(analysis, aspect)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Least squares with a robust variance, from arrays: a path apart from the notebooks'."""
-
-    names: list[str]
-    X: np.ndarray
-    y: np.ndarray
-    weights: np.ndarray
-    groups: np.ndarray | None
-    vcov: str
-    pooled: bool  # the outcome's SD is that of the rows that a contrast weighs
-
-    @classmethod
-    def of(cls, analysis: Analysis, rows: pd.DataFrame, weights: pd.Series | None) -> "Fit":
-        """Rows without a missing value, in the design that the formula makes of them."""
-        y, X = patsy.dmatrices(analysis.model, rows, NA_action="drop", return_type="dataframe")
-        if y.shape[1] != 1:
-            raise LedgerError(f"{analysis.id}.outcome", found="a category",
-                              expected="an outcome in numbers", mend="derive a number from it")
-        own = np.ones(len(X)) if weights is None else weights.loc[X.index].to_numpy(dtype=float)
-        clustered = analysis.vcov in CORRECTIONS
-        return cls(
-            list(X.columns), X.to_numpy(), y.iloc[:, 0].to_numpy(dtype=float), own,
-            rows.loc[X.index, RESPONDENT].to_numpy() if clustered else None, analysis.vcov,
-            clustered and "Intercept" not in X.columns,
-        )
-
-    def contrast(self, contrast: dict[str, float]) -> dict[str, float]:
-        """Estimate, standard error, degrees of freedom, n, and the SD of the outcome."""
-        for term in contrast:
-            if term not in self.names:
-                raise LedgerError(f"contrast {term!r}", found="no such coefficient",
-                                  expected="one of " + ", ".join(self.names))
-        c = np.array([contrast.get(name, 0.0) for name in self.names])
-        used = self.y[self.X @ c != 0] if self.pooled else self.y
-        known = {"sd": float(np.std(used, ddof=1))}
-        if self.groups is not None:
-            fit = sm.WLS(self.y, self.X, self.weights).fit()
-            found = cluster_robust(fit, self.groups, self.vcov).contrast(c)
-            return {"estimate": float(found.estimate), "se": float(found.se),
-                    "df": float(found.df), "n": len(np.unique(self.groups))} | known
-        root = np.sqrt(self.weights)
-        Q, R = np.linalg.qr(self.X * root[:, None])
-        y, leverage = self.y * root, np.sum(Q * Q, axis=1)
-        if np.min(np.abs(np.diag(R))) < 1e-10 * np.max(np.abs(np.diag(R))):
-            raise LedgerError("design", found="columns of which one follows from the others",
-                              expected="a full rank", mend="look for an empty level")
-        residual = y - Q @ (Q.T @ y)
-        influence = Q @ np.linalg.solve(R.T, c)  # of each row on the contrast
-        # HC2 divides a squared residual by 1 - h, HC3 by its square (MacKinnon and White 1985).
-        power = {"HC2": 1, "HC3": 2}[self.vcov]
-        free = np.maximum(1 - leverage, 1e-12) ** power
-        variance = float(np.sum(influence**2 * residual**2 / free))
-        return {"estimate": float(influence @ y), "se": variance**0.5,
-                "df": float(len(y) - len(c)), "n": len(y)} | known
 
 
 def decided(table: pd.DataFrame, alpha: float, correction: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.numbers import texts, tidy
+from claimledger.ledger.numbers import WORDS, texts, tidy
 
 # Every kind of decision, and all the verdicts that it can come to.
 VERDICTS = {
@@ -121,9 +121,6 @@ def entry(id: str, label: str, row: Mapping, *, unit: str, status: str, model: s
     )
 
 
-_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-
-
 def fact(
     id: str, value: float, label: str, *, unit: str = "", decimals: int = 2,
     status: str = "description", decision: str | None = None, text: dict | None = None, **more,
@@ -132,8 +129,8 @@ def fact(
     value = int(value) if unit == "count" else float(value)
     named = ("n", "se", "ci", "p", "df", "statistic")
     ready = texts(value, unit=unit, decimals=decimals, **{k: more.get(k) for k in named})
-    if unit == "count" and 0 <= value < len(_WORDS):
-        ready["word"] = _WORDS[value]
+    if unit == "count" and 0 <= value < len(WORDS):
+        ready["word"] = WORDS[value]
     if more.get("ci"):
         more["ci_level"] = more.get("ci_level") or 0.95
     return Entry(id=id, label=label, value=value, unit=unit, status=status, decision=decision,

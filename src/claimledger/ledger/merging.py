@@ -1,4 +1,4 @@
-"""From the notebooks' fragments to the ledger of results."""
+"""From the notebooks' fragments to the ledger of results: what is registered is audited anew."""
 
 import importlib.metadata
 import json
@@ -6,12 +6,15 @@ from pathlib import Path
 
 import claimledger
 from claimledger.errors import LedgerError
-from claimledger.ledger.entries import dump
-from claimledger.ledger.external import external_of, require_same
+from claimledger.ledger.audit import Audit, groups, tests_of
+from claimledger.ledger.entries import Entry, dump
+from claimledger.ledger.external import External, external_of, recorded, require_same
 from claimledger.ledger.sets import ready_texts, set_entries
-from claimledger.project import Run, settings, sha256_tree, write_atomic
+from claimledger.project import Run, settings, sha256_file, sha256_tree, write_atomic
 from claimledger.registration.loading import load
-from claimledger.registration.lock import check_lock
+from claimledger.registration.lock import Lock, check_lock
+from claimledger.registration.models import Registration
+from claimledger.survey.loading import Survey
 
 PACKAGES = ("matplotlib", "numpy", "pandas", "papermill", "scipy", "seaborn", "statsmodels")
 
@@ -23,46 +26,55 @@ def notebook_stems(run: Run) -> list[str]:
 
 
 def merge(run: Run, stems: list[str] | None = None) -> Path:
-    """Write the ledger from all fragments, or those of `stems`; an id claimed twice is an error."""
-    entries, exhibits, deviations, origin, others = {}, {}, [], {}, {}
-    data = None
-    for stem in notebook_stems(run) if stems is None else stems:
-        path = run.fragments / f"{stem}.json"
-        try:
-            fragment = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise LedgerError(
-                path, found="no such file", expected=f"what notebook {stem} found",
-                mend="end the notebook with study.save()",
-            ) from error
-        if "external" in fragment:
-            others[fragment["external"]] = _other(run, stem, fragment)
-        elif data not in (None, fragment["data"]):
-            raise LedgerError(
-                path, found=fragment["data"]["sha256"][:12], expected=data["sha256"][:12],
-                mend="all notebooks must run on the same data: run `make paper`",
-            )
-        else:
-            data = fragment["data"]
-        for id in fragment["entries"]:
-            if id in entries:
+    """Write the ledger from all fragments, after an audit of everything called registered.
+
+    With `stems`, from these alone: registered analyses of other notebooks may then be missing.
+
+    A fragment is what a notebook's process says it found. What it says of registered analyses is
+    computed again here, from the raw file and the registration; a difference, a result that is
+    missing, and a status that only the audit may give are errors, and nothing is written.
+    """
+    lock = check_lock(run.registration)
+    registration = load(run.registration)
+    fragments = {stem: _fragment(run, stem) for stem in stems or notebook_stems(run)}
+    if not fragments:
+        raise LedgerError("_quarto.yml: manuscript.notebooks", found="none", expected="notebooks")
+    own: dict[str, dict] = {}
+    origin: dict[str, str] = {}
+    entries, exhibits, deviations, others = {}, {}, [], {}
+    for stem, fragment in fragments.items():
+        for id, entry in fragment["entries"].items():
+            if id in origin or entry.get("id") != id:
                 raise LedgerError(
-                    f"{stem}: {id}", found=f"also recorded by {origin[id]}",
-                    expected="one notebook",
-                    mend="give one of them another id",
+                    f"{stem}: {id}", found=f"also recorded by {origin.get(id, 'another id')}",
+                    expected="one notebook", mend="give one of them another id",
                 )
             origin[id] = stem
-        entries |= fragment["entries"]
+            Entry.model_validate(entry)
         exhibits |= {k: v | {"notebook": stem} for k, v in fragment["exhibits"].items()}
-        deviations += [row for row in fragment["deviations"] if row not in deviations]
-    if data is None:
-        raise LedgerError("_quarto.yml: manuscript.notebooks", found="none", expected="notebooks")
-    header = _header(run, data) | ({"external": others} if others else {})
-    content = {"header": header, "entries": entries, "exhibits": exhibits, "deviations": deviations}
-    return write_atomic(run.ledger, dump(content | complete(run, entries)))
+        other = external_of(run, stem)
+        if other is None:
+            own |= {id: entry | {"notebook": stem} for id, entry in fragment["entries"].items()}
+            continue
+        found, rows, header = _other(run, other, fragment)
+        entries |= {id: entry | {"notebook": stem} for id, entry in found.items()}
+        deviations += rows
+        others[other.name] = header
+    audit, data = None, next(f["data"] for s, f in fragments.items() if not external_of(run, s))
+    if groups(registration):
+        audit = Audit.of_file(registration, lock, run.data, run.root, run.mapping)
+        data = provenance(run, audit.survey)
+    _same_data(run, fragments, data)
+    found, rows = audited(audit, own, origin)
+    header = _header(run, lock, data) | ({"external": others} if others else {})
+    found = {id: (entries | found)[id] for id in origin}
+    phrases = complete(run, registration, found)
+    content = {"header": header, "entries": found, "exhibits": exhibits,
+               "deviations": [*rows, *deviations]}
+    return write_atomic(run.ledger, dump(content | phrases))
 
 
-def complete(run: Run, entries: dict[str, dict]) -> dict[str, dict]:
+def complete(run: Run, registration: Registration, entries: dict[str, dict]) -> dict[str, dict]:
     """What the prose asks of the ledger beside the notebooks' own entries.
 
     Adds the ready texts `test` and `stat` and the entries of all sets to `entries`, in place.
@@ -70,26 +82,113 @@ def complete(run: Run, entries: dict[str, dict]) -> dict[str, dict]:
     """
     config = settings(run.root).get("ledger", {})
     words, sets = config.get("words") or {}, config.get("sets") or {}
-    entries |= set_entries(entries, load(run.registration), words, sets)
+    entries |= set_entries(entries, registration, words, sets)
     for entry in entries.values():
         entry["text"] = entry.get("text", {}) | ready_texts(entry)
     return {"phrases": config["phrases"]} if config.get("phrases") else {}
 
 
-def _other(run: Run, stem: str, fragment: dict) -> dict:
-    """What the header says of another study, whose entries are marked as from there."""
-    one = external_of(run, stem)
-    if one is not None and "recorded" not in fragment:
+def audited(
+    audit: Audit | None, claimed: dict[str, dict], origin: dict[str, str]
+) -> tuple[dict[str, dict], list[dict]]:
+    """Entries with those of registered analyses as the audit gives them, and the deviations."""
+    found, rows, known = dict(claimed), [], set()
+    for group in groups(audit.registration) if audit else ():
+        tests = [test.id for test in tests_of(audit.registration, group)]
+        missing = [id for id in tests if id not in claimed]
+        if missing:
+            raise LedgerError(
+                f"registered: {group}", found=f"no result for {', '.join(missing)}",
+                expected="one of each registered analysis, in one of the paper's notebooks",
+                mend=f'study.record("{group}", study.results(fit, "{group}")) and so on',
+            )
+        handed = {id: _handed(claimed[id]) for id in tests}
+        audit.compare(group, handed, origin[tests[0]])
+        made = audit.entries(group, handed)
+        for id, one in made.items():
+            if id not in claimed or claimed[id].get("verdict") != one.verdict:
+                raise LedgerError(
+                    f"{origin.get(id, group)}: {id}", found=claimed.get(id, {}).get("verdict"),
+                    expected=one.verdict, mend=f'record it by study.record("{group}", table)',
+                )
+            said = {key: claimed[id][key] for key in ("notebook", "cell") if key in claimed[id]}
+            found[id] = Entry.model_validate(one.record() | said).record()
+        known |= made.keys()
+        rows += audit.deviation_rows(group, made)
+    for id, entry in claimed.items():
+        if id not in known and entry["status"] in ("registered", "deviation"):
+            raise LedgerError(
+                f"{origin[id]}: {id}", found=f"status {entry['status']}",
+                expected="a status that the notebook may give: this is no registered result",
+                mend="record it as exploratory, as an alternative, or as a description",
+            )
+    return found, rows
+
+
+def _handed(entry: dict) -> dict:
+    """The row of results that an entry came from."""
+    low, high = entry.get("ci") or (None, None)
+    known = {name: entry.get(name) for name in ("se", "df", "p", "p_adjusted", "n", "verdict")}
+    return known | {"estimate": entry.get("value"), "low": low, "high": high,
+                    "p_equivalence": (entry.get("equivalence") or {}).get("p_adjusted")}
+
+
+def _fragment(run: Run, stem: str) -> dict:
+    path = run.fragments / f"{stem}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise LedgerError(
+            path, found="no such file", expected=f"what notebook {stem} found",
+            mend="end the notebook with study.save()",
+        ) from error
+
+
+def provenance(run: Run, survey: Survey) -> dict:
+    """The data behind the results."""
+    data = {"file": run.relative(run.data), "sha256": survey.sha256, "status": survey.status,
+            "world": survey.world}
+    if run.mapping:
+        data["mapping"] = {"file": run.relative(run.mapping), "sha256": sha256_file(run.mapping)}
+    return data
+
+
+def _same_data(run: Run, fragments: dict[str, dict], data: dict) -> None:
+    for stem, fragment in fragments.items():
+        if external_of(run, stem) is None and fragment["data"] != data:
+            raise LedgerError(
+                run.fragments / f"{stem}.json", found=str(fragment["data"])[:200],
+                expected=str(data)[:200],
+                mend="all notebooks must run on the same data: run `make paper`",
+            )
+
+
+def _other(run: Run, one: External, fragment: dict) -> tuple[dict, list[dict], dict]:
+    """Entries, deviations and header of another study: audited, or as they were recorded."""
+    lock = check_lock(one.registration)
+    header = {"registration": {"file": run.relative(one.registration)} | lock.header()}
+    if one.present:
+        audit = Audit.of_file(load(one.registration), lock, one.data, run.root, one.mapping)
+        found, rows = audited(audit, fragment["entries"],
+                              dict.fromkeys(fragment["entries"], one.notebook))
+        if "recorded" not in fragment:
+            require_same(one, fragment)
+        survey = audit.survey
+        data = {"file": one.data.name, "sha256": survey.sha256, "world": survey.world}
+        status = survey.status
+    else:
+        earlier = recorded(one)
         require_same(one, fragment)
-    for entry in fragment["entries"].values():
-        entry["source"] = fragment["external"]
-    known = {key: fragment[key] for key in ("data", "registration", "recorded") if key in fragment}
-    return known | {"status": known["data"].pop("status")}
+        found = {id: entry | {"recorded": True} for id, entry in earlier["entries"].items()}
+        rows, data = earlier["deviations"], dict(earlier["data"])
+        status = data.pop("status")
+        header["recorded"] = earlier["recorded"]
+    found = {id: entry | {"source": one.name} for id, entry in found.items()}
+    return found, rows, header | {"data": data, "status": status}
 
 
-def _header(run: Run, data: dict) -> dict:
+def _header(run: Run, lock: Lock, data: dict) -> dict:
     """Where the results come from: data, registration, code, packages, seed."""
-    lock = check_lock(run.registration)
     return {
         "schema": 1, "status": data["status"],
         "data": {k: v for k, v in data.items() if k != "status"},

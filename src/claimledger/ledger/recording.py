@@ -9,7 +9,7 @@ from IPython import get_ipython
 
 from claimledger.errors import LedgerError
 from claimledger.ledger import audit as auditing
-from claimledger.ledger.audit import Audit, decided, groups, unit_of, with_intervals
+from claimledger.ledger.audit import Audit, decided, groups, with_intervals
 from claimledger.ledger.entries import Entry, entry, fact
 from claimledger.ledger.results import results, verdicts
 from claimledger.registration.models import Registration
@@ -157,8 +157,8 @@ class Record:
             words = ", ".join(map(self.registration.label, levels))
             kept = self._described(id, row, f"{label}: {words}", fit, unit, status, groups)
             self.add(kept)
-            rows.append({"id": id, "level": ".".join(levels), "label": words, "mean": kept.value,
-                         "low": kept.ci[0], "high": kept.ci[1], "n": kept.n})
+            rows.append({"id": id, "level": ".".join(levels), "label": words,
+                         "estimate": kept.value, "low": kept.ci[0], "high": kept.ci[1], "n": kept.n})
         return pd.DataFrame(rows)
 
     def _described(self, id, row, label, fit, unit, status, groups) -> Entry:
@@ -169,11 +169,29 @@ class Record:
         )
 
     def _unit(self, fit) -> str:
-        return unit_of(self.registration, str(fit.model.endog_names)) if fit is not None else ""
+        return self.registration.unit(str(fit.model.endog_names)) if fit is not None else ""
 
     def table(self, ids: list[str]) -> pd.DataFrame:
         """Ready texts of recorded tests, one row a test, the verdict first."""
         return pd.DataFrame([_row(self.entries[id]) for id in ids], index=ids)
+
+    def numbers(self, ids: list[str]) -> pd.DataFrame:
+        """Numbers of recorded results as they are kept: what a figure is drawn from.
+
+        Columns: estimate, low, high, n, verdict; of tests also bound, corrected_low and
+        corrected_high, and inner_low and inner_high (of the corrected equivalence test).
+        """
+        rows = []
+        for one in (self.entries[id] for id in ids):
+            row = {"estimate": one.value, "low": one.ci[0], "high": one.ci[1], "n": one.n,
+                   "verdict": one.verdict, "text": one.text["est"]}
+            if one.ci_corrected:
+                row["corrected_low"], row["corrected_high"] = one.ci_corrected
+            if one.equivalence:
+                row["bound"] = one.equivalence.bound
+                row["inner_low"], row["inner_high"] = one.equivalence.ci_corrected
+            rows.append(row)
+        return pd.DataFrame(rows, index=ids)
 
     def fragment(self) -> dict:
         """Everything recorded, as plain data."""
