@@ -157,8 +157,9 @@ class Record:
             words = ", ".join(map(self.registration.label, levels))
             kept = self._described(id, row, f"{label}: {words}", fit, unit, status, groups)
             self.add(kept)
+            low, high = kept.ci
             rows.append({"id": id, "level": ".".join(levels), "label": words,
-                         "estimate": kept.value, "low": kept.ci[0], "high": kept.ci[1], "n": kept.n})
+                         "estimate": kept.value, "low": low, "high": high, "n": kept.n})
         return pd.DataFrame(rows)
 
     def _described(self, id, row, label, fit, unit, status, groups) -> Entry:
