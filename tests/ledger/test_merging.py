@@ -1,11 +1,11 @@
 import json
-import shutil
 
 import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.ledger.merging import merge
 from claimledger.project import Run
+from unhypothesized import write_registration
 
 DATA = {"file": "data/x.csv", "sha256": "ab" * 32, "status": "simulated", "world": "null"}
 
@@ -18,8 +18,7 @@ def fragment(id, data=DATA):
 
 @pytest.fixture
 def run(root, tmp_path):
-    for name in ("registration.yml", "registration.lock"):
-        shutil.copy(root / name, tmp_path)
+    write_registration(tmp_path)
     (tmp_path / "_quarto.yml").write_text(
         "ledger: {registration: registration.yml, data: data/x.csv, seed: 3, lint: []}\n"
         "manuscript:\n  notebooks:\n"

@@ -1,6 +1,4 @@
-"""The record of a notebook: verdicts, deviations, ranks, and what it refuses."""
-
-import datetime
+"""The record of a notebook: what is not registered, and what it refuses."""
 
 import numpy as np
 import pandas as pd
@@ -8,138 +6,128 @@ import pytest
 import statsmodels.formula.api as smf
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.recording import Estimand, Record
-from claimledger.registration.loading import load
-from claimledger.registration.lock import Deviation, Lock
-from claimledger.statistics.contrasts import Fitted
+from claimledger.ledger.recording import Record
+from claimledger.ledger.results import results, tost, verdicts
+from claimledger.statistics.decision import decide
 
 KINDS = ["underspending", "rival_arms", "refused_operation", "blocked_accession"]
 
 
 @pytest.fixture(scope="module")
-def registration(root):
-    return load(root / "registration.yml")
-
-
-@pytest.fixture(scope="module")
 def frame():
     rng = np.random.default_rng(1)
-    n = 1200
-    levels = {"misalignment": KINDS, "regime": ["nondemocracy", "democracy"],
-              "capability": ["weak", "strong"], "treaty": ["unsigned", "signed"]}  # fmt: skip
-    data = pd.DataFrame({k: pd.Categorical(rng.choice(v, n), v) for k, v in levels.items()})
-    data["corrective"] = rng.normal(size=n) - 0.5 * data["regime"].eq("democracy")
+    data = pd.DataFrame({"misalignment": pd.Categorical(rng.choice(KINDS, 400), KINDS)})
+    data["corrective"] = rng.normal(3, 1, 400) - 0.5 * data["misalignment"].eq("rival_arms")
+    data.loc[:9, "corrective"] = np.nan
     return data
 
 
-def record_for(registration, frame, deviations=()):
-    lock = Lock(registration="r", sha256="0", frozen=datetime.date(2026, 1, 1),
-                deviations=list(deviations))  # fmt: skip
-    return Record("05_test", registration, lock, lambda a: frame["corrective"].to_numpy())
+@pytest.fixture
+def record(registration):
+    return Record("05_test", registration, None)
 
 
-def fit(frame, formula="corrective ~ misalignment + regime + capability + treaty", **options):
-    return smf.ols(formula, data=frame).fit(**{"cov_type": "HC2", "use_t": True} | options)
+def fit(frame, formula="corrective ~ misalignment"):
+    return smf.ols(formula, data=frame).fit(cov_type="HC2", use_t=True)
 
 
-def test_a_family_is_decided_as_registered(registration, frame):
-    record = record_for(registration, frame)
+def table(frame, ids):
+    found = results(dict.fromkeys(ids, fit(frame)), ids)
+    return found.assign(bound=0.2 * found["sd"], direction=0)
+
+
+def test_a_table_of_results_is_what_statsmodels_says(frame):
     one = fit(frame)
-    table = record.family("H3", H3a=one, H3b=one, H3c=one)
-    entry = record.entries["H3a"]
-    assert entry.verdict == "supported"
-    assert entry.status == "registered"
-    assert entry.value == pytest.approx(one.params["regime[T.democracy]"])
-    assert entry.se == pytest.approx(one.bse["regime[T.democracy]"])
-    assert entry.p == pytest.approx(one.pvalues["regime[T.democracy]"])
-    assert entry.p_adjusted == pytest.approx(3 * entry.p)
-    assert entry.ci == pytest.approx(one.conf_int().loc["regime[T.democracy]"].tolist())
-    assert entry.equivalence.bound == pytest.approx(0.2 * frame["corrective"].std())
-    assert entry.unit == "points, 1 to 5"
-    assert list(table["Verdict"]) == [record.entries[h].verdict for h in ("H3a", "H3b", "H3c")]
-    assert record.entries["H3.pattern"].verdict == "some"
+    terms = list(one.params.index[1:])
+    found = results(dict.fromkeys(terms, one), {term: term for term in terms})
+    assert np.allclose(found["estimate"], one.params[1:])
+    assert np.allclose(found[["se", "p"]], np.c_[one.bse[1:], one.pvalues[1:]])
+    assert np.allclose(found[["low", "high"]], one.conf_int().iloc[1:])
+    assert set(found["n"]) == {390}
+    assert np.allclose(found["sd"], frame["corrective"].std())
 
 
-def test_the_sign_flips_the_verdict(registration, frame):
-    flipped = frame.assign(corrective=-frame["corrective"])
-    record = record_for(registration, flipped)
-    one = fit(flipped)
-    record.family("H3", H3a=one, H3b=one, H3c=one)
-    assert record.entries["H3a"].verdict == "refuted"
-    assert record.entries["H3.pattern"].verdict == "none"
+def test_tost_and_verdicts_are_the_engine_s_rule():
+    rng = np.random.default_rng(3)
+    given = pd.DataFrame({
+        "estimate": rng.normal(0, 0.2, 60), "se": rng.uniform(0.03, 0.2, 60), "df": 100.0,
+        "bound": 0.2, "direction": rng.choice([-1, 0, 1], 60),
+    })
+    found = decide(given["estimate"], given["se"], given["df"], given["bound"],
+                   given["direction"], 0.05, "none")
+    given["p_adjusted"], given["p_equivalence"] = found.p_adjusted, tost(given)
+    assert np.allclose(given["p_equivalence"], found.tost_p, rtol=1e-12, atol=1e-300)
+    assert list(verdicts(given)) == found.names
+    assert set(found.names) == {"supported", "refuted", "higher", "lower", "negligible",
+                                "undecided"}
 
 
-def test_a_family_must_be_whole(registration, frame):
-    with pytest.raises(LedgerError, match="H3a, H3b, H3c"):
-        record_for(registration, frame).family("H3", H3a=fit(frame))
+def test_corrected_intervals_never_contradict_the_verdict(record, frame):
+    ids = {f"a.{k}": f"misalignment[T.{k}]" for k in KINDS[1:]}
+    given = table(frame, ids)
+    given["p_adjusted"] = np.minimum(1, 3 * given["p"])
+    given["p_equivalence"] = np.minimum(1, 3 * tost(given))
+    record.tests(given, dict.fromkeys(ids, "x"), fits=fit(frame))
+    for entry in record.entries.values():
+        low, high = entry.ci_corrected
+        assert (low > 0 or high < 0) == (entry.p_adjusted < 0.05) \
+            == (entry.verdict in ("higher", "lower"))
+        low, high = entry.equivalence.ci_corrected
+        inside = max(abs(low), abs(high)) < entry.equivalence.bound
+        assert inside == (entry.equivalence.p_adjusted < 0.05)
+        assert entry.status == "exploratory" and entry.vcov == "HC2" and entry.n == 390
+    assert record.table(list(ids)).columns[0] == "Verdict"
 
 
-@pytest.mark.parametrize(
-    ("change", "aspect"),
-    [
-        (lambda f: fit(f, "corrective ~ regime + capability + treaty"), "model"),
-        (lambda f: fit(f, cov_type="HC3"), "vcov"),
-        (lambda f: fit(f.iloc[:-1]), "sample"),
-        (lambda f: fit(f.assign(corrective=f["corrective"] * 2)), "outcome"),
-    ],
-)
-def test_an_undeclared_difference_stops(registration, frame, change, aspect):
-    one = change(frame)
-    with pytest.raises(LedgerError, match=rf"H3a, {aspect}"):
-        record_for(registration, frame).family("H3", H3a=one, H3b=one, H3c=one)
+def test_means_are_recorded_by_level_with_the_rows_that_were_analyzed(record, frame):
+    one = fit(frame, "corrective ~ 0 + misalignment")
+    means = record.means("corrective.mean", one, "Mean support")
+    complete = frame.dropna()
+    for kind in KINDS:
+        entry = record.entries[f"corrective.mean.{kind}"]
+        own = complete.loc[complete["misalignment"].eq(kind), "corrective"]
+        assert entry.value == pytest.approx(own.mean())
+        assert entry.n == len(own) and entry.status == "description"
+        assert entry.label.startswith("Mean support: ")
+        assert entry.unit == "points, 1 to 5"
+    assert list(means["level"]) == KINDS
 
 
-def test_a_declared_difference_becomes_a_row(registration, frame):
-    declared = [Deviation(analysis=h, aspect="vcov", run="HC3", reason="r", when="w", impact="i")
-                for h in ("H3a", "H3b", "H3c")]  # fmt: skip
-    record = record_for(registration, frame, declared)
-    one = fit(frame, cov_type="HC3")
-    record.family("H3", H3a=one, H3b=one, H3c=one)
-    assert record.entries["H3a"].status == "deviation"
-    assert record.entries["H3a"].deviation == "vcov: HC3 instead of HC2"
-    assert [d["id"] for d in record.deviations] == ["H3a", "H3b", "H3c"]
-    assert record.deviations[0]["registered"] == "HC2"
+def test_one_estimate_is_one_short_call(record, frame):
+    entry = record.estimate("extra", fit(frame), "misalignment[T.rival_arms]", "Arms, more")
+    assert entry.value == pytest.approx(fit(frame).params["misalignment[T.rival_arms]"])
+    assert entry.verdict is None and entry.ci and entry.status == "exploratory"
+    with pytest.raises(LedgerError, match=r"misalignment\[T.rival_arms\]"):
+        record.estimate("other", fit(frame), "misalignment[T.rival_arm]", "x")
 
 
-def test_normal_p_values_and_plain_errors_are_refused(registration, frame):
-    record = record_for(registration, frame)
-    with pytest.raises(LedgerError, match="use_t"):
-        Fitted(smf.ols("corrective ~ regime", frame).fit(cov_type="HC2"))
-    plain = Fitted(smf.ols("corrective ~ regime", frame).fit())
-    with pytest.raises(LedgerError, match="nonrobust"):
-        record.tests([Estimand("x", "x", plain, {"regime[T.democracy]": 1.0})])
-
-
-def test_an_unknown_term_names_the_known_ones(frame):
-    with pytest.raises(LedgerError, match=r"regime\[T.democracy\]"):
-        Fitted(fit(frame, "corrective ~ regime")).contrast({"regime[T.demcracy]": 1.0})
-
-
-def test_an_id_is_recorded_once(registration, frame):
-    record = record_for(registration, frame)
+def test_an_id_is_recorded_once(record):
     record.fact("x", 1, "one", unit="count")
     with pytest.raises(LedgerError, match="recorded twice"):
         record.fact("x", 2, "two", unit="count")
 
 
-def test_a_value_that_is_not_finite_never_enters(registration, frame):
+def test_a_value_that_is_not_finite_never_enters(record):
     with pytest.raises(ValueError, match="not finite"):
-        record_for(registration, frame).fact("x", float("nan"), "nothing")
+        record.fact("x", float("nan"), "nothing")
 
 
-def test_ranks_follow_the_corrected_pairs(registration, frame):
-    shift = {k: 3.0 * i for i, k in enumerate(KINDS)}
-    moved = frame["corrective"] + frame["misalignment"].map(shift).astype(float)
-    apart = frame.assign(corrective=moved)
-    for data, verdict in ((apart, "clear"), (frame, "tied")):
-        record = record_for(registration, data)
-        record.comparison("corrective.between", fit(data, "corrective ~ 0 + misalignment"))
-        assert record.entries["corrective.between.top"].verdict == verdict
-    record = record_for(registration, apart)
-    record.comparison("corrective.between", fit(apart, "corrective ~ 0 + misalignment"))
-    top, bottom = (record.entries[f"corrective.between.{end}"].text for end in ("top", "bottom"))
-    assert top == top | {"name": "blocked a new member", "second": "refused joint operation"}
-    assert bottom["name"] == "underspending on defence"
-    pair = record.entries["corrective.between.underspending.blocked_accession"]
-    assert pair.verdict == "lower"
-    assert pair.value == pytest.approx(-9, abs=0.5)
+def test_only_the_audit_says_registered(record, frame):
+    one = fit(frame)
+    for status in ("registered", "deviation"):
+        with pytest.raises(LedgerError, match="study.record"):
+            record.fact("x", 1, "x", status=status)
+        with pytest.raises(LedgerError, match="study.record"):
+            record.means("x", one, status=status)
+        with pytest.raises(LedgerError, match="study.record"):
+            record.tests(table(frame, {"x": "Intercept"}), {"x": "x"}, status=status)
+    with pytest.raises(LedgerError, match="one of: H1, H2, H3, measures"):
+        record("H9", table(frame, {"x": "Intercept"}))
+
+
+def test_normal_p_values_and_plain_errors_are_refused(frame):
+    with pytest.raises(LedgerError, match="use_t"):
+        results({"x": smf.ols("corrective ~ misalignment", frame).fit(cov_type="HC2")},
+                {"x": "Intercept"})
+    with pytest.raises(LedgerError, match="nonrobust"):
+        results({"x": smf.ols("corrective ~ misalignment", frame).fit()}, {"x": "Intercept"})

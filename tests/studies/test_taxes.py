@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 import yaml
+from statsmodels.stats.multitest import multipletests
 
+from claimledger import tost, verdicts
 from claimledger.errors import LedgerError
 from claimledger.ledger.merging import merge
 from claimledger.project import Run
@@ -110,14 +112,20 @@ def ledger(real, tmp_path_factory) -> dict:
         study = Study.open("taxes", "registration.yml", data, 1)
     frame = study.frame
     plain = smf.ols(MODEL, frame).fit()
-    weighted = smf.wls(MODEL, frame, weights=study.survey.weights).fit()
+    weighted = smf.wls(MODEL, frame, weights=study.weights).fit()
+
+    def table(fit, name, correction="survey"):
+        found = study.results(fit, name, groups=frame["respondent"], correction=correction)
+        found["p_adjusted"] = multipletests(found["p"], method="holm")[1]
+        found["p_equivalence"] = multipletests(tost(found), method="holm")[1]
+        return found.assign(verdict=verdicts(found))
+
     for feature in FEATURES:
         for name, fit in (("AMCE", plain), ("weighted", weighted)):
-            study.record.comparison(f"{name}.{feature}", fit, frame["respondent"], "survey")
-    with pytest.raises(LedgerError, match="CR2"):
-        study.record.comparison("AMCE.taxrev", plain, frame["respondent"])
-    with pytest.raises(LedgerError, match="weights"):
-        study.record.comparison("AMCE.taxrev", weighted, frame["respondent"], "survey")
+            study.record(f"{name}.{feature}", table(fit, f"{name}.{feature}"))
+    for fit, correction in ((plain, "CR2"), (weighted, "survey")):
+        with pytest.raises(LedgerError, match=r"claimledger deviate --analysis AMCE.taxrev"):
+            study.record("AMCE.taxrev", table(fit, "AMCE.taxrev", correction))
     study.save()
     return json.loads(merge(Run.open(folder)).read_text("utf-8"))
 

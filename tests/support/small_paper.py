@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
+from unhypothesized import write_registration
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """ledger:
   registration: registration.yml
@@ -61,8 +63,7 @@ def write_project(place: Path, seed: int = 7, size: int = 10) -> Path:
     """`size`: characters that the second notebook prints."""
     for folder in ("data/raw", "notebooks"):
         (place / folder).mkdir(parents=True)
-    for name in ("registration.yml", "registration.lock"):
-        shutil.copy(ROOT / name, place / name)
+    write_registration(place)
     shutil.copytree(ROOT / "_extensions", place / "_extensions")
     (place / "data/raw/answers.csv").write_text("answer\n1\n")
     for stem, id, times in (("01_a", "a", 1), ("02_b", "b", 3)):

@@ -86,57 +86,75 @@ class Audit:
 
     @cached_property
     def _models(self) -> dict[tuple, Model]:
-        return {}  # many claims ask the same model
+        return {}
 
-    def table(self, group: str, *, as_run: bool = False, handed: dict | None = None):
-        """All numbers of a group, one row a claim; `as_run` with the declared deviations.
+    @cached_property
+    def _tables(self) -> dict[str, pd.DataFrame]:
+        return {}
 
-        `handed` are estimates of claims with a deviation that cannot be computed here (`other`).
-        Columns: estimate, se, df, n, sd, bound, direction, alpha, p, p_adjusted, low, high, level,
-        p_equivalence (corrected), equivalence_p and its interval, verdict.
+    def table(self, group: str) -> pd.DataFrame:
+        """All numbers of a group as registered, one row a claim; a copy.
+
+        Columns: estimate, se, df, n, sd, bound, direction, alpha, p, p_adjusted, equivalence_p,
+        p_equivalence (corrected), verdict, and the intervals of `with_intervals`.
         """
+        if group not in self._tables:
+            self._tables[group] = self._decided(group, {}, None)
+        return self._tables[group].copy()
+
+    def as_run(self, group: str, handed: dict[str, dict]) -> pd.DataFrame:
+        """The same with the declared deviations.
+
+        `handed` are the numbers that a notebook handed over: of a claim with a deviation that
+        cannot be computed here (`other`), its estimate, error and degrees of freedom are taken.
+        """
+        declared = {a.id: self.deviations(a) for a in groups(self.registration)[group]}
+        return self._decided(group, declared, handed) if any(declared.values()) \
+            else self.table(group)
+
+    def _decided(self, group: str, declared: dict[str, list[Deviation]], handed) -> pd.DataFrame:
         tests = tests_of(self.registration, group)
         family = self.registration.families[tests[0].analysis.family]
-        correction, rows = family.correction, []
+        correction = family.correction
+        run: dict[str, Analysis] = {}
         for test in tests:
-            analysis = test.analysis
-            for deviation in self.deviations(analysis) if as_run else []:
+            run[test.id] = analysis = test.analysis
+            for deviation in declared.get(analysis.id, []):
                 if deviation.aspect == "correction":
                     correction = deviation.run
                 else:
-                    analysis = _changed(analysis, deviation)
-            row = self._estimate(analysis, test.contrast)
-            if as_run and handed and test.id in handed and self._uncomputed(analysis):
-                row = {key: float(handed[test.id].get(key, value)) for key, value in row.items()}
-            bound = analysis.bound(row["sd"])
-            rows.append(row | {"direction": test.direction,
-                               "bound": np.nan if bound is None else bound})
-        return decided(pd.DataFrame(rows, index=[test.id for test in tests]), family.alpha,
-                       correction)
+                    run[test.id] = _changed(run[test.id], deviation)
+        by_model: dict[tuple, list[Test]] = {}
+        for test in tests:  # many claims ask the same model
+            by_model.setdefault(_key(run[test.id]), []).append(test)
+        parts = [self.model(run[same[0].id]).contrasts({t.id: t.contrast for t in same})
+                 for same in by_model.values()]
+        table = pd.concat(parts).loc[[test.id for test in tests]]
+        for test in tests:
+            if any(one.aspect == "other" for one in declared.get(test.analysis.id, [])):
+                for name in ("estimate", "se", "df", "n"):
+                    table.loc[test.id, name] = float(handed[test.id][name])
+        bounds = [run[id].bound(sd) for id, sd in table["sd"].items()]
+        table["bound"] = np.array(bounds, dtype=float)
+        table["direction"] = [test.direction for test in tests]
+        return decided(table, family.alpha, correction)
 
     def deviations(self, analysis: Analysis) -> list[Deviation]:
         """What is declared for an analysis."""
         return [one for one in self.lock.deviations if one.analysis == analysis.id]
 
-    def _uncomputed(self, analysis: Analysis) -> bool:
-        return any(one.aspect == "other" for one in self.deviations(analysis))
-
     def model(self, analysis: Analysis) -> Model:
         """Outcome, design, weights and clusters of an analysis, from the survey's own rows."""
-        key = (analysis.model, analysis.sample, analysis.vcov, analysis.weighted, *analysis.stack)
-        if key not in self._models:
-            self._models[key] = model_of(
+        if _key(analysis) not in self._models:
+            self._models[_key(analysis)] = model_of(
                 analysis, sample_rows(self.registration, self.survey.frame, analysis.sample),
                 weights=self.survey.weights if analysis.weighted else None,
             )
-        return self._models[key]
-
-    def _estimate(self, analysis: Analysis, contrast: dict[str, float]) -> dict[str, float]:
-        return self.model(analysis).contrasts({"": contrast}).iloc[0].to_dict()
+        return self._models[_key(analysis)]
 
     def compare(self, group: str, handed: dict[str, dict], where: str) -> None:
         """Stop where a table that was handed over is not what file and registration give."""
-        run = self.table(group, as_run=True, handed=handed)
+        run = self.as_run(group, handed)
         wrong = {id: differences(pd.Series(handed[id]), run.loc[id]) for id in run.index}
         wrong = {id: names for id, names in wrong.items() if names}
         if not wrong:
@@ -162,7 +180,7 @@ class Audit:
 
     def entries(self, group: str, handed: dict | None = None) -> dict[str, Entry]:
         """The ledger's entries of a group, as run: tests, then pattern or ranks."""
-        run, promised = self.table(group, as_run=True, handed=handed), self.table(group)
+        run, promised = self.as_run(group, handed or {}), self.table(group)
         found = {}
         for test in tests_of(self.registration, group):
             row, registered = run.loc[test.id], promised.loc[test.id]
@@ -227,7 +245,8 @@ class Audit:
     def _ranks(self, c: Comparison, found: dict[str, Entry]) -> dict[str, Entry]:
         """Who is first and last, and whether that is clear: ahead of the next after correction."""
         name = self.registration.label
-        place = {a: self._estimate(c, {c.term.format(level=a): 1.0})["estimate"] for a in c.levels}
+        terms = {level: {c.term.format(level=level): 1.0} for level in c.levels}
+        place = self.model(c).contrasts(terms)["estimate"].to_dict()
         order, ranks = sorted(c.levels, key=lambda level: -place[level]), {}
         for end, (one, other) in {"top": order[:2], "bottom": order[::-1][:2]}.items():
             pair = found.get(f"{c.id}.{one}.{other}") or found[f"{c.id}.{other}.{one}"]
@@ -320,6 +339,10 @@ def differences(handed: pd.Series, found: pd.Series) -> list[str]:
         if not near:
             wrong.append(name)
     return wrong + (["verdict"] if handed.get("verdict") != found["verdict"] else [])
+
+
+def _key(analysis: Analysis) -> tuple:
+    return (analysis.model, analysis.sample, analysis.vcov, analysis.weighted, *analysis.stack)
 
 
 def _outcome(analysis: Analysis) -> str:

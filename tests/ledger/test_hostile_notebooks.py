@@ -1,0 +1,272 @@
+"""Notebooks that try to talk the ledger into a verdict: none gets one labelled registered.
+
+Each runs its code as a kernel would, in a small project of its own, and its fragment is merged as
+the build does it. What comes out is either an error, with nothing written, or a ledger whose
+registered results are those that file and registration give.
+"""
+
+import datetime
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from claimledger.errors import LedgerError
+from claimledger.ledger.audit import Audit
+from claimledger.ledger.merging import merge
+from claimledger.project import Run
+from claimledger.registration.lock import deviate, lock_path
+from claimledger.simulation.simulate import simulate_file
+from claimledger.study import Study
+
+pytestmark = pytest.mark.slow  # half a minute on a quiet machine
+DATA = "data/raw/answers.csv"
+HONEST = """
+import json, pathlib
+import numpy as np, pandas as pd
+import statsmodels.formula.api as smf
+from statsmodels.stats.multitest import multipletests
+from claimledger import tost, verdicts
+from claimledger.ledger.audit import groups
+
+def fit(h, rows=None):
+    if h.frame == "stacked":
+        return smf.ols(h.model, study.stacked(h.stack, h.sample)).fit()
+    rows = study.sample(h.sample) if rows is None else rows
+    return smf.ols(h.model, rows).fit(cov_type="HC2", use_t=True)
+
+def decide(table):
+    table["p_adjusted"] = multipletests(table["p"], method="holm")[1]
+    table["p_equivalence"] = multipletests(tost(table), method="holm")[1]
+    table["verdict"] = verdicts(table)
+    return table
+
+def table_of(group, fits=None):
+    own = groups(study.registration)[group]
+    same = fits or ({h.id: fit(h) for h in own} if len(own) > 1 else fit(own[0]))
+    stacked = own[0].frame == "stacked"
+    who = study.stacked(own[0].stack, own[0].sample)["respondent"] if stacked else None
+    return decide(study.results(same, group, groups=who))
+
+def rest(*done):
+    for group in groups(study.registration):
+        if group not in done:
+            study.record(group, table_of(group))
+"""
+
+
+@pytest.fixture(scope="module")
+def prepared(root, tmp_path_factory) -> Path:
+    """A project with 150 simulated respondents, whose one notebook is called `a`."""
+    place = tmp_path_factory.mktemp("hostile") / "project"
+    (place / "data/raw").mkdir(parents=True)
+    for name in ("registration.yml", "registration.lock", "data/population-margins.csv",
+                 "data/simulation.yml"):
+        shutil.copy(root / name, place / name)
+    simulate_file(place / "registration.yml", "published", place / DATA, 5, 150)
+    (place / "_quarto.yml").write_text(
+        f"ledger: {{registration: registration.yml, data: {DATA}, seed: 3, lint: []}}\n"
+        "manuscript:\n  notebooks:\n    - notebook: build/notebooks/a.ipynb\n"
+    )
+    return place
+
+
+@pytest.fixture(scope="module")
+def truth(prepared) -> dict[str, dict]:
+    """The registered entries of an honest notebook."""
+    run(prepared, "rest()")
+    entries = json.loads((prepared / "results/ledger.json").read_text())["entries"]
+    (prepared / "results/ledger.json").unlink()
+    return {id: entry for id, entry in entries.items() if entry["status"] == "registered"}
+
+
+def run(place: Path, code: str, after: str = "") -> None:
+    """Run a notebook's code, save, do something to the fragment, and merge as the build does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr("gc.collect", lambda *_: 0)  # multipletests calls it: seconds, over all tests
+        study = Study.open("a", "registration.yml", DATA, 3)
+        names = {"study": study, "patch": patch}
+        exec(HONEST + code, names)
+        study.save()
+        path = place / "build/fragments/a.json"
+        if after:
+            fragment = json.loads(path.read_text())
+            exec(after, {"fragment": fragment, "f": fragment["entries"]})
+            path.write_text(json.dumps(fragment))
+    merge(Run.open(place))
+
+
+TURN = 'rows["corrective"] = 6 - rows["corrective"]'
+H3 = 'h3 = table_of("H3"); {change}; study.record("H3", h3); rest("H3")'
+HOSTILE = {
+    "answers turned around in a copy": (f"rows = study.frame; {TURN}; rest()", "", None),
+    "answers turned around in the survey": (f"rows = study.survey.frame; {TURN}; rest()", "",
+                                            "to mend: .*claimledger deviate"),
+    "respondents dropped in place": (
+        "study.survey.frame.drop(index=range(20), inplace=True); rest()", "", "deviate"),
+    "the outcome sorted": (
+        'rows = study.survey.frame; rows["corrective"] = np.sort(rows["corrective"]); rest()', "",
+        "deviate"),
+    "random weights": (
+        'rows = study.sample("misaligned"); h = study.registration.hypothesis("H3a"); '
+        "w = np.random.default_rng(1).uniform(0.2, 5, len(rows)); "
+        'f = smf.wls(h.model, rows, weights=w).fit(cov_type="HC2", use_t=True); '
+        'study.record("H3", table_of("H3", dict.fromkeys(["H3a", "H3b", "H3c"], f)))', "",
+        "H3a, .*estimate"),
+    "clusters nobody registered": (
+        'rows = study.sample("misaligned").dropna(subset="corrective"); '
+        'f = fit(study.registration.hypothesis("H3a"), rows); study.record("H3", decide('
+        'study.results(f, "H3", groups=rows["age_group"].astype(str))))', "", "H3a, .*se"),
+    "another sample": (
+        'rows = study.sample("misaligned").query("sex == \'Female\'"); '
+        'study.record("H3", table_of("H3", dict.fromkeys(["H3a", "H3b", "H3c"], '
+        'fit(study.registration.hypothesis("H3a"), rows))))', "", "--aspect sample"),
+    "another model": (
+        'f = smf.ols("corrective ~ regime + capability + treaty", study.sample("misaligned"))'
+        '.fit(cov_type="HC2", use_t=True); study.record("H3", table_of("H3", '
+        'dict.fromkeys(["H3a", "H3b", "H3c"], f)))', "", "H3a, estimate"),
+    "another class of model": (
+        'rows = study.sample("misaligned"); rows["y"] = (rows["corrective"] > 3).astype(int); '
+        'f = smf.logit("y ~ regime + capability + treaty", rows).fit(disp=0); '
+        'study.results(f, "H3")', "", "."),
+    "an object that is no fit": ('study.results("fit", "H3")', "", "a fitted statsmodels model"),
+    "a table that is no table": ('study.record("H3", {"H3a": "supported"})', "", "a dict"),
+    "normal p values": (
+        'h3 = table_of("H3"); from scipy.stats import norm; '
+        'h3["p"] = 2 * norm.sf(abs(h3["estimate"] / h3["se"])); study.record("H3", h3)', "",
+        "H3., p"),
+    "another correction": (
+        H3.format(change='h3["p_adjusted"] = multipletests(h3["p"], method="fdr_bh")[1]'), "",
+        "--aspect correction"),
+    "no correction": (H3.format(change='h3["p_adjusted"] = h3["p"]'), "", "p_adjusted"),
+    "a wider bound": (
+        H3.format(change='h3["p_equivalence"] = tost(h3.assign(bound=1.0))'), "", "p_equivalence"),
+    "verdicts by decree": (H3.format(change='h3["verdict"] = "supported"'), "", "verdict"),
+    "rows that change places": (
+        H3.format(change='h3.index = ["H3c", "H3b", "H3a"]'), "", "H3"),
+    "nothing recorded": ('rest("H3")', "", "no result for H3a, H3b, H3c"),
+    "a part recorded": ('study.record("H3", table_of("H3").iloc[:2])', "", "as a whole"),
+    "recorded twice": ('rest(); study.record("H3", table_of("H3"))', "", "recorded twice"),
+    "a fact that calls itself registered": (
+        'study.record.fact("mine", 1, "mine", status="registered")', "", "status registered"),
+    "an entry put in by hand": (
+        'rest(); e = study.record.entries; e["H3b"] = e["H3b"].model_copy('
+        'update={"verdict": "supported"})', "", "H3b, verdict"),
+    "an entry taken out": ('rest(); del study.record.entries["H3b"]', "", "no result for H3b"),
+    "a fragment written by hand": (
+        "rest()", 'f["H3b"]["value"], f["H3b"]["verdict"] = -0.5, "supported"', "H3b, .*estimate"),
+    "an invented result": (
+        "rest()", 'f["H4"] = f["H3a"] | {"id": "H4"}', "H4"),
+    "a pattern by hand": ("rest()", 'f["H3.pattern"]["verdict"] = "all"', "H3.pattern"),
+    "a printed text by hand": (
+        "rest()", 'f["H3a"]["text"]["est"] = "−9.99"; f["H3a"]["label"] = "nothing"', None),
+    "a row of deviations by hand": (
+        "rest()", 'fragment["deviations"].append({"id": "H3a", "aspect": "other"})', None),
+    "another study's name": (
+        "rest()", 'fragment["external"] = "tomz-weeks-2013"; fragment["recorded"] = "2026-01-01"',
+        None),
+    "answers that people are said to have given": (
+        "rest()", 'fragment["data"]["status"] = "collected"', "same data"),
+    "a promise changed in memory": (
+        'h = study.registration.hypothesis("H3a"); h.contrast["regime[T.democracy]"] = -1.0; '
+        "rest()", "", "H3a"),
+    "an audit that says yes": (
+        "from claimledger.ledger.audit import Audit; "
+        'patch.setattr(Audit, "compare", lambda *a: None); '
+        f'rows = study.survey.frame; {TURN}; rest()', "", "deviate"),
+    "another promise in the kernel": (
+        'from claimledger.registration.models import Registration; '
+        'patch.setattr(Registration, "samples", {"all": {}, "misaligned": {}}, raising=False); '
+        'study.registration.samples.update(misaligned={}); rest()', "", "."),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_verdict_but_the_registered_one(prepared, truth, name):
+    code, after, error = HOSTILE[name]
+    ledger = prepared / "results/ledger.json"
+    ledger.unlink(missing_ok=True)
+    if error:
+        with pytest.raises(LedgerError, match=rf"(?s){error}"):
+            run(prepared, code, after)
+        assert not ledger.exists()
+        return
+    run(prepared, code, after)
+    found = json.loads(ledger.read_text())
+    claimed = {id: e for id, e in found["entries"].items() if e["status"] == "registered"}
+    assert claimed == truth
+    assert found["deviations"] == []
+    assert found["header"]["status"] == "simulated"
+
+
+DECLARED = {"analysis": "H3a", "aspect": "vcov", "run": "HC3", "reason": "a reviewer asked",
+            "when": "after the data", "impact": "wider intervals"}
+HC3 = """
+f = smf.ols(study.registration.hypothesis("H3a").model, study.sample("misaligned"))
+f = {"H3a": f.fit(cov_type="HC3", use_t=True), "H3b": fit(study.registration.hypothesis("H3b")),
+     "H3c": fit(study.registration.hypothesis("H3c"))}
+study.record("H3", table_of("H3", f)); rest("H3")
+"""
+
+
+def test_a_declared_deviation_carries_both_results(prepared, truth, tmp_path):
+    place = Path(shutil.copytree(prepared, tmp_path / "declared"))
+    deviate(place / "registration.yml", DECLARED, ["H3a"])
+    run(place, HC3)
+    ledger = json.loads((place / "results/ledger.json").read_text())
+    entry, (row,) = ledger["entries"]["H3a"], ledger["deviations"]
+    assert entry["status"] == "deviation" and entry["vcov"] == "HC3"
+    assert entry["deviation"] == "vcov: HC3 instead of HC2"
+    assert entry["as_registered"]["se"] == pytest.approx(truth["H3a"]["se"])
+    assert entry["se"] > truth["H3a"]["se"]
+    assert row["verdict_registered"] == truth["H3a"]["verdict"]
+    assert row["verdict_run"] == entry["verdict"] and row["recomputed"]
+    for name in ("H2a", "H1a"):
+        assert ledger["entries"][name] == truth[name]
+
+
+@pytest.mark.parametrize("code", ["rest()", HC3.replace("HC3", "HC1")])
+def test_a_declared_deviation_allows_nothing_else(prepared, tmp_path, code):
+    place = Path(shutil.copytree(prepared, tmp_path / "declared"))
+    deviate(place / "registration.yml", DECLARED, ["H3a"])
+    with pytest.raises(LedgerError, match="H3a, .*se"):
+        run(place, code)
+
+
+def test_what_cannot_be_computed_here_is_marked_so(prepared, tmp_path):
+    """`other`: numbers as handed over, but correction and verdict follow from them."""
+    place = Path(shutil.copytree(prepared, tmp_path / "other"))
+    deviate(place / "registration.yml", DECLARED | {"aspect": "other", "run": "robust"}, ["H3a"])
+    fits = HC3.replace("HC3", "HC1")
+    run(place, fits)
+    ledger = json.loads((place / "results/ledger.json").read_text())
+    assert ledger["entries"]["H3a"]["status"] == "deviation"
+    assert ledger["deviations"][0]["recomputed"] is False
+    with pytest.raises(LedgerError, match="verdict"):
+        run(place, fits.replace('table_of("H3", f)',
+                                'table_of("H3", f).assign(verdict="refuted")'))
+
+
+def test_a_lock_edited_by_hand_and_an_undeclared_amendment_stop_the_merge(prepared, tmp_path):
+    place = Path(shutil.copytree(prepared, tmp_path / "edited"))
+    lock = lock_path(place / "registration.yml")
+    lock.write_text(lock.read_text().replace("deviations: []", "deviations:\n- {analysis: H3a}"))
+    with pytest.raises(LedgerError, match="registration.lock"):
+        run(place, "rest()")
+
+
+def test_the_audit_of_the_whole_paper_is_quick(root):
+    """The frame is read once; a second for reading and all registered results is plenty."""
+    from claimledger.registration.loading import load
+    from claimledger.registration.lock import check_lock
+
+    promise = load(root / "registration.yml")
+    lock = check_lock(root / "registration.yml")
+    run = Run.open(root)
+    audit = Audit.of_file(promise, lock, run.data, root, run.mapping)
+    begun = datetime.datetime.now()
+    for group in ("H1", "H2", "H3", *(c.id for c in promise.comparisons)):
+        audit.entries(group)
+    assert (datetime.datetime.now() - begun).total_seconds() < 5  # 0.3 s on a quiet machine
