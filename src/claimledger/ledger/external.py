@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.comparison import added, compare
-from claimledger.ledger.entries import dump, load_ledger
 from claimledger.project import CONFIG, Run, settings, sha256_file, write_atomic
 
 _KEYS = {"registration", "notebook", "data", "sha256", "recorded"}
@@ -120,6 +118,8 @@ def run_for(run: Run, notebook: str) -> Run:
 
 def recorded(one: External) -> dict:
     """The recorded results: a notebook's fragment, and the date on which it was recorded."""
+    from claimledger.ledger.entries import load_ledger  # slow to import: pydantic
+
     if not one.recorded.is_file():
         raise LedgerError(
             one.data, found=f"no such file, and no {one.recorded.name}",
@@ -142,6 +142,8 @@ def recorded(one: External) -> dict:
 
 def keep(one: External, fragment: dict, today: datetime.date) -> Path:
     """Write what a notebook found on the data as the recorded results."""
+    from claimledger.ledger.entries import dump
+
     if "recorded" in fragment:
         raise LedgerError(
             one.data, found="no such file", expected=f"the data of {one.name}",
@@ -152,6 +154,8 @@ def keep(one: External, fragment: dict, today: datetime.date) -> Path:
 
 def require_same(one: External, fragment: dict) -> None:
     """Stop where the data give anything else than what was recorded from them."""
+    from claimledger.ledger.comparison import added, compare
+
     if not one.recorded.is_file():
         return
     old, new = json.loads(one.recorded.read_text("utf-8")), fragment
