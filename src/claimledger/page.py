@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from html import escape
 
+import pandas as pd
+
 STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem;
   color: #1a1a1a; background: #fff }
@@ -36,8 +38,15 @@ PAGE = """<!DOCTYPE html>
 
 
 def page(title: str, body: Iterable[str]) -> str:
-    """A whole page; `body` is markup already, as `paragraph`, `listed` and `table` make it."""
+    """A whole page; `body` is markup already, as the functions below make it."""
     return PAGE.format(title=escape(title), style=STYLE, body="\n".join(body))
+
+
+def section(title: str, table: pd.DataFrame) -> str:
+    """A heading, and a frame below it as a table; "Nothing." where it has no rows."""
+    rows = rows_of(table.columns, table.itertuples(index=False)) if len(table) else (
+        paragraph("Nothing."))
+    return f"<h2>{escape(title)}</h2>\n{rows}"
 
 
 def paragraph(text: str, kind: str = "") -> str:
@@ -50,7 +59,7 @@ def listed(items: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
 
 
-def table(head: Iterable[object], rows: Iterable[Iterable[object]],
+def rows_of(head: Iterable[object], rows: Iterable[Iterable[object]],
           marked: Iterable[bool] | None = None) -> str:
     """A table of texts; `marked` says which rows stand out."""
     cells = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in head)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import zipfile
 from dataclasses import replace
 
 import pytest
@@ -85,3 +86,65 @@ def test_a_tampered_copy_is_caught_and_named(paper, tmp_path, group, place, chan
         found = [one.place for one in report.differences if one.group == group]
     assert any(place in one for one in found), reports.text(report)
     assert len(report.differences) + len(report.fallen) <= 5, reports.text(report)
+
+
+@pytest.mark.parametrize("kind", ["pdf", "docx"])
+def test_a_paper_without_bindings_is_compared_by_its_text(paper, tmp_path, kind):
+    output, verified = paper
+    report = verified(output / f"paper.{kind}")
+    assert report.survives and report.claims, reports.text(report)
+    assert f"{kind.upper()} carries no ledger" in reports.text(report)
+
+
+WORD = [
+    ("claims", "H1", "word/document.xml", (">0.21</w:t>", ">0.61</w:t>")),
+    ("text", "Introduction", "word/document.xml", ("are spared", "are punished")),
+    ("text", "Introduction", "word/document.xml", (
+        ">A stronger partner", ">Proved. A stronger partner")),
+    ("exhibits", "Main effect", "word/document.xml", (">3.11</w:t>", ">3.91</w:t>")),
+    ("exhibits", "Main effect", "word/document.xml", ('descr="Two dots', 'descr="Nine dots')),
+    ("exhibits", "Main effect", "word/media", None),
+    ("header", "core", "docProps/core.xml", ("Small allies", "Large allies")),
+    ("text", "", "word/document.xml", ("were drawn by a computer", "were given by people")),
+    ("active", "", "word/document.xml", ("<w:rPr>", "<w:rPr><w:vanish/>")),
+]
+
+
+@pytest.mark.parametrize(("group", "place", "part", "change"), WORD, ids=range(len(WORD)))
+def test_a_tampered_word_file_is_caught_and_named(paper, tmp_path, group, place, part, change):
+    output, verified = paper
+    with zipfile.ZipFile(output / "paper.docx") as old, zipfile.ZipFile(
+            tmp_path / "paper.docx", "w") as new:
+        changed = 0
+        for one in old.infolist():
+            content = old.read(one)
+            if one.filename.startswith(part):
+                after = content + b" " if change is None else content.decode().replace(
+                    *change, 1).encode()
+                changed += after != content
+                content = after
+            new.writestr(one, content)
+    assert changed
+    report = verified(tmp_path / "paper.docx")
+    found = [claim.id for claim in report.fallen] if group == "claims" else [
+        one.place for one in report.differences if one.group == group]
+    assert any(place in one for one in found), reports.text(report)
+
+
+@pytest.mark.parametrize(("group", "where", "change"), [
+    ("text", "paper", ("## Main effect", "Nothing.\n\n## Main effect")),
+    ("text", "paper", ("democracies are spared", "democracies are punished")),
+    ("text", "paper", ("Five measures were", "It is proved. Five measures were")),
+    ("claims", "ledger", ('"est": "0.21", "abs"', '"est": "0.61", "abs"')),
+    ("header", "paper", ("Ada Example", "Eve Example")),
+], ids=["heading", "word", "sentence", "number", "author"])
+def test_a_tampered_pdf_is_caught_and_named(paper, tmp_path, group, where, change):
+    _, verified = paper
+    root = make_project(tmp_path / "other", **{where: change})
+    render(Run.open(root, name="record"), ["pdf"])
+    report = verified(root / "_manuscript/paper.pdf")
+    assert not report.survives
+    if group == "claims":
+        assert [claim.id for claim in report.fallen] == ["H1"], reports.text(report)
+    else:
+        assert group in {one.group for one in report.differences}, reports.text(report)

@@ -1,9 +1,8 @@
 """What respondents read and answered, made from the registration."""
 
-from html import escape
-
 import pandas as pd
 
+from claimledger.page import page, section
 from claimledger.registration.models import Registration, Scale
 
 
@@ -86,14 +85,4 @@ def codebook_page(registration: Registration) -> str:
             [(rule.label, rule.column) for rule in registration.exclusions],
             columns=["Rule", "Column"])),
     ]
-    title = escape(f"Codebook: {registration.study.title}")
-    body = "\n".join(
-        f"<h2>{escape(name)}</h2>\n" + table.to_html(index=False, escape=True, border=0)
-        for name, table in parts)
-    style = ("body{font:16px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;"
-             "padding:0 1rem}table{border-collapse:collapse}"
-             "th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;"
-             "border-bottom:1px solid #ccc}")
-    return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n"
-            f"<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n")
+    return page(f"Codebook: {registration.study.title}", (section(*part) for part in parts))

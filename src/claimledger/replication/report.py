@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 
 from claimledger.ledger.comparison import ABSOLUTE, Claim
-from claimledger.page import listed, page, paragraph, table
+from claimledger.page import listed, page, paragraph, rows_of
 from claimledger.project import write_atomic
 from claimledger.replication.differences import GROUPS, Difference
 from claimledger.replication.published import plain
@@ -94,9 +94,9 @@ def html(report: Report) -> str:
         rows = [[plain(one.place), plain(one.published), plain(one.here), plain(one.note)]
                 for one in found]
         body += [f"<h2>{escape(GROUPS[group].capitalize())}</h2>",
-                 table(("Place", "Published", "Here", "Note"), rows)]
+                 rows_of(("Place", "Published", "Here", "Note"), rows)]
     body += ["<h2>All claims</h2>",
-             table(HEAD, map(_cells, report.claims), (not one.survives for one in report.claims))]
+             rows_of(HEAD, map(_cells, report.claims), (not one.survives for one in report.claims))]
     return page(headline(report), body)
 
 
