@@ -12,7 +12,7 @@ from claimledger.errors import LedgerError, no_room
 
 app = typer.Typer(
     name="claimledger", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]},
     help="Papers whose numbers and verdicts are bound to a ledger of results.",
 )
 
@@ -21,6 +21,22 @@ Mapping = Annotated[Path | None, typer.Option(help="How the export's columns map
 World = Annotated[str | None, typer.Option(help="Simulate this world, and use its answers.")]
 External = Annotated[list[str] | None, typer.Option(
     "--external", metavar="NAME=FILE", help="Where the data of another study lie.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import claimledger
+
+        print(f"claimledger {claimledger.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option(
+        "--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

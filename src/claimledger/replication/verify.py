@@ -128,9 +128,9 @@ def recompute(run: Run, progress: Progress) -> Here:
 
 def rendered(published: Published, here: Here, run: Run) -> Here:
     """What is found here, with the paper rendered in the format of the published one."""
-    if published.kind == "html":
-        ledger = as_published(published.ledger, here.ledger, here.may_change)
-        write_atomic(run.ledger, dump(ledger))
+    ledger = here.ledger if published.ledger is None else as_published(
+        published.ledger, here.ledger, here.may_change)
+    write_atomic(run.ledger, dump(ledger))
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         press = Press(run, Path(folder), tuple(sorted(FILES)))
         press.prepare()
