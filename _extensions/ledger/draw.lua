@@ -7,6 +7,7 @@ if claimledger_draw then return claimledger_draw end
 local draw = {}
 claimledger_draw = draw
 local given = core.given
+local UNDATED = 315532800 -- 1 January 1980: what a paper without a date is rendered at, for equal bytes
 
 local function escape(text)
   return (tostring(text):gsub("[&<>\"]",
@@ -176,7 +177,7 @@ function draw.colophon()
   if given(header.seed) then item("Seed of the analysis", number(header.seed)) end
   item("Rendered by", core.renderer)
   local epoch = tonumber(os.getenv("CLAIMLEDGER_DATE") or os.getenv("SOURCE_DATE_EPOCH"))
-  if epoch then item("Date", os.date("!%Y-%m-%d", epoch)) end
+  if epoch and epoch > UNDATED then item("Date", os.date("!%Y-%m-%d", epoch)) end
   return pandoc.Blocks({ pandoc.DefinitionList(items) })
 end
 

@@ -21,13 +21,26 @@ end
 local PLAIN = { Str = true, Space = true, SoftBreak = true, Emph = true, Strong = true, Quoted = true }
 local TOKEN = utf8.char(0xE000)  -- where the embedded renderer puts a shortcode
 
+-- Whether a shortcode stands inside, in any of its three forms: the embedded renderer's token, the
+-- span that Quarto makes of it in a text, and the bare words that it leaves in front matter.
+local function holds_token(inline)
+  local text, found = pandoc.utils.stringify(inline), false
+  if text:find(TOKEN, 1, true) or text:find("{{<", 1, true) then return true end
+  pandoc.Inlines({ inline }):walk({
+    Span = function(span)
+      found = found or span.classes:includes("quarto-shortcode__") or span.attributes["__quarto_custom"] ~= nil
+    end,
+  })
+  return found
+end
+
 -- A passage says its verdict first: its opening words, up to a number, a link or the sentence's end,
 -- become the link to the card, as a number and a phrase of `says` are.
 local function state(inlines, conditions)
   local first, last, words
   for index, one in ipairs(inlines) do
     local text = pandoc.utils.stringify(one)
-    local plain = PLAIN[one.t] and not text:find(TOKEN, 1, true)
+    local plain = PLAIN[one.t] and not holds_token(one)
     if plain and text:match("%w") then
       first, last, words = first or index, index, (words or 0) + 1
     end

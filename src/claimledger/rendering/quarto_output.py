@@ -3,19 +3,21 @@
 Quarto copies title and abstract into the page's head with their shortcodes unresolved, keeps an
 `alt` with a shortcode on the wrapper of an embedded figure, and ends with status 0 when a label,
 a citation key or a variable is unknown. The pages must also ask for nothing outside themselves.
+It takes a template of its own for a notebook's page, with a bar and a script for it, starts the
+headings of the text at the level of the title, and sets its labels in captions by itself: its pages
+are given the form of our own.
 """
 
 import os
 import re
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape, unescape
 from pathlib import Path
 
 from claimledger.errors import LedgerError
 from claimledger.project import CONFIG, find_root, settings, write_atomic
-from claimledger.rendering.quarto_page import as_ours
 
 UNRESOLVED = [
     (re.compile(r"\{\{(?:&lt;|<)[^{}]*\}\}"), "a shortcode that nothing resolved"),
@@ -31,7 +33,7 @@ OUTSIDE = re.compile(
     r"""|url\(["']?(?:https?:)?//[^)]+|@import\s*["'](?:https?:)?//[^"']+"""
 )
 SHOWN = re.compile(r"<(script|pre|code)\b.*?</\1>", re.S)  # where a shortcode may be spoken of
-BODY = {
+SAID = {
     "citation_title": r"<h1\b[^>]*>(.*?)</h1>",
     "citation_abstract": r'<section class="abstract"[^>]*>\s*<h2.*?</h2>(.*?)'
                          r'(?:<p class="keywords">|</section>)',
@@ -45,15 +47,38 @@ FONTS = re.compile(r"""@import\s*(?:url\()?(["']?)https://fonts\.googleapis\.com
 WRAPPER = re.compile(r'(<div\b[^>]*?)\s(?:fig-)?alt="[^"]*\{\{[^"]*"')
 
 
-def polish(root: Path, output: Path) -> list[Path]:
+FILES = {"PDF": "paper.pdf", "DOCX": "paper.docx", "JATS": "paper.xml", "MECA": "paper-meca.zip"}
+LEFT_OUT = re.compile(
+    r'<style>\s*(?:body\.hypothesis-enabled.*?)?</style>\s*'  # of the bar
+    r"|<script>\s*window\.document\.addEventListener\(\"DOMContentLoaded\".*?</script>\s*"
+    r'|<script src="[^"]*site_libs/[^"]*"[^>]*></script>\s*'
+    r'|<link\b[^>]*href="[^"]*site_libs/[^"]*"[^>]*>\s*'
+    r'|<div id="quarto-embed-header".*?</div>\s*|<div class="cell-decorator">.*?</div>'
+    r'|\sdata-notebook(?:-title|-cellid)?="[^"]*"',  # the first holds a path of this machine
+    re.S,
+)
+LABEL = re.compile(r"(<figcaption\b[^>]*>\s*)((?:Figure|Table)(?:&nbsp;|\u00a0)\d+:)\s*")
+PANEL = re.compile(r'<section class="power-panel".*?</section>', re.S)
+HEADING = re.compile(r"<(/?)h([1-5])\b")
+BODY = re.compile(
+    r"(?<=</header>)(\s*<section class=\"abstract\".*?</section>)?(.*?)"
+    r"(?=<section class=\"notebooks\"|</main>)", re.S,
+)
+
+
+def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Path]:
     """Mend the pages below `output`; return those that were changed.
+
+    `made` names the files of this render, all files below `output` by default: what an earlier
+    render left there does not stop this one.
 
     Raises:
         LedgerError: something unresolved or a request outside, with all places.
     """
     article = root / settings(root).get("manuscript", {}).get("article", "paper.qmd")
     changed, problems = [], []
-    for page in sorted(output.rglob("*.html")):
+    files = sorted(output.rglob("*") if made is None else made)
+    for page in (path for path in files if path.suffix == ".html"):
         before = page.read_text(encoding="utf-8")
         after = as_ours(WIDGETS.sub("", WRAPPER.sub(r"\1", _head(before))), output)
         if after != before:
@@ -66,7 +91,7 @@ def polish(root: Path, output: Path) -> list[Path]:
         if after != before:
             changed.append(write_atomic(sheet, after))
         problems += [f"{sheet.name}: asks for {m[0][:120]}" for m in OUTSIDE.finditer(after)]
-    for name, text in _others(output):
+    for name, text in _others(path for path in files if path.parent == output):
         problems += _problems(name, text, article)
     if problems:
         raise LedgerError(
@@ -78,7 +103,7 @@ def polish(root: Path, output: Path) -> list[Path]:
 
 def _head(page: str) -> str:
     """Title and abstract in the head as the body has them."""
-    for name, pattern in BODY.items():
+    for name, pattern in SAID.items():
         body = re.search(pattern, page, re.S)
         if not body:
             continue
@@ -104,25 +129,51 @@ def _line(article: Path, found: str) -> str:
     return f" ({article.name}:{', '.join(numbers)})" if numbers else ""
 
 
-def _others(output: Path) -> Iterator[tuple[str, str]]:
+def _others(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
     """The text of the Word and JATS files."""
-    for path in sorted(output.glob("*.docx")):
-        with zipfile.ZipFile(path) as parts:
-            for part in ("word/document.xml", "word/footnotes.xml"):
-                if part in parts.namelist():
-                    xml = parts.read(part).decode()
-                    yield path.name, re.sub(r"<[^>]+>", "", xml)
-    for path in sorted(output.glob("*.xml")):
-        xml = path.read_text(encoding="utf-8")
-        yield path.name, re.sub(r"<(code|sub-article)\b.*?</\1>", "", xml, flags=re.S)
+    for path in files:
+        if path.suffix == ".docx":
+            with zipfile.ZipFile(path) as parts:
+                for part in ("word/document.xml", "word/footnotes.xml"):
+                    if part in parts.namelist():
+                        xml = parts.read(part).decode()
+                        yield path.name, re.sub(r"<[^>]+>", "", xml)
+        elif path.suffix == ".xml":
+            xml = path.read_text(encoding="utf-8")
+            yield path.name, re.sub(r"<(code|sub-article)\b.*?</\1>", "", xml, flags=re.S)
+
+
+def as_ours(page: str, output: Path) -> str:
+    """The page with our bar, headings and captions; `output` holds the files to point to."""
+    if '<main id="text">' not in page:
+        return page  # the page of another theme, which a reader of `_quarto.yml` has chosen
+    page = LEFT_OUT.sub("", page)
+    notebook = '<div class="layout notebook">' in page
+    page = LABEL.sub(r"\1" if notebook else r"\1<strong>\2</strong> ", page)
+    page = PANEL.sub(lambda found: re.sub("</t[dr]>", "", found[0]), page)  # as it was written
+    page = BODY.sub(lambda found: (found[1] or "") + _lowered(found[2]), page, count=1)
+    if notebook or 'class="files"' in page:
+        return page
+    links = [f'<a href="{file}">{name}</a>' for name, file in FILES.items()
+             if (output / file).is_file()]
+    line = f'<p class="files">{" · ".join(links)}</p>\n' if links else ""
+    return page.replace("</header>", line + "</header>", 1)
+
+
+def _lowered(text: str) -> str:
+    """Each heading one level down, unless that is done: the title alone is of the first."""
+    if "<h1" not in text:
+        return text
+    return HEADING.sub(lambda found: f"<{found[1]}h{int(found[2]) + 1}", text)
 
 
 def main() -> None:
     """Polish what Quarto has just written; for the hook of the extension."""
     try:
         root = find_root(Path(os.environ.get("QUARTO_PROJECT_DIR") or Path.cwd()))
-        output = os.environ.get("QUARTO_PROJECT_OUTPUT_DIR")
-        polish(root, Path(output) if output else root / _output(root))
+        output = Path(os.environ.get("QUARTO_PROJECT_OUTPUT_DIR") or root / _output(root))
+        made = os.environ.get("QUARTO_PROJECT_OUTPUT_FILES", "").splitlines()
+        polish(root, output, [root / name for name in made if (root / name).is_file()] or None)
     except LedgerError as error:
         sys.exit(f"Error {error}")
 
