@@ -127,15 +127,28 @@ def review() -> None:
           f"none of {len(names)} names is in them")
 
 
-@app.command(epilog=_example("claimledger new my-study"))
-def new(folder: Annotated[Path, typer.Argument(help="A new or an empty folder.")]) -> None:
-    """Write a small invented study to start from: simulated answers, and a paper that builds."""
+@app.command(epilog=_example("claimledger new my-study --from survey.qsf"))
+def new(
+    folder: Annotated[Path, typer.Argument(help="A new or an empty folder.")],
+    design: Annotated[str, typer.Option(
+        help="An invented study: two-arm, factorial, conjoint or within.")] = "two-arm",
+    source: Annotated[Path | None, typer.Option(
+        "--from", help="Draft the registration from this .qsf, .csv, .sav or .dta file.")] = None,
+) -> None:
+    """Write the folder of a new study: an invented one that builds, or a draft from a file."""
     from datetime import date
 
-    from claimledger.start import start
+    from claimledger.start.folder import start
 
-    print(f"{len(start(folder, date.today()))} files in {folder}; its paper: "
-          f"cd {folder} && claimledger render")
+    files = start(folder, date.today(), design, source)
+    if source is None:
+        print(f"{len(files)} files in {folder}; its paper: cd {folder} && claimledger render")
+        return
+    from claimledger.registration.source import Source
+
+    marks = len(Source.read(folder / "registration.yml").open_marks())
+    print(f"{len(files)} files in {folder}; in {folder / 'registration.yml'} replace {marks} "
+          f"marks `?`, then: cd {folder} && claimledger freeze && claimledger render")
 
 
 @app.command(epilog=_example("claimledger record NAME --external NAME=data.csv"))
@@ -296,7 +309,7 @@ def codebook(
     """Write codebook, instrument and a survey to import, all from the registration."""
     from claimledger.project import Run, write_atomic
     from claimledger.registration import codebook as book
-    from claimledger.registration.ddi import ddi_codebook
+    from claimledger.registration.codebook import ddi_codebook
     from claimledger.registration.loading import load
     from claimledger.registration.qualtrics_survey import import_file, steps
 
@@ -391,9 +404,12 @@ def freeze() -> None:
     from claimledger.project import Run
     from claimledger.registration import lock
     from claimledger.registration.loading import load
+    from claimledger.start.folder import complete
 
     run = Run.open()
     load(run.registration)
+    for path in complete(run):
+        print(f"written, to start from: {_shown(path)}")
     print(f"frozen: {_shown(lock.freeze(run.registration, date.today()))}")
 
 

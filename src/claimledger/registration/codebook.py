@@ -1,9 +1,15 @@
-"""What respondents read and answered, made from the registration."""
+"""What respondents read and answered, from the registration: tables, a page, and DDI-Codebook 2.5.
+
+DDI is the XML that archives of social science data read; elements and their order are those of the
+standard's schema (namespace ddi:codebook:2_5).
+"""
+
+from xml.etree import ElementTree as Xml
 
 import pandas as pd
 
 from claimledger.page import page, section
-from claimledger.registration.models import Registration, Scale
+from claimledger.registration.models import Item, Registration, Scale
 
 
 def vignette_table(registration: Registration) -> pd.DataFrame:
@@ -86,3 +92,105 @@ def codebook_page(registration: Registration) -> str:
             columns=["Rule", "Column"])),
     ]
     return page(f"Codebook: {registration.study.title}", (section(*part) for part in parts))
+
+
+SPACE = "ddi:codebook:2_5"
+
+
+def ddi_codebook(registration: Registration) -> str:
+    """Study description and one `var` for each factor, item and derived variable."""
+    Xml.register_namespace("", SPACE)
+    root = Xml.Element(_tag("codeBook"), {"version": "2.5", "ID": registration.study.short})
+    _study(root, registration)
+    data = _add(root, "dataDscr")
+    for name, factor in registration.design.factors.items():
+        var = _variable(data, name, factor.label, "Randomised factor", "discrete", factor.mark)
+        for level, about in factor.levels.items():
+            _category(var, level, f"{about.label}: {about.text}")
+        _add(var, "varFormat", type="character")
+    for name, item in registration.instrument.items.items():
+        _item(data, name, item, registration.instrument.scales[item.scale], registration)
+    for name, derived in registration.instrument.derived.items():
+        var = _variable(data, name, derived.label, "Derived variable", "contin" if derived.numeric
+                        else "discrete", "assumed")
+        for label in derived.groups:
+            _category(var, label, label)
+        _add(var, "derivation").append(_leaf("drvdesc", derived.rule()))
+        _add(var, "varFormat", type="numeric" if derived.numeric else "character")
+    Xml.indent(root)
+    declaration = '<?xml version="1.0" encoding="UTF-8"?>'
+    return f"{declaration}\n{Xml.tostring(root, encoding='unicode')}\n"
+
+
+def _study(root: Xml.Element, registration: Registration) -> None:
+    about = registration.study
+    study = _add(root, "stdyDscr")
+    citation = _add(study, "citation")
+    _add(citation, "titlStmt").append(_leaf("titl", about.title))
+    people = _add(citation, "rspStmt")
+    for person in about.authors:
+        entry = _leaf("AuthEnty", person.name)
+        if person.affiliation:
+            entry.set("affiliation", person.affiliation)
+        people.append(entry)
+    info = _add(study, "stdyInfo")
+    info.append(_leaf("abstract", about.question))
+    summary = _add(info, "sumDscr")
+    summary.append(_leaf("universe", about.population))
+    summary.append(_leaf("dataKind", "survey experiment"))
+    collection = _add(_add(study, "method"), "dataColl")
+    collection.append(_leaf("collMode", "self-administered questionnaire on the web"))
+    collection.append(_leaf("collSitu", vignette_text(registration)))
+
+
+def _item(
+    data: Xml.Element, name: str, item: Item, scale: Scale, registration: Registration
+) -> None:
+    kind = "contin" if scale.kind == "numeric" else "discrete"
+    block = registration.instrument.blocks[item.block]
+    var = Xml.SubElement(data, _tag("var"), {"ID": f"V_{name}", "name": name, "intrvl": kind})
+    var.append(_leaf("labl", item.label))
+    question = _add(var, "qstn")
+    question.append(_leaf("preQTxt", block))
+    question.append(_leaf("qstnLit", item.wording))
+    if scale.kind == "numeric":
+        ends = {"min": scale.minimum, "max": scale.maximum}
+        _add(_add(var, "valrng"), "range", UNITS="REAL",
+             **{key: f"{end:g}" for key, end in ends.items() if end is not None})
+    if item.asked != "all":
+        conditions = registration.samples[item.asked].items()
+        var.append(_leaf("universe", "asked where " + "; ".join(
+            f"{factor} is {' or '.join(levels)}" for factor, levels in conditions)))
+    for code, label in scale.labels.items():
+        _category(var, str(code), label)
+    _add(var, "varFormat", type="character" if scale.kind == "text" else "numeric")
+    var.append(_leaf("notes", f"{item.role}; wording {item.mark}" + "; reversed" * item.reverse))
+
+
+def _variable(
+    data: Xml.Element, name: str, label: str, text: str, kind: str, mark: str
+) -> Xml.Element:
+    var = Xml.SubElement(data, _tag("var"), {"ID": f"V_{name}", "name": name, "intrvl": kind})
+    var.append(_leaf("labl", label))
+    var.append(_leaf("txt", f"{text} ({mark})"))
+    return var
+
+
+def _category(var: Xml.Element, value: str, label: str) -> None:
+    category = _add(var, "catgry")
+    category.append(_leaf("catValu", value))
+    category.append(_leaf("labl", label))
+
+
+def _tag(name: str) -> str:
+    return f"{{{SPACE}}}{name}"
+
+
+def _leaf(name: str, text: str) -> Xml.Element:
+    element = Xml.Element(_tag(name))
+    element.text = text
+    return element
+
+
+def _add(parent: Xml.Element, name: str, **attributes: str) -> Xml.Element:
+    return Xml.SubElement(parent, _tag(name), attributes)

@@ -1,7 +1,15 @@
-"""The common rules of the registration's models: types, and fields that describe themselves."""
+"""What the registration's models are built of: types, described fields, and safe arithmetic.
 
+In the arithmetic of derived variables stand names of variables, numbers, + - * /, parentheses, and
+comparisons, which give 1 or 0.
+"""
+
+import ast
+import operator
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 POINTS = "percentage points"        # the unit of outcomes that are 0 or 1
@@ -26,3 +34,60 @@ def about(text: str, *example: object, **rules) -> Field:
 def marked(text: str) -> Field:
     """Where a statement comes from."""
     return Field("assumed", description=text)
+
+
+_BINARY = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+           ast.Div: operator.truediv}
+_COMPARISON = {ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt,
+               ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge}
+
+
+def names_in(formula: str) -> list[str]:
+    """The variables of a formula, in order; ValueError (in words) where it cannot be read."""
+    try:
+        tree = ast.parse(formula, mode="eval").body
+        names: list[str] = []
+        _value(tree, _Ones(names))
+    except (SyntaxError, RecursionError, MemoryError):
+        raise ValueError("arithmetic such as `2025 - birth_year`") from None
+    if not names:
+        raise ValueError("arithmetic that names a variable")
+    return list(dict.fromkeys(names))
+
+
+def evaluate(formula: str, variables: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The formula on arrays (n,) of floats: missing where a variable is, or where 0 divides."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result = np.asarray(_value(ast.parse(formula, mode="eval").body, variables), dtype=float)
+    gone = ~np.isfinite(result)
+    for name in names_in(formula):
+        gone |= np.isnan(variables[name])
+    return np.where(gone, np.nan, result)
+
+
+def _value(node: ast.AST, variables: Mapping[str, np.ndarray]):
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return float(node.value)
+    if isinstance(node, ast.Name):
+        return variables[node.id]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_value(node.operand, variables)
+    if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+        left, right = _value(node.left, variables), _value(node.right, variables)
+        return _BINARY[type(node.op)](left, right)
+    if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARISON:
+        left, right = _value(node.left, variables), _value(node.comparators[0], variables)
+        return np.asarray(_COMPARISON[type(node.ops[0])](left, right), dtype=float)
+    raise ValueError("only variables, numbers, + - * /, parentheses and one comparison at a time")
+
+
+class _Ones(dict):
+    """Gives 1 for every name, and remembers which were asked for."""
+
+    def __init__(self, names: list[str]):
+        super().__init__()
+        self._names = names
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self._names.append(name)
+        return np.ones(1)

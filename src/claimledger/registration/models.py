@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 
 from claimledger.registration.analyses import Analysis as Analysis
 from claimledger.registration.analyses import Comparison, Family, Hypothesis, Robustness
-from claimledger.registration.arithmetic import names_in
 from claimledger.registration.fields import (
     POINTS,
     Identifier,
@@ -21,6 +20,7 @@ from claimledger.registration.fields import (
     Probability,
     about,
     marked,
+    names_in,
 )
 
 SCHEMA = 2      # what is written; files of schema 1 are read and lifted

@@ -37,10 +37,11 @@ class Draft:
 
 @dataclass(frozen=True)
 class Question:
-    """A question of a .qsf file: its wording, and the text of each code."""
+    """A question of a .qsf file: its wording, the text of each code, whether it asks a number."""
 
     wording: str
     choices: dict[str, str]
+    numeric: bool = False
 
 
 def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tuple[Draft, Table]:
@@ -152,10 +153,32 @@ def _line(old: str, new: str, comment: str) -> str:
 
 def read_qsf(path: Path) -> dict[str, Question]:
     """The questions of a survey's definition, by the name that their column has in an export."""
+    return read_definition(path)[1]
+
+
+def read_definition(path: Path) -> tuple[str, dict[str, Question], dict[str, list[str]]]:
+    """Title, questions and randomized fields of a .qsf file.
+
+    Questions are by the name of their column in an export, one for each row of a matrix; those in
+    the trash, and texts without an answer, are left out. A randomized field is embedded data that
+    the elements of a randomizer set to different values: name to values.
+    """
     try:
-        elements = json.loads(Path(path).read_text(encoding="utf-8-sig"))["SurveyElements"]
-        found = [e["Payload"] for e in elements if e["Element"] == "SQ"]
-        return {str(one["DataExportTag"]): _question(one) for one in found}
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        elements = content["SurveyElements"]
+        gone = {one.get("QuestionID") for element in elements if element["Element"] == "BL"
+                for block in _listed(element["Payload"]) if block.get("Type") == "Trash"
+                for one in block.get("BlockElements") or []}
+        questions = {}
+        for element in elements:
+            if element["Element"] == "SQ" and element["Payload"].get("QuestionID") not in gone:
+                questions |= _questions(element["Payload"])
+        fields: dict[str, list[str]] = {}
+        for element in elements:
+            if element["Element"] == "FL":
+                _randomized(element["Payload"], False, fields)
+        title = str((content.get("SurveyEntry") or {}).get("SurveyName") or Path(path).stem)
+        return title, questions, {k: v for k, v in fields.items() if len(v) > 1}
     except FileNotFoundError as error:
         raise LedgerError(path, found="no such file", expected="a survey's .qsf file") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -165,15 +188,57 @@ def read_qsf(path: Path) -> dict[str, Question]:
         ) from error
 
 
+def _listed(payload: dict | list) -> list[dict]:
+    return list(payload.values()) if isinstance(payload, dict) else payload
+
+
+def _randomized(flow: dict, within: bool, found: dict[str, list[str]]) -> None:
+    """Values that a randomizer's elements give to embedded fields."""
+    for one in flow.get("EmbeddedData") or [] if within else []:
+        value = str(one.get("Value") or "")
+        if value and value not in found.setdefault(str(one["Field"]), []):
+            found[str(one["Field"])].append(value)
+    for one in flow.get("Flow") or []:
+        _randomized(one, within or flow.get("Type") in ("Randomizer", "BlockRandomizer"), found)
+
+
+def _questions(payload: dict) -> dict[str, Question]:
+    """The columns of one question."""
+    tag, kind = str(payload["DataExportTag"]), payload.get("QuestionType", "MC")
+    if kind in ("DB", "Timing", "Meta", "Captcha"):
+        return {}
+    one = _question(payload)
+    answers = payload.get("Answers")
+    if kind == "Matrix" and answers:
+        codes = payload.get("RecodeValues") or {}
+        columns = {str(codes.get(n, n)): _words(a["Display"]) for n, a in _numbered(answers)}
+        return {f"{tag}_{n}": Question(f"{one.wording} {_words(c['Display'])}", columns)
+                for n, c in _numbered(payload.get("Choices"))}
+    if kind == "Slider":
+        return {f"{tag}_{n}": Question(f"{one.wording} {_words(c['Display'])}", {}, True)
+                for n, c in _numbered(payload.get("Choices"))}
+    if kind == "MC" and str(payload.get("Selector", "")).startswith("MA"):
+        return {f"{tag}_{n}": Question(f"{one.wording} {_words(c['Display'])}",
+                                       {"1": _words(c["Display"])})
+                for n, c in _numbered(payload.get("Choices"))}
+    if kind == "TE":
+        return {tag: Question(one.wording, {}, "Number" in json.dumps(payload.get("Validation")))}
+    return {tag: one}
+
+
+def _numbered(choices: dict | list | None) -> list[tuple[str, dict]]:
+    if isinstance(choices, list):
+        return [(str(n), one) for n, one in enumerate(choices, start=1)]
+    return [(str(n), one) for n, one in (choices or {}).items()]
+
+
 def _question(payload: dict) -> Question:
     """Codes are the recode values where there are any, else the numbers of the choices."""
-    choices = payload.get("Choices") or {}
-    choices = choices if isinstance(choices, dict) else dict(enumerate(choices, start=1))
     recoded = payload.get("RecodeValues") or {}
     return Question(
         _words(payload["QuestionText"]),
         {str(recoded.get(number, number)): _words(choice["Display"])
-         for number, choice in choices.items()},
+         for number, choice in _numbered(payload.get("Choices"))},
     )
 
 

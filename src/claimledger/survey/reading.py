@@ -36,11 +36,11 @@ class Export:
 def read_table(path: Path, registration: Registration) -> Table:
     """Read a file as it stands; its format is told by the file name's ending."""
     path = Path(path)
-    reader = _READERS.get(path.suffix.lower())
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise LedgerError(
             path, found=f"a file ending in {path.suffix or 'nothing'}",
-            expected="one of " + ", ".join(_READERS), mend="export as CSV, with choice text",
+            expected="one of " + ", ".join(READERS), mend="export as CSV, with choice text",
         )
     if not path.is_file():
         raise LedgerError(
@@ -123,7 +123,7 @@ def arms(cells: pd.DataFrame, registration: Registration, path: Path) -> pd.Data
 
 _EMPTY = ("", "0", "0.0", "false", "no", qualtrics.UNANSWERED)
 _BLANK = ("", qualtrics.UNANSWERED)
-_READERS: dict[str, Callable[..., Table]] = {
+READERS: dict[str, Callable[..., Table]] = {
     ".csv": read_csv, ".tsv": read_csv, ".txt": read_csv, ".sav": read_spss, ".dta": read_stata,
     ".parquet": read_parquet,
 }

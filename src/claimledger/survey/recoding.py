@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from claimledger.errors import LedgerError
-from claimledger.registration.arithmetic import evaluate
+from claimledger.registration.fields import evaluate
 from claimledger.registration.models import Derived, Registration
 from claimledger.survey.qualtrics import UNANSWERED
 

@@ -1,0 +1,76 @@
+"""Assumptions for the first simulated answers of a study, to be replaced by somebody who knows."""
+
+import yaml
+
+from claimledger.registration.models import Item, Registration, Scale
+
+_EFFECT = 0.25       # of each level, in SD of the answers: invented
+_SPREAD = 0.4        # between items that are compared within respondents, in points
+
+
+def assumptions(registration: Registration) -> str:
+    """The text of `data/simulation.yml`: middling answers, small effects, three worlds."""
+    items = registration.instrument.items
+    stacked = list(dict.fromkeys(n for a in registration.analyses() for n in a.stack))
+    outcomes = {name: item for name, item in items.items() if item.role == "outcome"}
+    content = {
+        "note": "Simulated answers: no person gave them. Everything in this file is invented.",
+        "background": {name: _margin(registration.instrument.scales[item.scale])
+                       for name, item in items.items() if item.role == "background"},
+        "background_correlations": [],
+        "outcomes": {
+            name: _outcome(registration, name, stacked.index(name) if name in stacked else None)
+            for name in outcomes
+        },
+        "spreads": {"items": stacked} if len(stacked) > 1 else {},
+        "effects": {name: effect for name in registration.design.factors
+                    if (effect := _effect(registration, name, outcomes))["items"]},
+        "correlations": [], "slopes": [],
+        "recall": {"right": {name: 0.92 for name, item in items.items() if item.recalls},
+                   "correlation": 0, "unsure": 0.5},
+        "fieldwork": {
+            "start": "2025-05-05", "days": 7, "median_seconds": 400, "log_sd": 0.4,
+            "extra": {rule.id: 0.02 for rule in registration.exclusions},
+            "skipped": 0, "comments": 0, "texts": ["None."],
+        },
+        "worlds": {
+            "example": {"label": "the factors have effects"},
+            "null": {"label": "nothing has an effect", "default": 0},
+            "reversed": {"label": "every effect has the opposite sign", "default": -1},
+        },
+    }
+    head = ("# What the simulated answers assume. Every number is invented: put in what you\n"
+            "# expect before you trust `claimledger diagnose` with the size of your sample.\n")
+    return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _margin(scale: Scale) -> dict:
+    if scale.labels:
+        return {"shares": {code: 1 for code in scale.labels}}
+    low, high = int(scale.minimum or 0), int(scale.maximum or 100)
+    middle = (2 * low + high) // 3
+    bands = {low: 60, middle: 40} if low < middle < high else {low: 100}
+    return {"bands": bands, "top": high}
+
+
+def _outcome(registration: Registration, name: str, place: int | None) -> dict:
+    ends = registration.ends(name) or (0.0, 1.0)
+    middle = sum(ends) / 2 + (_SPREAD * ((place % 3) - 1) if place is not None else 0)
+    scale = registration.scale_of(name)
+    if scale and len(scale.labels) == 2:
+        return {"mean": round(middle, 2)}
+    return {"mean": round(middle, 2), "sd": round((ends[1] - ends[0]) * 0.3, 2)}
+
+
+def _effect(registration: Registration, factor: str, outcomes: dict[str, Item]) -> dict:
+    """An effect of each level in the direction that a hypothesis on it predicts."""
+    sign = 1
+    for h in registration.hypotheses:
+        if any(term.startswith(f"{factor}[") for term in h.contrast):
+            weight = next(w for t, w in h.contrast.items() if t.startswith(f"{factor}["))
+            sign = (-1 if h.direction == "negative" else 1) * (1 if weight > 0 else -1)
+            break
+    levels = list(registration.design.factors[factor].levels)[1:]
+    asked = [name for name, item in outcomes.items()
+             if factor not in registration.samples.get(item.asked, {})]
+    return {"items": asked, "factor": factor, "levels": dict.fromkeys(levels, sign * _EFFECT)}

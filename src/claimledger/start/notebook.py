@@ -1,0 +1,191 @@
+"""The notebook of a new study, from its registration: wording, estimate, test, picture, verdict."""
+
+import json
+import re
+
+from claimledger.registration.models import Analysis, Hypothesis, Registration
+
+STEM = "01_results"
+
+
+def notebook(registration: Registration) -> str:
+    """A notebook that tests every registered family and comparison, without stored output."""
+    cells = [
+        ("markdown", "# Results\n\nEvery registered test in plain sight, and what `study.record` "
+                     "audits and writes into the ledger."),
+        ("parameters", 'registration = "registration.yml"\ndata = ""  # as _quarto.yml names it\n'
+                       'seed = 1\noutput = "build"'),
+        ("code", IMPORTS.format(stem=STEM)),
+        ("markdown", "## Sample"),
+        ("code", SAMPLE + ("" if _level(registration) == 95 else "")),
+    ]
+    for name, family in registration.families.items():
+        members = [h for h in registration.hypotheses if h.family == name]
+        if members:
+            cells += _group(registration, name, family.label, members)
+    for comparison in registration.comparisons:
+        label = registration.families[comparison.family].label
+        cells += _group(registration, comparison.id, label, [comparison])
+    cells += [
+        ("markdown", "## Instrument"),
+        ("code", VIGNETTE), ("code", INSTRUMENT), ("code", "study.save()"),
+    ]
+    return json.dumps({
+        "cells": [_cell(number, *cell) for number, cell in enumerate(cells)],
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"}},
+        "nbformat": 4, "nbformat_minor": 5,
+    }, indent=1, ensure_ascii=False) + "\n"
+
+
+IMPORTS = '''import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+import statsmodels.formula.api as smf
+from statsmodels.stats.multitest import multipletests
+
+from claimledger import (
+    POINTS, Study, alt_list, bare, instrument_table, region, spread, tost, verdicts,
+    vignette_table,
+)
+
+study = Study.open("{stem}", registration, data, seed, output)
+record, label = study.record, study.registration.label'''
+
+SAMPLE = '''record.fact(
+    "data.status", float(study.simulated), decimals=0, decision="status",
+    label="Origin of the answers: simulated (1) or collected (0)", verdict=study.survey.status,
+)
+people = study.frame["respondent"].nunique()
+record.fact("sample.n", people, "Analyzed respondents", unit="count")
+study.survey.flow'''
+
+VIGNETTE = '''#| label: tbl-vignette
+#| tbl-cap: "What was randomized, as respondents read it."
+study.table("tbl-vignette", vignette_table(study.registration).drop(columns="Source"))'''
+
+INSTRUMENT = '''#| label: tbl-instrument
+#| tbl-cap: "The questions, in the order in which they are asked."
+study.table("tbl-instrument", instrument_table(study.registration))'''
+
+
+def _level(registration: Registration) -> int:
+    return round(100 * (1 - min(family.alpha for family in registration.families.values())))
+
+
+def labels(group: str) -> str:
+    """A group's name as it may stand in the label of a cell."""
+    return re.sub(r"[^a-z0-9]+", "-", group.lower()).strip("-")
+
+
+def _group(
+    r: Registration, group: str, title: str, members: list[Analysis]
+) -> list[tuple[str, str]]:
+    """The cells of one family of hypotheses, or of one set of comparisons."""
+    key, name = labels(group), re.sub(r"\W+", "_", group.lower())
+    family = r.families[members[0].family]
+    claims = "\n".join(
+        f"- **{a.id}** {a.statement if isinstance(a, Hypothesis) else a.estimand}" for a in members)
+    cells = [("markdown", f"## {title}\n\nAs registered:\n\n{claims}\n\n### Estimand\n\n"
+              + "\n".join(f"{a.id}: {a.estimand}." for a in members)
+              + "\n\n### Estimate")]
+    fits: dict[tuple, str] = {}
+    code, given = [], {}
+    for a in members:
+        kind = (a.frame, a.sample, tuple(a.stack) or a.outcome, a.model, a.weighted, a.vcov)
+        if kind not in fits:
+            fits[kind] = "fit" if not fits else f"fit_{len(fits) + 1}"
+            code.append(_fit(r, a, fits[kind]))
+        given[a.id] = fits[kind]
+    cells.append(("code", "\n".join([*code, f"{list(fits.values())[-1]}.summary().tables[1]"])))
+    clustered = members[0].vcov in ("CR2", "stata", "survey")
+    by = (f', groups=rows["{_groups(r, members[0])}"], correction="{members[0].vcov}"'
+          if clustered else "")
+    each = "fit" if len(fits) == 1 else "{" + ", ".join(
+        f'"{id}": {fit}' for id, fit in given.items()) + "}"
+    method = {"holm": "holm", "bh": "fdr_bh"}.get(family.correction)
+
+    def corrected(p: str) -> str:
+        return f'multipletests({p}, method="{method}")[1]' if method else p
+
+    test = [f'{name} = study.results({each}, "{group}"{by})',
+            f'{name}["p_adjusted"] = {corrected(f"""{name}["p"]""")}']
+    bounded = all(a.sesoi is not None for a in members)
+    if bounded:
+        test.append(f'{name}["p_equivalence"] = {corrected(f"tost({name})")}')
+    level = "" if family.alpha == 0.05 else f", alpha={family.alpha}"
+    test += [f'{name}["verdict"] = verdicts({name}{level})', f'study.record("{group}", {name})']
+    words = {"holm": "Holm's step-down procedure", "bh": "the procedure of Benjamini and Hochberg"}
+    said = f"corrected by {words[family.correction]}" if method else "not corrected"
+    cells += [
+        ("markdown", f"### Test\n\nThe *p* values are {said}"
+         + (", and so, apart, are those of the equivalence tests" if bounded else "")
+         + ".\n`study.record` computes all of it once more from the raw file and the registration, "
+         "and stops where the two differ."),
+        ("code", "\n".join(test)),
+        ("code", f'#| label: tbl-{key}\n#| tbl-cap: "{title}: estimates, tests and verdicts."\n'
+                 f"table = record.table(list({name}.index)).rename_axis(\"Claim\").reset_index()\n"
+                 f'study.table("tbl-{key}", table)'),
+        ("markdown", "### Picture"),
+        ("code", PICTURE.format(
+            key=key, name=name, title=title, height=round(1.1 + 0.35 * _rows(members), 2),
+            region="region(axis, shown[\"bound\"].max())" if bounded else "axis.axvline(0)")),
+        ("markdown", "### Verdict"),
+        ("code", f"{{id: record.entries[id].verdict for id in {name}.index}}"),
+    ]
+    return cells
+
+
+PICTURE = '''#| label: fig-{key}
+#| fig-cap: "{title}: estimates, with intervals at the level of the corrected tests."
+shown = record.numbers(list({name}.index)).rename_axis("claim").reset_index()
+figure, axis = plt.subplots(figsize=(6.5, {height}))
+{region}
+sns.pointplot(spread(shown, "corrected"), x="value", y="claim", ax=axis, **POINTS)
+axis.set_xlabel("Estimate")
+bare(axis)
+study.figure("fig-{key}", figure, "Estimates: " + alt_list([
+    (id, f"{{record.entries[id].text['est']}}, {{record.entries[id].verdict}}")
+    for id in {name}.index
+]))'''
+
+
+def _rows(members: list[Analysis]) -> int:
+    if isinstance(members[0], Hypothesis):
+        return len(members)
+    size = len(members[0].levels)
+    return size if members[0].pairs == "reference" else size * (size - 1) // 2
+
+
+def _groups(r: Registration, a: Analysis) -> str:
+    return "cluster" if r.design.clusters else "respondent"
+
+
+def _fit(r: Registration, a: Analysis, name: str) -> str:
+    """The lines that fit one model, as one would write them."""
+    known = {*r.instrument.items, *r.instrument.derived}
+    used = [v for v in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", a.model)) if v in known]
+    if a.stack:
+        rows = f"study.stacked({json.dumps(a.stack)}, \"{a.sample}\")"
+    else:
+        rows = f"study.sample(\"{a.sample}\").dropna(subset={json.dumps(used)})"
+    weights = ", weights=study.weights.loc[rows.index]" if a.weighted else ""
+    kind = "wls" if a.weighted else "ols"
+    robust = f'cov_type="{a.vcov}", use_t=True' if a.vcov in ("HC2", "HC3") else ""
+    first = f"rows = {rows}"
+    if len(first) > 96:
+        first = first.replace("(", "(\n    ", 1)
+    return (f"{first}\nmodel = smf.{kind}(\n    \"{a.model}\",\n    data=rows{weights},\n)\n"
+            f"{name} = model.fit({robust})")
+
+
+def _cell(number: int, kind: str, source: str) -> dict:
+    lines = source.splitlines(keepends=True)
+    cell = {"cell_type": "markdown" if kind == "markdown" else "code",
+            "id": f"01-{number:02}", "metadata": {}, "source": lines}
+    if kind == "parameters":
+        cell["metadata"] = {"tags": ["parameters"]}
+    if kind != "markdown":
+        cell |= {"execution_count": None, "outputs": []}
+    return cell
