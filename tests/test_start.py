@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from claimledger.errors import LedgerError
+from claimledger.project import Run
 from claimledger.prose.source import read_sources
-from claimledger.start import start
+from claimledger.registration.loading import load
+from claimledger.registration.source import Source
+from claimledger.start.draft import draft
+from claimledger.start.folder import DESIGNS, complete, start
 from readback import check_page, read_html
 
 WORDS = re.compile(
@@ -44,16 +48,158 @@ def rendered(folder: Path, *arguments: str) -> tuple[dict, str]:
 
 
 @pytest.mark.build
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "verdicts", "sentence"), [
-    ([], {"supported"}, "more willing, as registered"),
-    (["--world", "reversed"], {"refuted"}, "less willing, against what was registered"),
-    (["--world", "null"], {"negligible", "undecided"}, "bound of"),
+    ([], {"supported"}, "The registered rule comes out for H1."),
+    (["--world", "reversed"], {"refuted"}, "The data contradict H1."),
+    (["--world", "null"], {"negligible", "undecided"}, "H1"),
 ])
 def test_the_paper_of_a_new_study_builds_and_is_true(folder, arguments, verdicts, sentence):
     ledger, page = rendered(folder, *arguments)
     assert ledger["entries"]["H1"]["verdict"] in verdicts and sentence in page
     assert ledger["header"]["status"] == "simulated" and "The data are simulated" in page
     assert ledger["entries"]["sample.n"]["value"] == 400
+
+
+@pytest.mark.build
+@pytest.mark.slow
+def test_a_new_study_is_diagnosed_archived_and_verified(folder):
+    for command in (["diagnose", "--simulations", "20"], ["archive"], ["verify"]):
+        done = subprocess.run([sys.executable, "-m", "claimledger", *command], cwd=folder,
+                              capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+    assert "claims survive" in done.stdout
+    assert (folder / "build" / "archive.zip").is_file()
+
+
+@pytest.mark.build
+@pytest.mark.slow
+@pytest.mark.parametrize("design", [name for name in DESIGNS if name != "two-arm"])
+def test_every_design_builds(tmp_path, design):
+    start(tmp_path / "new", date(2026, 1, 2), design)
+    ledger, _ = rendered(tmp_path / "new")
+    registered = {h.id for h in load(tmp_path / "new" / "registration.yml").hypotheses}
+    assert registered <= {id for id, entry in ledger["entries"].items()
+                          if entry["status"] == "registered"}
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_every_design_is_whole(tmp_path, design):
+    start(tmp_path / "new", date(2026, 1, 2), design)
+    names = {path.relative_to(tmp_path / "new").as_posix()
+             for path in (tmp_path / "new").rglob("*") if path.is_file()}
+    assert names >= {
+        "Makefile", "CITATION.cff", "LICENSE", "README.md", "registration.lock", "paper.qmd",
+        "registration.schema.json", "notebooks/01_results.ipynb", "data/simulation.yml",
+        "_extensions/ledger/_extension.yml", ".gitignore",
+    }
+
+
+QSF = {
+    "SurveyEntry": {"SurveyName": "Trees"},
+    "SurveyElements": [
+        {"Element": "BL", "Payload": {"1": {"Type": "Trash", "BlockElements": [
+            {"Type": "Question", "QuestionID": "QID9"}]}}},
+        {"Element": "FL", "Payload": {"Type": "Root", "Flow": [
+            {"Type": "EmbeddedData", "EmbeddedData": [{"Field": "panel", "Value": "x"}]},
+            {"Type": "BlockRandomizer", "Flow": [
+                {"Type": "EmbeddedData", "EmbeddedData": [{"Field": "Letter", "Value": value}]}
+                for value in ("Plain", "Bold")]}]}},
+        *({"Element": "SQ", "Payload": {
+            "QuestionID": id, "DataExportTag": tag, "QuestionText": text, "QuestionType": kind,
+            "Selector": "SAVR", "Validation": {"Settings": {"ContentType": valid}},
+            "Choices": {str(n): {"Display": label} for n, label in enumerate(labels, 1)},
+            "Answers": {str(n): {"Display": label} for n, label in enumerate(answers, 1)}}}
+          for id, tag, kind, text, labels, answers, valid in [
+            ("QID1", "Q1.1", "MC", "Do you agree to take part?", ["Yes", "No"], [], ""),
+            ("QID2", "Q1.2", "TE", "How old are you?", [], [], "ValidNumber"),
+            ("QID3", "will", "MC", "<b>Would</b> you&nbsp;water it?",
+             ["No", "Rather no", "Rather yes", "Yes"], [], ""),
+            ("QID4", "M", "Matrix", "How is it?", ["Tree", "Street"], ["Bad", "Good"], ""),
+            ("QID5", "text", "DB", "Read this.", [], [], ""),
+            ("QID9", "old", "MC", "In the trash", ["Yes", "No"], [], "")]),
+    ],
+}
+
+
+@pytest.fixture
+def drafted(tmp_path) -> Path:
+    (tmp_path / "survey.qsf").write_text(json.dumps(QSF))
+    start(tmp_path / "new", date(2026, 1, 2), source=tmp_path / "survey.qsf")
+    return tmp_path / "new"
+
+
+def test_a_draft_holds_what_the_survey_knows_and_marks_the_rest(drafted):
+    content = Source.read(drafted / "registration.yml").content
+    items, scales = content["instrument"]["items"], content["instrument"]["scales"]
+    assert list(items) == ["q1_1", "q1_2", "will", "m_1", "m_2"]
+    assert items["will"]["wording"] == "Would you water it?"
+    assert scales[items["will"]["scale"]]["labels"][2] == "Rather no"
+    assert scales["q1_2"]["kind"] == "numeric" and items["m_1"]["scale"] == items["m_2"]["scale"]
+    assert items["q1_1"]["role"] == "? consent" and items["q1_2"]["role"] == "? background"
+    assert list(content["design"]["factors"]) == ["letter"]
+    assert list(content["design"]["factors"]["letter"]["levels"]) == ["plain", "bold"]
+    assert '"Q1.1": q1_1' in (drafted / "mapping.yml").read_text("utf-8")
+    assert not (drafted / "registration.lock").exists()
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "claimledger", *words], cwd=folder,
+                          capture_output=True, text=True, timeout=120)
+
+
+def test_a_draft_is_frozen_when_no_mark_is_left_and_then_completed(drafted):
+    refused = command(drafted, "freeze")
+    assert refused.returncode == 1 and "unfinished" in refused.stderr
+    assert not (drafted / "registration.lock").exists()
+    path = drafted / "registration.yml"
+    answers = {
+        "? the code of consent": 1, "? respondents who are to remain after all exclusions": 200,
+        "? 0": 18, "? 100": 99, "? positive, negative, two-sided, null or non-inferiority":
+        "positive", "? what was read": "Read.", "? a number in SD, or {value: 5, unit: percentage "
+        "points}; or remove the line": 0.2,
+    }
+    text = path.read_text("utf-8")
+    for mark, answer in answers.items():
+        text = text.replace(json.dumps(mark), str(answer))
+    path.write_text(re.sub(r'"\? ', '"', text))
+    frozen = command(drafted, "freeze")
+    assert frozen.returncode == 0, frozen.stderr
+    for name in ("notebooks/01_results.ipynb", "paper.qmd", "data/simulation.yml", "CITATION.cff"):
+        assert (drafted / name).is_file()
+    assert list((drafted / "data" / "raw").glob("*.csv"))
+    assert complete(Run.open(drafted, name="record")) == []
+
+
+def test_an_export_is_drafted_from_its_columns(tmp_path):
+    rows = ["ResponseId,Q1,age,arm,FL_3_DO_x,email", "Response ID,Do you like it?,Your age,arm,x,e",
+]
+    ids = ",".join(f'"{{""ImportId"":""{id}""}}"' for id in
+                   ("_recordId", "QID1", "QID2_TEXT", "arm", "FL_3_DO_x", "email"))
+    rows += [ids, *(f"R_{n},{'Yes' if n % 2 else 'No'},{20 + n},{'a' if n % 3 else 'b'},1,m{n}@x.y"
+                    for n in range(30))]
+    (tmp_path / "export.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "draft.yml").write_text(draft(tmp_path / "export.csv"))
+    content = Source.read(tmp_path / "draft.yml").content
+    assert list(content["instrument"]["items"]) == ["q1", "age"]
+    assert list(content["design"]["factors"]["arm"]["levels"]) == ["a", "b"]
+    assert "email" not in (tmp_path / "draft.yml").read_text()
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("survey.docx", "a file ending in .docx"), ("none.csv", "no such file"),
+    ("none.qsf", "no such file"), ("broken.qsf", "a survey's .qsf file"),
+])
+def test_what_cannot_be_drafted_from_leaves_no_folder(tmp_path, name, said):
+    (tmp_path / "broken.qsf").write_text("{}")
+    with pytest.raises(LedgerError, match=said):
+        start(tmp_path / "new", date(2026, 1, 2), source=tmp_path / name)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_unknown_design_is_named(tmp_path):
+    with pytest.raises(LedgerError, match="conjoint, factorial, two-arm, within"):
+        start(tmp_path / "new", date(2026, 1, 2), "three-arm")
 
 
 def test_a_folder_that_holds_anything_is_left_alone(tmp_path):

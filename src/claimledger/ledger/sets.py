@@ -3,7 +3,7 @@
 For every registered comparison, every family of hypotheses and every set that `_quarto.yml` names,
 the ledger gets one entry a verdict, with the verdict `all`, `some` or `none`:
 
-    H2a.kind.lower               which kinds lower the view of the ally, against control
+    H2a.kind.lower               which kinds have a lower mean, against control
     measures.no_action.lower     the measures that no action is lower than
     measures.apart               the pairs that are separated; its text `order` tells the order
 
@@ -26,7 +26,7 @@ def set_entries(
 ) -> dict[str, dict]:
     """The entries of all sets whose members are in `entries`.
 
-    `words` gives noun phrases: of a member ("a democracy") or, as a pair, the singular and plural
+    `words` gives noun phrases: of a member ("a friend") or, as a pair, the singular and plural
     of what a set is made of (`H2a.kind: [kind, kinds]`). `sets` names sets of further entries.
     """
     naming = _Naming(registration, words)

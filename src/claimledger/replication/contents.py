@@ -19,6 +19,7 @@ from claimledger.rendering.document import Paper, epoch, read_paper
 
 CHECKSUMS = "SHA256SUMS"
 RAW = "data/raw"
+GENERATED = ("build", "_manuscript", "figures", "__pycache__")
 
 
 @dataclass(frozen=True)
@@ -127,24 +128,29 @@ def checksums(files: dict[str, bytes]) -> str:
 
 
 def _listed(root: Path) -> list[str]:
-    """The files that belong to the project: as git has them, or as an archive lists them."""
+    """The files that belong to the project: as git has them, as an archive lists them, or all.
+
+    In a folder that is neither, such as a new study's, all files are the project's but for what is
+    hidden or generated.
+    """
     if (root / CHECKSUMS).is_file() and not (root / ".git").exists():
         lines = (root / CHECKSUMS).read_text("utf-8").splitlines()
         names = [line.split("  ", 1)[1] for line in lines if "  " in line]
-    else:
-        try:
-            done = subprocess.run(
-                ["git", "ls-files", "-z", "--cached"], cwd=root, capture_output=True, text=True)
-        except OSError:
-            done = None
-        if done is None or done.returncode:
-            raise LedgerError(
-                "archive", found=f"neither a git checkout nor a file {CHECKSUMS}",
-                expected="a list of the files that belong to the project",
-                mend="install git, and run this in a clone of the repository",
-            )
-        names = [name for name in done.stdout.split("\0") if name]
+    elif not (names := _tracked(root)):
+        paths = (path.relative_to(root) for path in root.rglob("*"))
+        names = [path.as_posix() for path in paths if path.parts[0] not in GENERATED
+                 and not any(part.startswith(".") for part in path.parts)]
     return sorted(name for name in names if _inside(root, name))
+
+
+def _tracked(root: Path) -> list[str]:
+    """What git has of a folder; nothing without git, or outside a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "ls-files", "-z", "--cached"], cwd=root, capture_output=True, text=True)
+    except OSError:
+        return []
+    return [name for name in done.stdout.split("\0") if name] if not done.returncode else []
 
 
 def _inside(root: Path, name: str) -> bool:

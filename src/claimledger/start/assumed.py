@@ -54,10 +54,11 @@ def _margin(scale: Scale) -> dict:
 
 
 def _outcome(registration: Registration, name: str, place: int | None) -> dict:
-    ends = registration.ends(name) or (0.0, 1.0)
-    middle = sum(ends) / 2 + (_SPREAD * ((place % 3) - 1) if place is not None else 0)
     scale = registration.scale_of(name)
-    if scale and len(scale.labels) == 2:
+    codes = sorted(scale.labels) if scale else []
+    ends = (codes[0], codes[-1]) if codes else registration.ends(name) or (0.0, 1.0)
+    middle = sum(ends) / 2 + (_SPREAD * ((place % 3) - 1) if place is not None else 0)
+    if len(codes) == 2:
         return {"mean": round(middle, 2)}
     return {"mean": round(middle, 2), "sd": round((ends[1] - ends[0]) * 0.3, 2)}
 
