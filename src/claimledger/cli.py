@@ -408,9 +408,10 @@ def freeze() -> None:
 
     run = Run.open()
     load(run.registration)
+    frozen = lock.freeze(run.registration, date.today())
     for path in complete(run):
         print(f"written, to start from: {_shown(path)}")
-    print(f"frozen: {_shown(lock.freeze(run.registration, date.today()))}")
+    print(f"frozen: {_shown(frozen)}")
 
 
 @app.command(epilog=_example('claimledger amend --what "H4 added" --why "asked for by a reviewer"'))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import claimledger
 from claimledger.errors import LedgerError
-from claimledger.project import Run, write_atomic
+from claimledger.project import Run, settings, write_atomic
 from claimledger.registration.loading import load
 from claimledger.registration.lock import freeze
 from claimledger.registration.schema import FILE as SCHEMA_FILE
@@ -15,7 +15,7 @@ from claimledger.simulation.assumptions import FILE as SIMULATION_FILE
 from claimledger.simulation.simulate import simulate_file
 from claimledger.start.assumed import assumptions
 from claimledger.start.draft import columns_of, draft
-from claimledger.start.notebook import notebook
+from claimledger.start.notebook import STEM, notebook
 from claimledger.start.prose import citation, paper
 
 PACKAGE = Path(claimledger.__file__).parent
@@ -67,16 +67,16 @@ def start(
 def complete(run: Run) -> list[Path]:
     """Write what a study lacks, from its registration: assumptions, answers, notebook, paper.
 
-    What is there is left as it is; other projects than those of `claimledger new`, which have a
-    notebook, are not touched.
+    What is there is left as it is, and so is a project whose settings name other notebooks.
     """
-    if any((run.root / "notebooks").glob("*.ipynb")):
+    named = settings(run.root).get("manuscript", {}).get("notebooks", [])
+    if [Path(one["notebook"]).stem for one in named] != [STEM]:
         return []
     registration = load(run.registration)
     written = [
         write_atomic(run.root / name, text) for name, text in (
             (SIMULATION_FILE, assumptions(registration)),
-            ("notebooks/01_results.ipynb", notebook(registration)),
+            (f"notebooks/{STEM}.ipynb", notebook(registration)),
             ("paper.qmd", paper(registration)), ("CITATION.cff", citation(registration)),
         ) if not (run.root / name).exists()
     ]
