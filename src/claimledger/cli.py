@@ -279,27 +279,35 @@ def check(
     from claimledger.project import Run, write_atomic
     from claimledger.registration.loading import load
     from claimledger.survey.checks import examine, require
+    from claimledger.survey.disclosure import coarsen, identifying_variables
+    from claimledger.survey.problem import shown, warning_lines
     from claimledger.survey.reading import read_export
     from claimledger.survey.report import html_report
 
-    registration = load(Run.open().registration)
+    run = Run.open()
+    registration = load(run.registration)
+    name = shown(export)
     read = read_export(export, registration, mapping)
-    print(f"{export}: {read.form}; {len(read.cells):,} records")
-    findings = examine(read, registration)
+    print(f"{name}: {read.form}; {len(read.columns):,} records")
+    print(f"answers: {_forms(read.recognised)}")
+    findings = examine(read, registration, run.root)
     if html:
         print(f"report: {write_atomic(html, html_report(read, findings, registration))}")
-    for problem in findings.problems:
-        if problem.severity == "warning":
-            print(f"warning: {problem}")
+    for line in warning_lines(findings.problems):
+        print(f"warning: {line}")
     require(export, findings.problems)
-    print(f"{export}: as registered; the paper can be built")
+    print(f"{name}: as registered; the paper can be built")
     if background:
-        from claimledger.survey.anonymity import coarsen, identifying_variables
-        from claimledger.survey.recoding import recode
-
-        frame = recode(findings.kept, registration)
-        coarse = coarsen(frame, identifying_variables(registration))
+        coarse = coarsen(findings.frame, identifying_variables(registration))
         print(f"background: {write_atomic(background, coarse.to_csv(index=False))}")
+
+
+def _forms(recognised: dict[str, str]) -> str:
+    """How many columns of answers were read in which form."""
+    from collections import Counter
+
+    counts = Counter(recognised.values())
+    return ", ".join(f"{count} as {form}" for form, count in counts.most_common()) or "none found"
 
 
 @app.command(epilog=_example("claimledger codebook --out build/codebook"))

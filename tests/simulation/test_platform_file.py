@@ -11,7 +11,7 @@ from claimledger.simulation.fieldwork import extras
 from claimledger.simulation.platform_file import export
 from claimledger.simulation.respondents import BLOCK
 from claimledger.survey import qualtrics
-from claimledger.survey.exclusions import exclude
+from claimledger.survey.recoding import exclude
 from claimledger.survey.reading import coded, read_export
 
 

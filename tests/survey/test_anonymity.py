@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claimledger.survey.anonymity import WITHHELD, anonymity, coarsen, identifying_variables
+from claimledger.survey.disclosure import WITHHELD, anonymity, coarsen, identifying_variables
 
 FRAME = pd.DataFrame({"sex": ["f"] * 6 + ["m"] * 4, "region": ["n"] * 5 + ["s"] + ["n"] * 4})
 

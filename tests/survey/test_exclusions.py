@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.survey.exclusions import exclude
+from claimledger.survey.recoding import exclude
 
 
 def frame(**changes) -> pd.DataFrame:

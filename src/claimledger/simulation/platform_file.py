@@ -20,6 +20,7 @@ from claimledger.simulation.assumptions import load_simulation
 from claimledger.simulation.fieldwork import DURATION, Rows, field
 from claimledger.simulation.respondents import BLOCK, NOT_ASKED, SKIPPED, Simulator
 from claimledger.survey import qualtrics
+from claimledger.survey.loading import manifest_path
 
 NETWORKS = ("192.0.2.", "198.51.100.", "203.0.113.")      # reserved for documentation (RFC 5737)
 DOMAINS = ("example.org", "example.com")                  # reserved likewise (RFC 2606)
@@ -59,11 +60,6 @@ def export(
     }
     write_atomic(manifest_path(path), json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     return [Path(path), manifest_path(path)]
-
-
-def manifest_path(path: Path) -> Path:
-    """Where the manifest of an export lies: beside it."""
-    return Path(path).with_suffix(".manifest.json")
 
 
 @contextmanager

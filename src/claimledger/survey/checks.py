@@ -1,40 +1,47 @@
-"""Is an export what the registration says it should be? Every problem at once, with a remedy."""
+"""Is an export what the registration says it should be? Every problem at once, with a remedy.
 
-from dataclasses import dataclass
+`examine` is the one way from an export to the frame that is analysed: the command `check` shows
+what it finds, and `open_survey` refuses an export for the same errors.
+"""
+
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
-from scipy.stats import chisquare
 
-from claimledger.registration.models import Registration, Scale
-from claimledger.survey import qualtrics
-from claimledger.survey.exclusions import exclude
-from claimledger.survey.problem import Problem, at, require, short
-from claimledger.survey.reading import Export, coded, read_export
-from claimledger.survey.scrutiny import missing_by_arm, persons, platform, questions, uneven
+from claimledger.errors import LedgerError
+from claimledger.registration.models import Registration
+from claimledger.survey import plausibility, qualtrics
+from claimledger.survey.disclosure import assert_public, known_private
+from claimledger.survey.plausibility import RARE, missing_by_arm
+from claimledger.survey.problem import Problem, at, require, short, shown
+from claimledger.survey.reading import OPEN, Export, coded, read_export
+from claimledger.survey.recoding import exclude, recode
+from claimledger.survey.weighting import Raking, rake_as_registered
 
 __all__ = ["Findings", "Problem", "check", "check_export", "examine", "require"]
 
 _MOST = 1000     # rows told one by one for each column
-_RARE = 0.001    # an allocation less probable than this is worth a look
 
 
 @dataclass(frozen=True)
 class Findings:
-    """All that a check finds: problems, errors first; and, where it came so far, two tables.
+    """All that a check finds: problems, errors first; and, where it came so far, four tables.
 
     flow: rows dropped by each registered exclusion (see `exclude`).
     missing: answers missing among those asked, by item and arm (see `missing_by_arm`).
     kept: the coded rows that stay.
+    frame: the frame that is analysed (see `recode`).
     """
 
-    problems: list[Problem]
+    problems: list[Problem] = field(default_factory=list)
     flow: pd.DataFrame | None = None
     missing: pd.DataFrame | None = None
     kept: pd.DataFrame | None = None
+    frame: pd.DataFrame | None = None
+    raking: Raking | None = None
 
 
 def check(path: Path, registration: Registration, mapping: Path | None = None) -> list[Problem]:
@@ -47,120 +54,143 @@ def check_export(export: Export, registration: Registration) -> list[Problem]:
     return examine(export, registration).problems
 
 
-def examine(export: Export, registration: Registration) -> Findings:
-    """Every problem, and the tables that go with them."""
+def examine(export: Export, registration: Registration, root: Path | None = None) -> Findings:
+    """Every problem, and the tables that go with them.
+
+    With the project's `root` the registered margins are read, and raking is tried, too.
+    """
+    problems = _file(export) + _columns(export, registration)
+    frame, strange = coded(export, registration)
+    problems += _strange(export, registration, strange) + _ranges(export, registration, frame)
+    del strange
+    problems += plausibility.dates(export)
+    problems += plausibility.platform(export, registration)
+    problems += plausibility.questions(export, registration)
+    problems += plausibility.rounded_ids(export, registration)
+    if any(p.row is None and p.severity == "error" for p in problems):
+        return Findings(_sorted(problems))
+    kept, flow = exclude(frame, registration)
+    problems += plausibility.losses(registration, flow, len(frame))
+    missing = made = raking = None
+    if len(kept):
+        missing = missing_by_arm(export, registration, kept)
+        problems += _kept(export, registration, kept)
+        problems += plausibility.allocation(registration, kept)
+        problems += plausibility.test_rows(export, kept)
+        problems += plausibility.repeats(export, registration, frame)
+        if registration.design.respondent is None:  # else persons have several rows each
+            problems += plausibility.persons(export, registration, frame, kept)
+        problems += plausibility.uneven(missing, RARE)
+    del frame
+    if len(kept) and not any(p.severity == "error" for p in problems):
+        try:
+            made = recode(kept, registration)
+            assert_public(made, known=known_private(export.columns, registration))
+            if root is not None and registration.weighting and registration.weighting.margins:
+                raking = rake_as_registered(made, registration, root)
+        except LedgerError as error:
+            problems.append(Problem(error.where, error.found, error.expected, error.mend))
+    return Findings(_sorted(problems), flow, missing, kept, made, raking)
+
+
+def _sorted(problems: list[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda p: (p.severity, p.row or 0))
+
+
+def _file(export: Export) -> list[Problem]:
+    """Doubts about the file, and what it declares missing."""
     problems = [
         Problem("file", doubt, "no doubt", "look at it, or say it in a mapping", severity="warning")
         for doubt in export.doubts
     ]
-    frame, strange = coded(export, registration)
-    whole = frame.copy(deep=False)
-    for name in strange:
-        if strange[name].any():
-            whole[name] = frame[name].astype(object).mask(strange[name], export.cells[name])
-    try:
-        schema(registration).validate(whole, lazy=True)
-    except pa.errors.SchemaErrors as error:
-        problems += _failures(export, registration, error.failure_cases)
-    problems += platform(export, registration) + questions(export, registration)
-    flow = missing = kept = None
-    if not any(p.row is None and p.severity == "error" for p in problems):
-        kept, flow = exclude(frame, registration)
-        missing = missing_by_arm(export, registration, kept)
-        problems += _kept(export, registration, kept)
-        problems += _allocation(registration, kept)
-        if registration.design.respondent is None:  # else persons have several rows each
-            problems += persons(export, registration, frame, kept)
-        problems += uneven(missing, _RARE)
-    problems.sort(key=lambda p: (p.severity, p.row or 0))
-    return Findings(problems, flow, missing, kept)
-
-
-def schema(registration: Registration) -> pa.DataFrameSchema:
-    """What the registration implies for an export with items as codes and factors as level ids."""
-    instrument = registration.instrument
-    columns = {}
-    for name, item in instrument.items.items():
-        scale = instrument.scales[item.scale]
-        checks = [] if scale.kind == "text" else [_allows(scale)]
-        columns[name] = pa.Column(None, checks, nullable=True, required=scale.kind != "text")
-    for name, factor in registration.design.factors.items():
-        columns[name] = pa.Column(None, pa.Check.isin(list(factor.levels)), nullable=True)
-    weighting = registration.weighting
-    named = {rule.column for rule in registration.exclusions}
-    design = registration.design
-    named |= {design.respondent, design.blocks, design.clusters, *(
-        (weighting.column, weighting.strata, weighting.clusters) if weighting else ())}
-    named -= {None, *instrument.derived}
-    for name in [*qualtrics.BEFORE, *qualtrics.embedded(registration), *sorted(named)]:
-        checks = [pa.Check(_is_date)] if name in qualtrics.DATES else []
-        columns.setdefault(name, pa.Column(None, checks, nullable=True, required=name in named))
-    ordered = pa.Check(_in_order, name="order", ignore_na=False)
-    return pa.DataFrameSchema(columns, checks=ordered, strict=True)
-
-
-def _allows(scale: Scale) -> pa.Check:
-    if scale.labels:
-        return pa.Check.isin([float(code) for code in scale.labels])
-    low = -np.inf if scale.minimum is None else scale.minimum
-    high = np.inf if scale.maximum is None else scale.maximum
-    return pa.Check(lambda s: pd.to_numeric(s, errors="coerce").between(low, high), name="range")
-
-
-def _dates(cells: pd.Series) -> pd.Series:
-    return pd.to_datetime(cells, errors="coerce", format="ISO8601")
-
-
-def _is_date(cells: pd.Series) -> pd.Series:
-    """Dates as exported today, or with slashes as of old, after the platform's beginning."""
-    found = _dates(cells)
-    for order in ("%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y"):
-        if found.notna().all():
-            break
-        found = found.fillna(pd.to_datetime(
-            cells.str.replace(r" \d+:\d+(:\d+)?( ?[AP]M)?$", "", regex=True), errors="coerce",
-            format=order))
-    return found.dt.year.between(2000, 2099) | (cells == "")
-
-
-def _in_order(frame: pd.DataFrame) -> pd.Series:
-    """Nobody ends before the start."""
-    start, end = (frame.get(name, pd.Series("", frame.index)) for name in qualtrics.DATES[:2])
-    return ~(_dates(end) < _dates(start))
-
-
-def _failures(export: Export, registration: Registration, cases: pd.DataFrame) -> list[Problem]:
-    """Pandera's failure cases in words."""
-    strange = list(cases.loc[cases["check"] == "column_in_schema", "failure_case"])
-    problems = [
-        Problem(c, "a column that is not registered", "nothing",
-                "nothing to do if it holds no answer", severity="warning")
-        for c in strange
+    problems += [
+        Problem(name, f"{count:,} values that the file declares missing", "answers",
+                "nothing to do if they are no answers", severity="warning",
+                kind="values that the file itself declares missing were taken as missing")
+        for name, count in export.missing.items() if name in export.meanings
     ]
-    for name in cases.loc[cases["check"] == "column_in_dataframe", "failure_case"]:
-        near = get_close_matches(name, strange, n=1)
+    return problems
+
+
+def _columns(export: Export, registration: Registration) -> list[Problem]:
+    """Columns that are missing, not registered, or not certain."""
+    instrument, design, weighting = (
+        registration.instrument, registration.design, registration.weighting)
+    needed = [n for n, item in instrument.items.items()
+              if instrument.scales[item.scale].kind != "text"]
+    needed += [*design.factors, *(rule.column for rule in registration.exclusions)]
+    needed += [design.respondent, design.blocks, design.clusters]
+    needed += [weighting.column, weighting.strata, weighting.clusters] if weighting else []
+    needed = [n for n in dict.fromkeys(needed) if n and n not in instrument.derived]
+    known = {*needed, *instrument.items, *qualtrics.PLATFORM, *qualtrics.embedded(registration)}
+    there = list(export.columns)
+    clashing = {name: text for name, text in export.clashes.items() if name in {
+        *needed, *qualtrics.ANSWERS, *qualtrics.key_columns(registration), "ResponseId"}}
+    problems = [
+        Problem(name, f"several columns that could be it: {text}", "one column",
+                f"say which one in a mapping, such as `columns: {{EXPORT NAME: {name}}}`")
+        for name, text in clashing.items()
+    ]
+    strangers = [name for name in there if name not in known]
+    problems += [
+        Problem(name, "a column that is not registered", "nothing",
+                "nothing to do if they hold no answers", severity="warning",
+                kind="columns that are not registered")
+        for name in strangers
+    ]
+    for name in needed:
+        if name in there or name in clashing:
+            continue
+        near = get_close_matches(name, strangers, n=1)
         problems.append(Problem(
             name, f"no such column{f' (but {near[0]!r})' if near else ''}", "the column",
             f"map {near[0]!r} to {name!r}" if near else f"export {name!r}, or map a column to it",
         ))
-    rows = cases[cases["index"].notna()]
-    late = rows.loc[rows["check"] == "order", "index"].unique()
-    problems += [
-        at(export, row, "EndDate", "a date before StartDate", "a later one",
-            "export again, and do not edit the file") for row in late
-    ]
-    told = rows[rows["check"] != "order"]
-    often = told["column"].value_counts()
-    for column in often.index[often > _MOST]:
+    for name, meaning in export.meanings.items():
+        if meaning.form != OPEN:
+            continue
+        mend = f"say in a mapping what they are: `values: {{{name}: ...}}`"
+        if name in instrument.items:
+            mend += f", or `codes: {{{name}: registered}}` (or `reversed`, or `texts`)"
+        problems.append(Problem(name, f"not certain: {meaning.uncertain}", "one meaning a cell",
+                                mend))
+    return problems
+
+
+def _strange(
+    export: Export, registration: Registration, strange: pd.DataFrame
+) -> list[Problem]:
+    """Cells that mean nothing registered."""
+    problems = []
+    for column in strange:
+        rows = strange.index[strange[column].to_numpy()]
+        problems += _told(export, column, rows, *_wanted(registration, column))
+    return problems
+
+
+def _told(export: Export, column: str, rows: pd.Index, expected: str, mend: str) -> list[Problem]:
+    """A problem for each of the rows, up to a thousand."""
+    problems = []
+    if len(rows) > _MOST:
         problems.append(Problem(
-            column, f"{often[column]:,} such cells, of which {_MOST:,} are listed",
-            *_wanted(registration, column),
-        ))
-    for case in told.groupby("column").head(_MOST).itertuples():
-        found = short(export.cells[case.column].loc[case.index])
-        problems.append(at(
-            export, case.index, case.column, found, *_wanted(registration, case.column)
-        ))
+            column, f"{len(rows):,} such cells, of which {_MOST:,} are listed", expected, mend))
+    cells = export.columns[column].loc[rows[:_MOST]]
+    problems += [at(export, row, column, short(cell), expected, mend)
+                 for row, cell in cells.items()]
+    return problems
+
+
+def _ranges(export: Export, registration: Registration, frame: pd.DataFrame) -> list[Problem]:
+    """Numbers outside the registered range."""
+    problems = []
+    for name, item in registration.instrument.items.items():
+        scale = registration.instrument.scales[item.scale]
+        if scale.kind != "numeric" or name not in frame:
+            continue
+        low = -np.inf if scale.minimum is None else scale.minimum
+        high = np.inf if scale.maximum is None else scale.maximum
+        outside = frame[name].notna() & ~frame[name].between(low, high)
+        problems += _told(export, name, frame.index[outside], *_wanted(registration, name))
     return problems
 
 
@@ -169,13 +199,13 @@ def _wanted(registration: Registration, column: str) -> tuple[str, str]:
     if column in registration.design.factors:
         levels = registration.design.factors[column].levels
         return ", ".join(levels), f"map the values of {column!r} to level ids"
-    if column not in registration.instrument.items:
-        return "a date such as 2025-01-31 12:00:00", "export dates in the standard format"
     scale = registration.instrument.scales[registration.instrument.items[column].scale]
     if scale.labels:
         labels = ", ".join(f"{code} {label!r}" for code, label in scale.labels.items())
         return labels, f"map the values of {column!r} to codes"
-    return (f"a number from {scale.minimum:g} to {scale.maximum:g}",
+    ends = [f"{'from' if at == 0 else 'to'} {end:g}"
+            for at, end in enumerate((scale.minimum, scale.maximum)) if end is not None]
+    return (" ".join(["a number", *ends]),
             f"correct {column!r} on the platform, or exclude the row there")
 
 
@@ -183,34 +213,33 @@ def _kept(export: Export, registration: Registration, kept: pd.DataFrame) -> lis
     """Respondents who stay must have a cell of the design, and no answer to what was not asked."""
     problems = []
     for factor in registration.design.factors:
+        gone = kept.index[kept[factor].isna()]
+        cells = export.columns[factor].loc[gone]
+        unknown = export.meanings[factor].strange
         problems += [
-            at(export, row, factor, "nothing", "an assigned level",
-                f"find out why {factor!r} was not assigned, or exclude the row")
-            for row in kept.index[export.cells[factor].loc[kept.index].str.strip() == ""]
+            at(export, row, factor, short(cell) if str(cell).strip() else "nothing",
+               "an assigned level",
+               f"find out why {factor!r} was not assigned, or exclude the row")
+            for row, cell in cells.items() if cell not in unknown
         ]
+        absent = [level for level in registration.design.factors[factor].levels
+                  if not (kept[factor] == level).any()]
+        if absent:
+            problems.append(Problem(
+                factor, f"nobody who stays in {', '.join(absent[:5])} ({len(kept):,} stay in all)",
+                "respondents in every arm", "export all responses, or find out who was dropped",
+                severity="warning", kind="arms in which nobody stays"))
     for name, item in registration.instrument.items.items():
+        if name not in kept or item.asked not in registration.samples:
+            continue
         outside = pd.Series(False, index=kept.index)
         for factor, levels in registration.samples[item.asked].items():
-            outside |= ~kept[factor].isin(levels) & kept[factor].notna()
+            if factor in registration.design.factors:
+                outside |= ~kept[factor].isin(levels) & kept[factor].notna()
         problems += [
             at(export, row, name, "an answer", f"none outside the sample {item.asked!r}",
-                f"check who was shown {name!r}")
-            for row in kept.index[outside & kept.get(name, pd.Series(index=kept.index)).notna()]
+                f"check who was shown {shown(name)!r}")
+            for row in kept.index[outside & kept[name].notna()]
+            if str(export.columns[name].loc[row]).strip()
         ]
-    return problems
-
-
-def _allocation(registration: Registration, kept: pd.DataFrame) -> list[Problem]:
-    """Chi-square of the counts of each factor's levels against the registered probabilities."""
-    problems = []
-    for name, factor in registration.design.factors.items():
-        counts = kept[name].value_counts().reindex(list(factor.levels), fill_value=0).to_numpy()
-        chances = np.array([level.probability for level in factor.levels.values()])
-        p = chisquare(counts, counts.sum() * chances / chances.sum()).pvalue if len(kept) else 1
-        if p < _RARE:
-            problems.append(Problem(
-                name, f"counts {', '.join(map(str, counts))} (p = {p:.2g})",
-                "counts near the registered probabilities",
-                "find out how the levels were assigned", severity="warning",
-            ))
     return problems

@@ -1,8 +1,13 @@
-"""What must never leave: everything that could say who answered."""
+"""What must not be published: everything that could say who answered, and cells that are small.
+
+k-anonymity (Samarati and Sweeney 1998): a table is k-anonymous when every combination of the
+variables by which somebody might be known stands in it at least k times.
+"""
 
 import ipaddress
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pandas as pd
@@ -10,6 +15,7 @@ import pandas as pd
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
 from claimledger.survey import qualtrics
+from claimledger.survey.tables import plain
 
 _PATTERNS = {
     "an e-mail address": re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(\.[\w-]+)+"),
@@ -29,6 +35,8 @@ _COLUMNS = re.compile(
 PANEL = re.compile(
     r"(?i)(.*panel_?id|prolific(_?p)?id|.*worker_?id|participant_?id|respondent_?id|rid|psid|mid|"
     r"transaction_?id|ExternalReference)")
+LIMIT = 5                # the smallest cell that may be published
+WITHHELD = "withheld"    # what stands in the place of a value that would make a cell too small
 _LETTERS = 20    # a free text at least this long is looked for word by word
 
 
@@ -46,20 +54,42 @@ _TELLING = frozenset(qualtrics.BEFORE) - {
 def known_private(cells: pd.DataFrame, registration: Registration) -> list[str]:
     """What this export itself says of who answered: ids, addresses, full names and free texts.
 
-    Short words and numbers are left out, for they would be found anywhere.
+    Short words and numbers are left out, for they would be found anywhere; so is what stands in
+    the registration, which is public: a comment may be the wording of a label.
     """
     known: set[str] = set()
     names = [c for c in cells if qualtrics.canonical(str(c)) in _NAMES]
     for column in [*private_columns(cells), *qualtrics.key_columns(registration)]:
         if column in cells and column not in names:
-            known |= {v for v in cells[column].unique() if _telling(str(v))}
+            known |= {v for v in _distinct(cells[column]) if _telling(str(v))}
     if len(names) == len(_NAMES):
-        last, first = (cells[c].str.strip() for c in sorted(names, key=qualtrics.canonical)[::-1])
+        last, first = (cells[c].astype(object).str.strip()
+                       for c in sorted(names, key=qualtrics.canonical)[::-1])
         known |= set((first + " " + last)[(first != "") & (last != "")])
     for name, item in registration.instrument.items.items():
         if registration.instrument.scales[item.scale].kind == "text" and name in cells:
-            known |= {v for v in cells[name].unique() if len(v) >= _LETTERS}
-    return sorted(known)
+            known |= {v for v in _distinct(cells[name]) if len(v) >= _LETTERS}
+    public = plain("\n".join(_strings(registration.model_dump())))
+    return sorted(text for text in known if plain(text) not in public)
+
+
+def _distinct(cells: pd.Series) -> Iterable[str]:
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        return cells.cat.categories
+    return cells.unique()
+
+
+def _strings(value: object) -> Iterable[str]:
+    """Every text in nested lists and dictionaries."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _strings(key)
+            yield from _strings(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _strings(one)
 
 
 _NAMES = ("RecipientFirstName", "RecipientLastName")
@@ -129,3 +159,73 @@ def _is_address(match: re.Match, text: str) -> bool:
         if small or _VERSION.search(before):
             return False
     return not (address.is_unspecified or address.is_loopback)
+
+
+# --- how many share a background -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Anonymity:
+    """Cells of the table over `variables`: the smallest, and how many rows are in small ones."""
+
+    variables: list[str]
+    rows: int
+    cells: int
+    smallest: int
+    unique: int
+    under: int
+    limit: int
+
+    def as_table(self) -> pd.DataFrame:
+        """The same as two columns for people."""
+        return pd.DataFrame([
+            ("rows", self.rows), ("combinations that occur", self.cells),
+            ("rows in the smallest combination (k)", self.smallest),
+            ("rows that are alone in theirs", self.unique),
+            (f"rows in combinations of fewer than {self.limit}", self.under),
+        ], columns=["what", "number"])
+
+
+def identifying_variables(registration: Registration) -> list[str]:
+    """The background variables by which somebody might be known.
+
+    Those that are also known of the population: the variables to whose margins weights are raked.
+    """
+    return list(registration.weighting.variables) if registration.weighting else []
+
+
+def anonymity(frame: pd.DataFrame, variables: list[str], limit: int = LIMIT) -> Anonymity:
+    """Count the combinations of the variables; a missing value is a value of its own."""
+    sizes = _sizes(frame, variables)
+    counts = frame.groupby(variables, dropna=False, observed=True).size() if variables else sizes
+    return Anonymity(
+        variables, len(frame), len(counts), int(sizes.min()) if len(sizes) else 0,
+        int((sizes == 1).sum()), int((sizes < limit).sum()), limit,
+    )
+
+
+def coarsen(frame: pd.DataFrame, variables: list[str], limit: int = LIMIT) -> pd.DataFrame:
+    """The variables as texts, with as few values withheld as a simple rule needs.
+
+    Rows in a cell under the limit lose the value of the last variable, then of the one before,
+    until their cell is large enough. Where the rows that lost everything are still too few, whole
+    cells join them, the smallest first. The result is k-anonymous for k = limit, or all withheld.
+    """
+    coarse = frame[variables].astype(object).where(frame[variables].notna(), "").astype(str)
+    for name in reversed(variables):
+        coarse.loc[_sizes(coarse, variables) < limit, name] = WITHHELD
+    while True:
+        sizes = _sizes(coarse, variables)
+        blank = (coarse == WITHHELD).all(axis=1)
+        if not (blank & (sizes < limit)).any() or blank.all():
+            return coarse
+        nearest = sizes[~blank].idxmin()
+        coarse.loc[(coarse == coarse.loc[nearest]).all(axis=1)] = WITHHELD
+
+
+def _sizes(frame: pd.DataFrame, variables: list[str]) -> pd.Series:
+    """For each row, how many rows share its combination."""
+    if not variables:
+        return pd.Series(len(frame), index=frame.index)
+    number = frame.groupby(variables, dropna=False, observed=True).ngroup()
+    return number.map(number.value_counts())

@@ -11,13 +11,11 @@ import pandas as pd
 from claimledger.errors import LedgerError
 from claimledger.project import sha256_file
 from claimledger.registration.models import Registration
-from claimledger.simulation.platform_file import manifest_path
 from claimledger.survey import qualtrics
-from claimledger.survey.checks import Problem, check_export, require
-from claimledger.survey.disclosure import assert_public, known_private
-from claimledger.survey.exclusions import exclude
-from claimledger.survey.reading import coded, read_export
-from claimledger.survey.recoding import WEIGHT, recode
+from claimledger.survey.checks import examine, require
+from claimledger.survey.problem import warning_lines
+from claimledger.survey.reading import distinct, read_export
+from claimledger.survey.recoding import WEIGHT
 from claimledger.survey.weighting import Raking, rake_as_registered
 
 
@@ -29,7 +27,7 @@ class Survey:
     flow: rows dropped by each registered exclusion: id, label, dropped, left.
     status: "simulated" or "collected"; world: the simulated world's name, or None.
     recognised: for each item and factor, the form in which its answers stood in the export.
-    warnings: what the check found that does not forbid an analysis.
+    warnings: what the check found that does not forbid an analysis, a line for each kind.
     """
 
     registration: Registration
@@ -42,7 +40,7 @@ class Survey:
     world: str | None
     seed: int | None
     recognised: dict[str, str]
-    warnings: list[Problem]
+    warnings: list[str]
 
     @cached_property
     def raking(self) -> Raking:
@@ -62,18 +60,19 @@ def open_survey(
     """Read, check, exclude and recode an export; a LedgerError lists everything that is wrong."""
     path, root = Path(path), Path(root)
     export = read_export(path, registration, mapping)
-    problems = check_export(export, registration)
-    require(path, problems)
-    whole, _ = coded(export, registration)
-    kept, flow = exclude(whole, registration)
-    frame = recode(kept, registration)
-    assert_public(frame, known=known_private(export.cells, registration))
-    status, world, seed = provenance(path, export.cells)
+    findings = examine(export, registration)
+    require(path, findings.problems)
+    status, world, seed = provenance(path, export.columns)
     return Survey(
-        registration=registration, root=root, path=path, sha256=sha256_file(path), frame=frame,
-        flow=flow, status=status, world=world, seed=seed, recognised=export.recognised,
-        warnings=[p for p in problems if p.severity == "warning"],
+        registration=registration, root=root, path=path, sha256=sha256_file(path),
+        frame=findings.frame, flow=findings.flow, status=status, world=world, seed=seed,
+        recognised=export.recognised, warnings=warning_lines(findings.problems),
     )
+
+
+def manifest_path(path: Path) -> Path:
+    """Where the manifest of a simulated export lies: beside it."""
+    return Path(path).with_suffix(".manifest.json")
 
 
 def provenance(path: Path, cells: pd.DataFrame) -> tuple[str, str | None, int | None]:
@@ -91,7 +90,7 @@ def provenance(path: Path, cells: pd.DataFrame) -> tuple[str, str | None, int | 
         if content.get("simulated"):
             return "simulated", content.get("world"), content.get("seed")
     if qualtrics.SOURCE in cells:
-        says += list(cells[qualtrics.SOURCE].unique())
+        says += distinct(cells[qualtrics.SOURCE])
     for text in reversed(says):
         if "simulated" in text.casefold():
             found = re.search(r"world (\w+), seed (\d+)", text)

@@ -1,6 +1,7 @@
 """How an export's names, texts and codes differ from the registration's."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,12 +26,13 @@ class Mapping(Model):
 
     `columns` maps the export's column names to names of the registration; `values` maps, for a
     name of the registration, texts or codes of the export to codes (of an item), level ids (of a
-    factor) or `missing`; `codes` says for items that stand as numbers which way their scale runs.
+    factor) or `missing`; `codes` says of an item's numbers that they are the registered codes, that
+    they run the other way, or that they are the labels of the scale.
     """
 
     columns: Annotated[dict[str, str], Field(description="export name: registration name")] = {}
     values: dict[str, dict[str, str]] = {}
-    codes: dict[str, Literal["registered", "reversed"]] = {}
+    codes: dict[str, Literal["registered", "reversed", "texts"]] = {}
 
 
 def read_mapping(path: Path | None, registration: Registration) -> Mapping:
@@ -62,13 +64,14 @@ def _refuse_unfinished(path: Path, content: object) -> None:
 
 
 def _unfinished(content: object, above: str = "") -> Iterable[str]:
+    """Lines whose right side is open, and columns that were not found: `"? name": name`."""
     if isinstance(content, dict):
         for key, value in content.items():
-            if str(key).startswith(OPEN):
+            if isinstance(value, str) and key == f"{OPEN} {value}" and above == "columns: ":
                 yield f"{above}{key}"
             else:
                 yield from _unfinished(value, f"{above}{key}: ")
-    elif isinstance(content, str) and content.startswith(OPEN):
+    elif isinstance(content, str) and content.strip() == OPEN:
         yield f"{above}{content}"
 
 
@@ -102,7 +105,14 @@ def _check_targets(path: Path, mapping: Mapping, registration: Registration) -> 
             allowed = list(registration.design.factors[name].levels)
         elif name in items and scales[items[name].scale].labels:
             allowed = [str(code) for code in scales[items[name].scale].labels]
-        for value in values.values():
+        seen: dict[str, str] = {}
+        for key, value in values.items():
+            if seen.setdefault(plain(key), value) != value:
+                raise LedgerError(
+                    f"{path}: values.{name}", found=f"{key!r} with two meanings",
+                    expected="one: capitals, quotes and spaces do not tell answers apart",
+                    mend="keep one of the lines",
+                )
             if allowed is not None and value not in (*allowed, MISSING):
                 _unknown(f"{path}: values.{name}", value, [*allowed, MISSING])
     for name, way in mapping.codes.items():
@@ -123,38 +133,37 @@ def _unknown(where: str, name: str, names: list[str]) -> None:
     )
 
 
-def apply(
+def rename(
     mapping: Mapping, cells: pd.DataFrame, registration: Registration, path: Path
-) -> tuple[pd.DataFrame, list[str]]:
-    """The cells with the registration's names and codes, and doubts about the mapping itself."""
-    absent = [name for name in mapping.columns if name not in cells]
+) -> pd.DataFrame:
+    """The cells with the registration's names."""
+    known = {unicodedata.normalize("NFC", name): name for name in mapping.columns}
+    absent = [name for name in known if name not in cells]
     if absent:
         _unknown(f"{path}: a column that the mapping names", absent[0], list(cells.columns))
-    taken = [name for old, name in mapping.columns.items() if name in cells and name != old
-             and name not in mapping.columns]
+    columns = {name: mapping.columns[old] for name, old in known.items()}
+    taken = [name for old, name in columns.items() if name in cells and name != old
+             and name not in columns]
     if taken:
         raise LedgerError(
             path, found=f"the mapping gives a column the name {taken[0]!r}, which another has",
             expected="each name once", mend="map, rename or remove one of them",
         )
-    cells = cells.rename(columns=mapping.columns)
-    doubts = []
-    for name in dict.fromkeys([*mapping.values, *mapping.codes]):
-        if name not in cells:
-            continue
-        table = {plain(k): "" if v == MISSING else v
-                 for k, v in mapping.values.get(name, {}).items()}
-        unique = {cell: plain(cell) for cell in cells[name].unique()}
-        unused = sorted(set(table) - set(unique.values()))
-        if unused:
-            doubts.append(f"mapping: no cell of {name!r} says " + ", ".join(map(repr, unused[:5])))
-        flip = _flipped(name, registration) if mapping.codes.get(name) == "reversed" else {}
-        meant = {c: table.get(p, flip.get(p, c)) for c, p in unique.items()}
-        cells[name] = cells[name].map(meant).astype(object)
-    return cells, doubts
+    return cells.rename(columns=columns)
 
 
-def _flipped(name: str, registration: Registration) -> dict[str, str]:
-    labels = registration.instrument.scales[registration.instrument.items[name].scale].labels
-    ends = min(labels) + max(labels)
-    return {str(code): str(ends - code) for code in labels}
+def unused(name: str, values: dict[str, str], given: list[str]) -> list[str]:
+    """Answers that the mapping names and no cell has, in words."""
+    there = {plain(cell) for cell in given}
+    absent = sorted(key for key in values if plain(key) not in there)
+    if not absent:
+        return []
+    return [f"mapping: no cell of {name!r} says " + ", ".join(map(repr, absent[:5]))]
+
+
+def replaced(cells: pd.Series, values: dict[str, str]) -> pd.Series:
+    """A column of the platform with the mapped texts in place of its own."""
+    table = {plain(key): "" if value == MISSING else value for key, value in values.items()}
+    texts = cells.astype(object)
+    meant = {cell: table.get(plain(cell), cell) for cell in texts.unique()}
+    return texts.map(meant).astype(object)

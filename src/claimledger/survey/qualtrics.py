@@ -5,6 +5,9 @@ import io
 import json
 import re
 from collections.abc import Iterable
+from datetime import datetime
+
+import pandas as pd
 
 from claimledger.registration.models import Registration
 
@@ -39,7 +42,8 @@ ANSWERS = {
     "Status": frozenset({
         "ip address", "survey preview", "survey test", "imported", "spam", "preview spam",
         "imported spam", "offline", "offline survey preview", "synthetic",
-        "0", "1", "2", "4", "8", "9", "12", "16", "17", "32", "40", "48",
+        "ex", "ex spam", "ex offline", "0", "1", "2", "4", "8", "9", "12", "16", "17", "32", "40",
+        "48",
     }),
     "Finished": frozenset({"true", "false", "1", "0"}),
 }
@@ -50,12 +54,32 @@ _OLDER = {  # names and import ids of older formats, without signs and capitals
 
 
 def canonical(name: str) -> str | None:
-    """The platform's column that a name, or an import id, of any format means, or None."""
-    plain = re.sub(r"[^a-z]", "", name.removeprefix("panel-").removeprefix("Location-").casefold())
-    return _KNOWN.get(plain)
+    """The platform's column that a name of any format means, or None.
+
+    Signs and capitals do not matter; digits do: "Finished (1)", "Finished.1" and "Finished_1" are
+    columns that somebody else named.
+    """
+    bare = name.removeprefix("panel-").removeprefix("Location-").casefold()
+    return _KNOWN.get(re.sub(r"[^a-z0-9]", "", bare))
+
+
+def identified(import_id: str) -> str | None:
+    """The platform's column that has this import id, to the letter, or None."""
+    return _IDS.get(import_id)
 
 
 _KNOWN = {re.sub(r"[^a-z]", "", name.casefold()): name for name in BEFORE} | _OLDER
+_IDS = {identifier: name for name, (_, identifier) in BEFORE.items()} | {
+    "responseId": "ResponseId", "panel-ExternalDataReference": "ExternalReference",
+    **{f"panel-{name}": name for name in BEFORE if name.startswith("Recipient")},
+    **{f"Location-{name}": name for name in BEFORE if name.startswith("Location")},
+}
+
+# Answers of nobody: what stands in Status for rows that no respondent gave, as text and as code.
+TESTS = frozenset({
+    "survey preview", "survey test", "spam", "preview spam", "imported spam",
+    "offline survey preview", "synthetic", "1", "2", "8", "9", "12", "17", "40",
+})
 
 
 def key_columns(registration: Registration) -> list[str]:
@@ -105,3 +129,65 @@ def line(cells: Iterable[str]) -> str:
 def cell(text: str) -> str:
     """One cell, quoted where needed."""
     return line([text, ""])[:-2]
+
+
+_STAMP = re.compile(
+    r"(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})"
+    r"(?:[T ,]+(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:[.,]\d+)?)?\s*([AaPp]\.?[Mm]\.?)?)?"
+    r"\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})?", re.ASCII)
+
+
+def moments(columns: dict[str, pd.Series]) -> tuple[dict[str, pd.Series], bool]:
+    """Texts of dates as moments (NaT where a text is none), and whether the order is in doubt.
+
+    Dates with the year first are read as such. Whether others have the month or the day first is
+    decided once for all columns of the file: by the dates that can be read in one way only, else
+    by the way in which fewer responses end before they start. `True` is returned where both ways
+    are as good and differ.
+    """
+    found, rest = {}, {}
+    for name, cells in columns.items():
+        texts = cells.astype(object)
+        found[name] = pd.to_datetime(texts, format="%Y-%m-%d %H:%M:%S", errors="coerce")
+        left = texts[found[name].isna() & (texts.str.strip() != "")]
+        if len(left):
+            distinct = pd.Series(left.unique())
+            rest[name] = left, {text: _STAMP.fullmatch(text.strip()) for text in distinct}
+    if not rest:
+        return found, False
+    ways = {}
+    for day_first in (False, True):
+        read = {name: left.map({text: _moment(match, day_first) for text, match in parts.items()})
+                for name, (left, parts) in rest.items()}
+        whole = {name: cells.copy() for name, cells in found.items()}
+        for name, values in read.items():
+            whole[name].loc[values.index] = pd.to_datetime(values)
+        lost = sum(int(values.isna().sum()) for values in read.values())
+        back = 0
+        if {"StartDate", "EndDate"} <= set(whole):
+            back = int((whole["EndDate"] < whole["StartDate"]).sum())
+        ways[day_first] = (lost, back), whole
+    best = min(ways, key=lambda way: (ways[way][0], way))
+    same = ways[True][0] == ways[False][0] and not all(
+        ways[True][1][name].equals(ways[False][1][name]) for name in found)
+    return ways[best][1], same
+
+
+def _moment(match: re.Match | None, day_first: bool) -> datetime | None:
+    """The moment of a text in parts; None where there is none such."""
+    if match is None:
+        return None
+    one, two, three, hour, minute, second, half = match.groups()
+    year, month, day = int(one), int(two), int(three)
+    if len(one) < 3:
+        month, day, year = int(one), int(two), int(three)
+        if day_first:
+            month, day = day, month
+        year += 2000 if len(three) == 2 else 0
+    hours = int(hour or 0)
+    if half:
+        hours = hours % 12 + (12 if half[0] in "Pp" else 0) if 1 <= hours <= 12 else 99
+    try:
+        return datetime(year, month, day, hours, int(minute or 0), int(second or 0))
+    except ValueError:
+        return None

@@ -1,36 +1,73 @@
-"""Read a survey platform's export into one frame of text cells, and answers into codes."""
+"""Read a survey platform's export into columns with the registration's names, and into codes.
 
-from collections.abc import Callable
+Whether a column of answers holds the labels of its scale or their codes is decided for the column
+as a whole, by what can be nothing else: a text that is a label and no code, a number that is a code
+and no label, the value labels of the file, or the mapping. Where that leaves two ways, the column
+is not certain, and the export is refused until a person says which way is meant.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from claimledger.errors import LedgerError
-from claimledger.registration.models import Registration, Scale
+from claimledger.registration.models import Factor, Registration, Scale
 from claimledger.survey import mapping as names
 from claimledger.survey import qualtrics
-from claimledger.survey.statistical_files import read_parquet, read_spss, read_stata
-from claimledger.survey.tables import Table, plain, read_csv
+from claimledger.survey.tables import READERS, Table, plain, read_csv
+
+TEXTS, CODES, NUMBERS = "choice texts", "codes", "numbers"
+OPEN = "not certain"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the cells of one column mean.
+
+    form: how the answers stand, for people. table: code (or level id) of each cell that has one;
+    NaN (or None) for blanks. strange: cells that mean nothing registered. uncertain: why the
+    column is not certain, or "".
+    """
+
+    form: str
+    table: dict[str, float | str | None]
+    strange: frozenset[str] = frozenset()
+    uncertain: str = ""
 
 
 @dataclass(frozen=True)
 class Export:
     """What was read: text cells with the registration's names, index = number of the record.
 
-    `recognised` says, for every item and factor found, in what form its answers stand; `form` says
-    the same of the file. `texts` holds the question texts that the file itself gives, `doubts`
-    what was read but may not be as meant.
+    columns: the cells, few different ones as categories. meanings: of every item and factor found.
+    form: of the file. texts: the question texts that the file itself gives. doubts: what was read
+    but may not be as meant. clashes: columns that could each be the one of that name.
     """
 
     path: Path
     header_rows: int
-    cells: pd.DataFrame
-    recognised: dict[str, str]
+    columns: pd.DataFrame
+    meanings: dict[str, Meaning]
     form: str = ""
     texts: dict[str, str] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
+    missing: dict[str, int] = field(default_factory=dict)
+    clashes: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """The cells as texts."""
+        return self.columns.astype(object)
+
+    @property
+    def recognised(self) -> dict[str, str]:
+        """For every item and factor found, in what form its answers stand."""
+        return {name: meaning.form for name, meaning in self.meanings.items()}
 
 
 def read_table(path: Path, registration: Registration) -> Table:
@@ -57,38 +94,311 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
     path = Path(path)
     table = read_table(path, registration)
     meant = names.read_mapping(mapping, registration)
-    cells, doubts = names.apply(meant, table.cells.copy(deep=False), registration, path)
-    cells = cells.rename(columns=_platform(table, cells.columns, registration))
-    cells = arms(cells, registration, path)
-    scales, items = registration.instrument.scales, registration.instrument.items
-    recognised = {
-        name: _form(cells[name], scales[item.scale])
-        for name, item in items.items() if name in cells
-    }
-    numbers = [name for name, form in recognised.items() if form == "codes" and
-               name not in meant.codes and name not in meant.values]
+    cells = names.rename(meant, table.cells, registration, path)
+    platform, clashes = _platform(table, meant, cells.columns, registration)
+    cells = arms(cells.rename(columns=platform), registration, path)
+    renamed = {old: platform.get(meant.columns.get(old, old), meant.columns.get(old, old))
+               for old in table.cells}
+    labels = {renamed[name]: given for name, given in table.labels.items() if name in renamed}
+    meanings, doubts = {}, [*table.doubts]
+    for name, item in registration.instrument.items.items():
+        if name in cells:
+            scale = registration.instrument.scales[item.scale]
+            meanings[name] = meaning(
+                distinct(cells[name]), scale, labels.get(name, {}), meant.values.get(name, {}),
+                meant.codes.get(name))
+    for name, factor in registration.design.factors.items():
+        if name in cells:
+            meanings[name] = meaning_of_levels(
+                distinct(cells[name]), factor, meant.values.get(name, {}))
+    for name, values in meant.values.items():
+        if name not in cells:
+            continue
+        doubts += names.unused(name, values, distinct(cells[name]))
+        if name not in meanings:
+            cells[name] = names.replaced(cells[name], values)
+    numbers = [name for name, one in meanings.items() if one.form == CODES
+               and name not in meant.codes and name not in meant.values]
     if numbers:
         doubts.append(
-            "answers in numbers, taken for the registration's codes: " + ", ".join(numbers)
-        )
-    recognised |= {f: "level ids or labels" for f in registration.design.factors if f in cells}
-    texts = {meant.columns.get(name, name): text for name, text in table.texts.items()}
-    return Export(
-        path, table.header_rows, cells, recognised, table.form, texts, [*table.doubts, *doubts]
-    )
+            "answers in numbers, taken for the registration's codes: " + ", ".join(numbers))
+    texts = {renamed.get(name, name): text for name, text in table.texts.items()}
+    missing = {renamed.get(name, name): count for name, count in table.missing.items()}
+    return Export(path, table.header_rows, cells, meanings, table.form, texts, doubts, missing,
+                  clashes)
 
 
-def _platform(table: Table, columns: pd.Index, registration: Registration) -> dict[str, str]:
-    """New names for the platform's own columns where the file's format calls them otherwise."""
-    known, given = set(names.known_names(registration)), set(columns)
-    renamed: dict[str, str] = {}
-    for column in columns:
-        if column in known:
+def distinct(cells: pd.Series) -> list[str]:
+    """The different texts of a column."""
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        present = np.unique(cells.cat.codes.to_numpy())
+        return [cells.cat.categories[code] for code in present if code >= 0]
+    return list(pd.unique(cells.to_numpy()))
+
+
+def _platform(
+    table: Table, meant: names.Mapping, columns: pd.Index, registration: Registration
+) -> tuple[dict[str, str], dict[str, str]]:
+    """New names for the platform's own columns, and the names that several columns could have.
+
+    A column is the platform's by its import id. By its name it is only in a file without such ids:
+    an embedded field may be called "Finished", too. Where two columns have the name, or a column
+    of the name has another id, nothing is settled.
+    """
+    others = set(names.known_names(registration)) - qualtrics.PLATFORM
+    by_id: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = {}
+    for column in table.cells:
+        if column in meant.columns:
             continue
-        meant = qualtrics.canonical(table.ids.get(column, "")) or qualtrics.canonical(column)
-        if meant and meant not in given and meant not in renamed.values():
-            renamed[column] = meant
-    return renamed
+        if name := qualtrics.identified(table.ids.get(column, "")):
+            by_id.setdefault(name, []).append(column)
+        bare = _numbered(column, table)
+        if bare not in others and (name := qualtrics.canonical(bare)):
+            by_name.setdefault(name, []).append(column)
+    renamed, clashes = {}, {}
+    for name in dict.fromkeys([*by_id, *by_name]):
+        if name in meant.columns.values():
+            continue            # a person has settled it
+        sure, like = by_id.get(name, []), by_name.get(name, [])
+        exact = [column for column in like if _numbered(column, table) == name]
+        strangers = [column for column in exact if column not in sure]
+        if len(sure) == 1 and not strangers:
+            found = sure
+        elif not by_id and len(exact or like) == 1:
+            found = exact or like
+        elif sure or exact or (not by_id and like):
+            clashes[name] = ", ".join(map(repr, dict.fromkeys([*sure, *(exact or like)]))) + (
+                f"; by its import id {sure[0]!r} is the platform's" if len(sure) == 1 else
+                f"; its import id is {table.ids.get(exact[0])!r}, not the platform's"
+                if by_id and len(exact) == 1 else "")
+            continue
+        else:
+            continue
+        if found[0] != name and name not in columns:
+            renamed[found[0]] = name
+    return renamed, clashes
+
+
+def _numbered(column: str, table: Table) -> str:
+    """The name of a column without the number that it got because another has the same."""
+    bare, _, number = column.rpartition(" (")
+    again = f"{bare} (1)" in table.cells and f"{bare} (2)" in table.cells
+    return bare if number.rstrip(")").isdigit() and again else column
+
+
+# --- what the cells of a column mean --------------------------------------------------------------
+
+
+def meaning(
+    given: Iterable[str], scale: Scale, file_labels: dict[str, str] | None = None,
+    mapped: dict[str, str] | None = None, way: str | None = None,
+) -> Meaning:
+    """Decide for one column of an item what each of its different cells means.
+
+    Parameters
+    ----------
+    given : the different cells.
+    scale : the registered one.
+    file_labels : code to label, where the file has value labels: cells with one of those labels are
+        texts, and a number that is not among them is a code.
+    mapped : cells that a person has given a code, or `missing`.
+    way : `registered`, `reversed` or `texts`, where a person has said what numbers are.
+    """
+    blank = {cell: np.nan for cell in given if plain(cell) in _BLANK}
+    table: dict[str, float | str | None] = dict(blank)
+    said = {plain(key): value for key, value in (mapped or {}).items()}
+    rest = []
+    for cell in given:
+        if (bare := plain(cell)) in said:
+            value = said[bare]
+            table[cell] = np.nan if value == names.MISSING else _float(value)
+        elif cell not in blank:
+            rest.append((cell, bare))
+    if scale.kind == "text":
+        return Meaning("free text", table)
+    if scale.kind == "numeric":
+        for cell, bare in rest:
+            if names.NUMBER.fullmatch(bare):
+                table[cell] = float(bare)
+        return Meaning(NUMBERS, table, frozenset(c for c, _ in rest if c not in table))
+    return _labelled(rest, table, scale, file_labels or {}, way)
+
+
+def _labelled(
+    rest: list[tuple[str, str]], table: dict, scale: Scale, file_labels: dict[str, str],
+    way: str | None,
+) -> Meaning:
+    often = Counter(plain(label) for label in scale.labels.values())
+    labels = {plain(label): code for code, label in scale.labels.items()}
+    flip = min(scale.labels) + max(scale.labels) if way == "reversed" else None
+    codes = {code: float(code) if flip is None else float(flip - code) for code in scale.labels}
+    of_file = {plain(text) for text in file_labels.values()}
+    kinds: dict[str, list[str]] = {"text": [], "code": [], "both": [], "same": []}
+    strange = []
+    for cell, bare in rest:
+        number = _whole(bare)
+        text, code = bare in labels, number in codes
+        if of_file and way is None:       # the file says which cells are texts
+            text, code = text and bare in of_file, code and bare not in of_file
+        if not text and not code:
+            strange.append(cell)
+        elif text and code:
+            kinds["same" if labels[bare] == number and flip is None else "both"].append(cell)
+        else:
+            kinds["text" if text else "code"].append(cell)
+    texts_first = way == "texts" or (way is None and (bool(kinds["text"]) or bool(of_file)))
+    for cell, bare in rest:
+        if cell in strange:
+            continue
+        number = _whole(bare)
+        as_text = bare in labels and (texts_first or number not in codes) and not (
+            of_file and way is None and bare not in of_file)
+        if way == "texts" and not as_text:
+            strange.append(cell)
+            continue
+        table[cell] = float(labels[bare]) if as_text else codes[number]
+    twice = [text for _, text in rest if often[text] > 1]
+    doubled = _doubled(file_labels, labels)
+    beside = bool(kinds["text"] and kinds["code"])
+    why = ""
+    if twice and way is None:
+        why = f"the label {twice[0]!r}, which the registration gives to two codes"
+    elif doubled and way is None:
+        why = doubled
+    elif way is None and beside and not _same_way(file_labels, labels, scale):
+        why = (f"numbers ({_few(kinds['code'])}) beside texts ({_few(kinds['text'])}): "
+               "the numbers may run the other way")
+    elif way is None and kinds["both"] and not kinds["text"] and not kinds["code"] and not of_file:
+        why = f"{_few(kinds['both'])}: a label of the scale, and the code of another"
+    form = TEXTS if kinds["text"] else CODES if kinds["code"] or kinds["both"] else \
+        TEXTS if kinds["same"] else "empty" if not strange else "others"
+    if beside:
+        form = "choice texts and codes"
+    if why:
+        form = OPEN
+    elif strange and form not in ("others",):
+        form = f"{form} and others"
+    return Meaning(form, table, frozenset(strange), why)
+
+
+def _doubled(file_labels: dict[str, str], labels: dict[str, int]) -> str:
+    """A registered label that the file gives to two codes, in words."""
+    seen: dict[str, str] = {}
+    for code, text in file_labels.items():
+        bare = plain(text)
+        if bare in labels and bare in seen:
+            return f"the label {text!r} on the codes {seen[bare]} and {code} of the file"
+        seen.setdefault(bare, code)
+    return ""
+
+
+def _same_way(file_labels: dict[str, str], labels: dict[str, int], scale: Scale) -> bool:
+    """Whether the file's value labels prove that its unlabelled codes are the registered ones."""
+    if scale.kind != "ordinal" or not file_labels:
+        return False
+    known = [(_whole(code), labels[plain(text)]) for code, text in file_labels.items()
+             if plain(text) in labels]
+    ends = min(scale.labels) + max(scale.labels)
+    return bool(known) and all(code == own for code, own in known) and any(
+        2 * own != ends for _, own in known)
+
+
+def meaning_of_levels(
+    given: Iterable[str], factor: Factor, mapped: dict[str, str] | None = None
+) -> Meaning:
+    """Decide for one column of a factor which level each of its different cells names."""
+    said = {plain(key): value for key, value in (mapped or {}).items()}
+    ids = {plain(name): name for name in factor.levels}
+    labels = {plain(level.label): name for name, level in factor.levels.items()}
+    often = Counter(plain(level.label) for level in factor.levels.values())
+    table: dict[str, float | str | None] = {}
+    strange, why = [], ""
+    for cell in given:
+        bare = plain(cell)
+        if bare in said:
+            table[cell] = None if said[bare] == names.MISSING else said[bare]
+        elif bare in _BLANK:
+            table[cell] = None
+        elif bare in ids or bare in labels:
+            table[cell] = ids.get(bare, labels.get(bare))
+            if bare in ids and bare in labels and ids[bare] != labels[bare]:
+                why = f"{cell!r}: the id of one level, and the label of another"
+            elif bare not in ids and often[bare] > 1:
+                why = f"{cell!r}: the label of two levels"
+        else:
+            strange.append(cell)
+    return Meaning(OPEN if why else "level ids or labels", table, frozenset(strange), why)
+
+
+_BLANK = ("", qualtrics.UNANSWERED, f"{qualtrics.UNANSWERED}.0")
+
+
+def _whole(text: str) -> int | None:
+    """The whole number that a text is, or None."""
+    if not names.NUMBER.fullmatch(text):
+        return None
+    value = float(text)
+    return int(value) if value.is_integer() else None
+
+
+def _float(text: str) -> float:
+    return float(text) if names.NUMBER.fullmatch(text) else np.nan
+
+
+def _few(cells: list[str]) -> str:
+    return ", ".join(map(repr, sorted(cells)[:4])) + (", ..." if len(cells) > 4 else "")
+
+
+def answers(cells: pd.Series, scale: Scale) -> tuple[pd.Series, pd.Series]:
+    """Codes (or numbers) as floats, and a mask of cells that are neither answer nor blank.
+
+    Choice text, a code, or a number written as text are understood; blanks and -99 (seen but
+    unanswered) become NaN. Codes outside the scale are marked; numbers out of range are not.
+    """
+    return _apply(cells, meaning(distinct(cells), scale), np.nan)
+
+
+def levels(
+    cells: pd.Series, registration: Registration, factor: str
+) -> tuple[pd.Series, pd.Series]:
+    """Level ids (None where blank), and a mask of cells that name no level of the factor."""
+    one = meaning_of_levels(distinct(cells), registration.design.factors[factor])
+    return _apply(cells, one, None)
+
+
+def _apply(cells: pd.Series, one: Meaning, blank: float | None) -> tuple[pd.Series, pd.Series]:
+    """The meaning of each cell, and a mask of the strange ones."""
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        codes, texts = cells.cat.codes.to_numpy(), list(cells.cat.categories)
+    else:
+        codes, texts = pd.factorize(cells.to_numpy())
+    kind = float if blank is not None else object
+    values = np.array([*(one.table.get(text, blank) for text in texts), blank], dtype=kind)
+    odd = np.array([*(text in one.strange for text in texts), False])
+    return (pd.Series(values[codes], index=cells.index, name=cells.name),
+            pd.Series(odd[codes], index=cells.index, name=cells.name))
+
+
+def coded(export: Export, registration: Registration) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The export with items as codes and factors as level ids, and a mask of strange cells.
+
+    Columns of the platform and free texts stay as they are. Columns that are absent stay absent.
+    """
+    columns: dict[str, pd.Series] = {}
+    strange: dict[str, pd.Series] = {}
+    items = registration.instrument.items
+    for name in export.columns:
+        cells = export.columns[name]
+        if name in registration.design.factors:
+            columns[name], strange[name] = _apply(cells, export.meanings[name], None)
+        elif name in items and registration.instrument.scales[items[name].scale].kind != "text":
+            columns[name], strange[name] = _apply(cells, export.meanings[name], np.nan)
+        else:
+            columns[name] = cells.astype(object)
+    order = [n for n in [*items, *registration.design.factors] if n in strange]
+    return (pd.DataFrame(columns, index=export.columns.index),
+            pd.DataFrame({n: strange[n] for n in order}, index=export.columns.index))
 
 
 def arms(cells: pd.DataFrame, registration: Registration, path: Path) -> pd.DataFrame:
@@ -104,7 +414,7 @@ def arms(cells: pd.DataFrame, registration: Registration, path: Path) -> pd.Data
                 mend="correct the registration, or map a column to that name",
             )
         filled = pd.DataFrame({
-            level: ~cells[column].map(plain).isin(_EMPTY)
+            level: ~cells[column].astype(object).map(plain).isin(_EMPTY)
             for level, column in factor.columns.items()
         })
         twice = filled.sum(axis=1) > 1
@@ -122,76 +432,3 @@ def arms(cells: pd.DataFrame, registration: Registration, path: Path) -> pd.Data
 
 
 _EMPTY = ("", "0", "0.0", "false", "no", qualtrics.UNANSWERED)
-_BLANK = ("", qualtrics.UNANSWERED)
-READERS: dict[str, Callable[..., Table]] = {
-    ".csv": read_csv, ".tsv": read_csv, ".txt": read_csv, ".sav": read_spss, ".dta": read_stata,
-    ".parquet": read_parquet,
-}
-
-
-def _form(cells: pd.Series, scale: Scale) -> str:
-    if scale.kind == "text":
-        return "free text"
-    if scale.kind == "numeric":
-        return "numbers"
-    given = {plain(c) for c in cells.unique()} - {"", qualtrics.UNANSWERED}
-    labels = {plain(label) for label in scale.labels.values()}
-    texts, codes = given & labels, given - labels
-    if texts and codes:
-        return "choice texts and others"
-    return "choice texts" if texts else "codes" if codes else "empty"
-
-
-def answers(cells: pd.Series, scale: Scale) -> tuple[pd.Series, pd.Series]:
-    """Codes (or numbers) as floats, and a mask of cells that are neither answer nor blank.
-
-    Choice text, a code, or a number written as text are understood; blanks and -99 (seen but
-    unanswered) become NaN. Codes outside the scale are marked; numbers out of range are not.
-    """
-    table: dict[str, float] = {"": np.nan, qualtrics.UNANSWERED: np.nan}
-    for code, label in scale.labels.items():
-        table |= {plain(label): code, str(code): code}
-    unique = cells.unique()
-    found = {cell: _number(plain(cell), table, scale.kind == "numeric") for cell in unique}
-    codes = cells.map({k: v for k, (v, _) in found.items()}).astype(float)
-    return codes, cells.isin([k for k, (_, fits) in found.items() if not fits])
-
-
-def _number(cell: str, table: dict[str, float], free: bool) -> tuple[float, bool]:
-    if cell in table:
-        return table[cell], True
-    if not names.NUMBER.fullmatch(cell):
-        return np.nan, False
-    value = float(cell)
-    known = free or str(int(value) if value.is_integer() else value) in table
-    return (value if known else np.nan), known
-
-
-def levels(
-    cells: pd.Series, registration: Registration, factor: str
-) -> tuple[pd.Series, pd.Series]:
-    """Level ids (None where blank), and a mask of cells that name no level of the factor."""
-    known = registration.design.factors[factor].levels
-    table = {plain(level.label): name for name, level in known.items()}
-    table |= {plain(name): name for name in known}
-    unique = {cell: plain(cell) for cell in cells.unique()}
-    strange = [c for c, p in unique.items() if p not in table and p not in _BLANK]
-    return cells.map({c: table.get(p) for c, p in unique.items()}).astype(object), \
-        cells.isin(strange)
-
-
-def coded(export: Export, registration: Registration) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The export with items as codes and factors as level ids, and a mask of strange cells.
-
-    Columns of the platform and free texts stay as they are. Columns that are absent stay absent.
-    """
-    frame = export.cells.copy(deep=False)
-    strange = pd.DataFrame(False, index=frame.index, columns=[])
-    for name, item in registration.instrument.items.items():
-        scale = registration.instrument.scales[item.scale]
-        if name in frame and scale.kind != "text":
-            frame[name], strange[name] = answers(frame[name], scale)
-    for name in registration.design.factors:
-        if name in frame:
-            frame[name], strange[name] = levels(frame[name], registration, name)
-    return frame, strange

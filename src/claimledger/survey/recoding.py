@@ -5,7 +5,8 @@ import pandas as pd
 
 from claimledger.errors import LedgerError
 from claimledger.registration.fields import evaluate
-from claimledger.registration.models import Derived, Registration
+from claimledger.registration.models import Derived, Exclusion, Registration
+from claimledger.survey import qualtrics
 from claimledger.survey.qualtrics import UNANSWERED
 
 RESPONDENT = "respondent"
@@ -13,6 +14,81 @@ WEIGHT = "weight"                        # weights that come with the answers
 STRATUM, UNIT = "stratum", "unit"        # of the sample's design
 BLOCK, CLUSTER = "block", "cluster"      # of the assignment
 
+
+def exclude(frame: pd.DataFrame, registration: Registration) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows that stay, and the flow: columns id, label, dropped, left (first row: all).
+
+    `frame` holds items as codes and the platform's columns as text. A blank differs from any
+    value; a blank number is not below anything; a blank key repeats nothing. Of rows with the same
+    key the one that was begun first stays, wherever it stands in the file.
+    """
+    masks = staying(frame, registration)
+    flow = [("read", "Rows in the file", 0, len(frame))]
+    for rule, before, after in zip(registration.exclusions, masks, masks[1:], strict=False):
+        flow.append((rule.id, rule.label, int(before.sum() - after.sum()), int(after.sum())))
+    return (frame[masks[-1]],
+            pd.DataFrame(flow, columns=["id", "label", "dropped", "left"]))
+
+
+def staying(frame: pd.DataFrame, registration: Registration) -> list[np.ndarray]:
+    """Which rows are there before the first exclusion, and after each one."""
+    masks = [np.ones(len(frame), dtype=bool)]
+    for rule in registration.exclusions:
+        if rule.column not in frame:
+            raise LedgerError(
+                f"exclusion {rule.id}", found=f"no column {rule.column!r}",
+                expected="the column that the rule is about",
+                mend="export it, or name it in the mapping",
+            )
+        stay = masks[-1].copy()
+        column = frame[rule.column][stay]
+        dropped = _repeats(column, frame) if rule.repeats else _matches(column, rule)
+        stay[stay] = ~dropped.to_numpy(dtype=bool)
+        masks.append(stay)
+    return masks
+
+
+def _matches(column: pd.Series, rule: Exclusion) -> pd.Series:
+    if rule.below is not None:
+        return pd.to_numeric(column, errors="coerce") < rule.below
+    listed = _equal(column, rule.equals or rule.differs_from)
+    return listed if rule.equals else ~listed
+
+
+def _repeats(column: pd.Series, frame: pd.DataFrame) -> pd.Series:
+    """Rows whose key another row has that was begun before."""
+    keys = column.astype(object).where(column.notna(), "").astype(str).str.strip()
+    several = keys.duplicated(keep=False) & (keys != "") & (keys != qualtrics.UNANSWERED)
+    again = pd.Series(False, index=column.index)
+    if several.any():
+        order = in_time(frame.loc[keys.index[several]])
+        again.loc[order[keys.loc[order].duplicated().to_numpy()]] = True
+    return again
+
+
+def in_time(rows: pd.DataFrame) -> pd.Index:
+    """The index of rows in the order in which they were begun.
+
+    Where starts are equal (or there are none), ends, then the platform's ids decide, and the order
+    of the file where those are missing, too. A row without a start comes after those with one.
+    """
+    names = [name for name in qualtrics.DATES if name in rows]
+    times, _ = qualtrics.moments({name: rows[name] for name in names})
+    keys = pd.DataFrame(times, index=rows.index)
+    if "ResponseId" in rows:
+        keys["ResponseId"] = rows["ResponseId"].astype(str)
+    if keys.empty or not len(keys.columns):
+        return rows.index
+    return keys.sort_values(list(keys.columns), kind="stable", na_position="last").index
+
+
+def _equal(column: pd.Series, values: list[str | int]) -> pd.Series:
+    """Equality with any of the values, as numbers or as texts without regard to capitals."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column.isin([v for v in values if not isinstance(v, str)])
+    wanted = {str(v).casefold() for v in values}
+    meant = {cell: str(cell).strip().casefold() in wanted for cell in column.unique()}
+    return column.map(meant).astype(bool)
 
 def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
     """One row for each respondent (or rated profile), index 0..n-1.

@@ -1,0 +1,345 @@
+"""Checks of an export as a whole: who is lost and why, who stands in it twice, what is missing."""
+
+import re
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2_contingency, chisquare
+
+from claimledger.registration.models import Registration
+from claimledger.survey import qualtrics
+from claimledger.survey.disclosure import PANEL
+from claimledger.survey.problem import Problem, at, short
+from claimledger.survey.reading import Export, distinct
+from claimledger.survey.recoding import in_time, staying
+from claimledger.survey.tables import plain
+
+RARE = 0.001          # an allocation less probable than this is worth a look
+SHARE = 1 / 3         # a rule that drops more of the rows that reach it is worth a look
+_MOST = 1000          # rows told one by one for each column
+_SLACK = 60           # seconds by which a duration may differ from end minus start
+_HOUR = 3600
+DURATION = "Duration (in seconds)"
+
+
+def losses(registration: Registration, flow: pd.DataFrame, size: int) -> list[Problem]:
+    """Nobody stays: an error that lists who took whom. One rule drops more than a third: said."""
+    taken = ", ".join(f"{row.label} {row.dropped:,}" for row in flow.iloc[1:].itertuples()
+                      if row.dropped)
+    if not flow["left"].iloc[-1]:
+        return [Problem(
+            "rows", f"nobody stays of {size:,}" + (f": {taken}" if taken else ""),
+            "respondents", "export all responses; or look at what the rule that took them is about"
+        )]
+    problems = []
+    before = flow["left"].shift()
+    for rule, row, reached in zip(registration.exclusions, flow.iloc[1:].itertuples(),
+                                  before.iloc[1:], strict=True):
+        if row.dropped >= 3 and row.dropped > SHARE * reached:
+            problems.append(Problem(
+                rule.column, f"the exclusion {row.label!r} drops {row.dropped:,} of "
+                f"{int(reached):,} rows ({row.dropped / reached:.0%})",
+                "no more than a third of the rows that reach a rule",
+                f"look at the cells of {rule.column!r}", severity="warning"))
+    return problems
+
+
+def dates(export: Export) -> list[Problem]:
+    """Texts that are no date, ends before starts, and durations that say something else."""
+    names = [name for name in qualtrics.DATES if name in export.columns]
+    times, doubtful = qualtrics.moments({name: export.columns[name] for name in names})
+    problems = []
+    for name in names:
+        wrong = times[name].isna() | ~times[name].dt.year.between(2000, 2099)
+        wrong &= export.columns[name].astype(object).str.strip() != ""
+        rows = wrong.index[wrong]
+        if len(rows) > _MOST:
+            problems.append(Problem(
+                name, f"{len(rows):,} such cells, of which {_MOST:,} are listed",
+                "a date such as 2025-01-31 12:00:00", "export dates in the standard format"))
+        problems += [
+            at(export, row, name, short(export.columns[name].loc[row]),
+               "a date such as 2025-01-31 12:00:00", "export dates in the standard format")
+            for row in rows[:_MOST]
+        ]
+    if doubtful:
+        problems.append(Problem(
+            names[0], "dates that could have the day or the month first; read month first",
+            "dates such as 2025-01-31", "export dates in the standard format", severity="warning"))
+    if not {"StartDate", "EndDate"} <= set(names):
+        return problems
+    taken = (times["EndDate"] - times["StartDate"]).dt.total_seconds()
+    said = pd.Series(np.nan, index=taken.index)
+    if DURATION in export.columns:
+        said = pd.to_numeric(export.columns[DURATION].astype(object), errors="coerce")
+    off = taken - said
+    clock = (off.abs() - _HOUR).abs() <= _SLACK        # the clock was changed meanwhile
+    clock |= (taken < 0) & (taken >= -_HOUR) & said.isna()
+    back = (taken < 0) & ~clock
+    for row in back.index[back][:_MOST]:
+        sure = all(re.match(r"\s*\d{4}-", str(export.columns[name].loc[row]))
+                   for name in qualtrics.DATES[:2])
+        problems.append(at(
+            export, row, "EndDate", "a date before StartDate", "a later one",
+            "export again, and do not edit the file", severity="error" if sure else "warning",
+            kind="" if sure else "dates of ends before dates of starts"))
+    problems += [
+        at(export, row, "EndDate", "an hour's difference from the duration",
+           "end minus start", "nothing to do where clocks were changed that night",
+           severity="warning", kind="an hour off: the clock was changed while somebody answered")
+        for row in clock.index[clock]
+    ]
+    differ = (off.abs() > _SLACK) & ~clock & ~back
+    if differ.any():
+        row = differ.index[differ][0]
+        problems.append(Problem(
+            DURATION, f"{int(differ.sum()):,} rows whose duration is not end minus start (first: "
+            f"row {row}, {said[row]:,.0f} s against {taken[row]:,.0f} s)",
+            f"the same but for {_SLACK} seconds", "find out which of them was edited, or which "
+            "clock the dates follow", severity="warning"))
+    return problems
+
+
+def rounded_ids(export: Export, registration: Registration) -> list[Problem]:
+    """Keys of persons that a spreadsheet or a floating-point number has rounded."""
+    problems = []
+    for name in qualtrics.key_columns(registration):
+        if name not in export.columns:
+            continue
+        cells = [text for cell in distinct(export.columns[name]) if (text := str(cell).strip())]
+        digits = [text for text in cells if re.fullmatch(r"\d{16,}", text)]
+        powers = [text for text in cells
+                  if re.fullmatch(r"-?\d+([.,]\d+)?[eE][+-]?\d+", text)]
+        zeros = [text for text in digits if text.endswith("0")]
+        floats = [text for text in cells if re.fullmatch(r"\d+[.,]0+", text)]
+        why = ""
+        if powers and (len(powers) > len(cells) / 2 or any("." in p or "+" in p for p in powers)):
+            why = f"numbers with an exponent, such as {powers[0]!r}"
+        elif len(digits) >= 3 and len(zeros) > 0.5 * len(digits):
+            why = f"long numbers that nearly all end in zeros, such as {zeros[0]!r}"
+        elif len(floats) > len(cells) / 2:
+            why = f"numbers with a decimal point, such as {floats[0]!r}"
+        elif all(int(float(text)) == int(text) for text in digits) and sum(
+                max(0, int(text).bit_length() - 53) for text in digits) >= 20:
+            why = f"long numbers of which each is one that a float can hold, such as {digits[0]!r}"
+        if why:
+            problems.append(Problem(
+                name, f"ids that were rounded: {why}", "ids as the panel gave them",
+                "export again as text: rounded ids make different people one", severity="warning"))
+    return problems
+
+
+def test_rows(export: Export, kept: pd.DataFrame) -> list[Problem]:
+    """Rows that no respondent gave, and that no registered rule takes out."""
+    problems = []
+    for name, words in (("Status", qualtrics.TESTS),
+                        ("DistributionChannel", {"preview", "test", "synthetic"})):
+        if name not in export.columns:
+            continue
+        odd = [cell for cell in distinct(export.columns[name]) if _number(plain(cell)) in words]
+        cells = export.columns[name].loc[kept.index]
+        rows = cells.index[cells.isin(odd)]
+        if len(rows):
+            told = ", ".join(f"{short(cell)} {int((cells == cell).sum()):,}" for cell in odd
+                             if (cells == cell).any())
+            problems.append(Problem(
+                name, f"{len(rows):,} rows stay that no respondent gave: {told}",
+                "answers of respondents",
+                f"register an exclusion on {name!r}, or remove the rows on the platform",
+                severity="warning"))
+    return problems
+
+
+def repeats(
+    export: Export, registration: Registration, frame: pd.DataFrame
+) -> list[Problem]:
+    """Where persons stand twice, something must say which of their rows was first."""
+    problems = []
+    reached = staying(frame, registration)
+    for rule, there in zip(registration.exclusions, reached, strict=False):
+        if not rule.repeats:
+            continue
+        name = rule.column
+        keys = export.columns[name][there].astype(object).str.strip()
+        keys = keys[~keys.isin(["", qualtrics.UNANSWERED])]
+        keys = keys[keys.duplicated(keep=False)]
+        if keys.empty:
+            continue
+        start = pd.Series(pd.NaT, index=keys.index)
+        if "StartDate" in export.columns:
+            cells = export.columns["StartDate"].loc[keys.index]
+            start = qualtrics.moments({"StartDate": cells})[0]["StartDate"]
+        same = start.isna() | pd.DataFrame({"key": keys, "start": start}).duplicated(keep=False)
+        if same.any():
+            row = same.index[same][0]
+            problems.append(Problem(
+                name, f"{int(same.sum()):,} rows of persons with several, whose start is missing "
+                f"or the same (first: row {row})", "StartDate: the row that was begun first stays",
+                "export the dates, or remove the rows that do not count", severity="warning"))
+    return problems
+
+
+def allocation(registration: Registration, kept: pd.DataFrame) -> list[Problem]:
+    """Chi-square of the counts of each factor's levels against the registered probabilities."""
+    problems = []
+    for name, factor in registration.design.factors.items():
+        counts = kept[name].value_counts().reindex(list(factor.levels), fill_value=0).to_numpy()
+        chances = np.array([level.probability for level in factor.levels.values()])
+        total = counts.sum()
+        p = chisquare(counts, total * chances / chances.sum()).pvalue if total else 1
+        if p < RARE:
+            problems.append(Problem(
+                name, f"counts {', '.join(map(str, counts))} (p = {p:.2g})",
+                "counts near the registered probabilities",
+                "find out how the levels were assigned", severity="warning",
+            ))
+    return problems
+
+
+def platform(export: Export, registration: Registration) -> list[Problem]:
+    """Words in the platform's columns, and texts instead of numbers, that no rule would know."""
+    problems = []
+    rules = {rule.column: rule for rule in registration.exclusions}
+    for name in sorted({*qualtrics.ANSWERS, *rules} & set(export.columns)):
+        cells = export.columns[name]
+        unique = [cell for cell in distinct(cells) if cell.strip()]
+        strange: list[str] = []
+        if name in rules and rules[name].below is not None:
+            strange = [c for c in unique if not re.fullmatch(r" *\d+(\.\d+)? *", c, re.ASCII)]
+            expected = "a number"
+        elif name in qualtrics.ANSWERS:
+            known = set(qualtrics.ANSWERS[name])
+            rule = rules.get(name)
+            known |= {plain(str(v)) for v in (rule.equals + rule.differs_from if rule else [])}
+            strange = [cell for cell in unique if _number(plain(cell)) not in known]
+            expected = "a word of the platform in English, or a code"
+        for cell in strange[:20]:
+            row = int(cells.index[cells == cell][0])
+            problems.append(at(
+                export, row, name, short(cell), expected,
+                f"map the values of {name!r}, such as {{{short(cell[:40])}: ...}}",
+            ))
+    return problems
+
+
+def _number(text: str) -> str:
+    """A whole number without a point; any other text as it is."""
+    return text.removesuffix(".0") if re.fullmatch(r"\d+\.0", text) else text
+
+
+def questions(export: Export, registration: Registration) -> list[Problem]:
+    """Columns whose own question text is the wording of another item: names were moved."""
+    items = registration.instrument.items
+    worded = Counter(plain(item.wording) for item in items.values())
+    wordings = {plain(i.wording): n for n, i in items.items() if worded[plain(i.wording)] == 1}
+    return [
+        Problem(name, f"the question text of {other!r}", f"{items[name].wording!r}",
+                "find out which question the column holds, and map it")
+        for name in items if name in export.columns
+        if (other := wordings.get(plain(export.texts.get(name, "")), name)) != name
+    ]
+
+
+def persons(
+    export: Export, registration: Registration, frame: pd.DataFrame, kept: pd.DataFrame
+) -> list[Problem]:
+    """Responses that stand twice, and respondents who stay but saw two arms.
+
+    Rows that an exclusion drops as repeats are as registered. What is told: an id of the platform
+    on two rows; a person with two rows that stay; and one whose earlier row, dropped for another
+    reason, showed another arm.
+    """
+    factors = list(registration.design.factors)
+    keys = qualtrics.key_columns(registration)
+    problems = []
+    ids = export.columns.get("ResponseId")
+    if ids is not None and "ResponseId" not in keys:
+        ids = ids.astype(object)
+        again = ids.duplicated() & (ids.str.strip() != "")
+        problems += [
+            at(export, row, "ResponseId", "the id of an earlier row", "an id of its own",
+               "remove the repeated row: the platform gives each response its own id")
+            for row in ids.index[again][:_MOST]
+        ]
+    start = frame.get("StartDate")
+    arms = frame.groupby(factors, dropna=False).ngroup() if factors else pd.Series(0, frame.index)
+    assigned = frame[factors].notna().all(axis=1)
+    staying = set(kept.index)
+    for name in [c for c in export.columns if c in keys or PANEL.fullmatch(c)]:
+        cells = export.columns[name].astype(object).str.strip()
+        cells = cells[(cells != "") & (cells != qualtrics.UNANSWERED)]
+        shared = cells[cells.duplicated(keep=False)]
+        for _, rows in shared.groupby(shared):
+            order = list(in_time(frame.loc[rows.index]))
+            stay = [row for row in order if row in staying]
+            if not stay:
+                continue
+            before = set(order[:order.index(stay[0])])
+            if start is not None:      # begun at the same moment
+                before |= {row for row in order if start[row] == start[stay[0]]}
+            others = [row for row in order if assigned[row] and arms[row] != arms[stay[0]]
+                      and (row in before or row in stay or name not in keys)]
+            if others and assigned[stay[0]]:
+                other = others[0]
+                problems.append(at(
+                    export, stay[0], name, f"the person of row {other}, who saw another arm",
+                    "each person in one arm", "decide which row counts, and exclude the other",
+                    severity="error" if len(stay) > 1 else "warning",
+                    kind="" if len(stay) > 1 else "persons who saw another arm before"))
+            elif len(stay) > 1:
+                problems.append(at(
+                    export, stay[1], name, f"the person of row {stay[0]} again",
+                    "each person once", "register an exclusion of repeats, or remove the row",
+                    severity="warning", kind="persons who stay twice"))
+    return problems
+
+
+def missing_by_arm(
+    export: Export, registration: Registration, kept: pd.DataFrame
+) -> pd.DataFrame:
+    """Answers missing among those asked: item, factor, level, asked, unanswered, blank.
+
+    `unanswered` counts cells in which the platform says "seen but unanswered", `blank` the rest.
+    """
+    rows = []
+    items = registration.instrument.items
+    for name, item in items.items():
+        if item.role != "outcome" or name not in kept:
+            continue
+        asked = pd.Series(True, index=kept.index)
+        for factor, levels in registration.samples[item.asked].items():
+            if factor in registration.design.factors:
+                asked &= kept[factor].isin(levels)
+        marked = [cell for cell in distinct(export.columns[name])
+                  if _number(cell.strip()) == qualtrics.UNANSWERED]
+        seen = export.columns[name].loc[kept.index].isin(marked)
+        blank = kept[name].isna() & ~seen
+        for factor, about in registration.design.factors.items():
+            for level in about.levels:
+                here = asked & (kept[factor] == level)
+                if here.any():
+                    rows.append((name, factor, level, int(here.sum()), int((here & seen).sum()),
+                                 int((here & blank).sum())))
+    return pd.DataFrame(
+        rows, columns=["item", "factor", "level", "asked", "unanswered", "blank"])
+
+
+def uneven(missing: pd.DataFrame, rare: float) -> list[Problem]:
+    """Items whose missing answers differ between arms by more than chance (chi-square test)."""
+    problems = []
+    for (item, factor), part in missing.groupby(["item", "factor"], sort=False):
+        gone = part["unanswered"] + part["blank"]
+        there = part["asked"] - gone
+        if len(part) < 2 or not gone.sum() or not there.sum():
+            continue
+        p = chi2_contingency([gone, there], correction=False).pvalue
+        if p < rare:
+            shares = ", ".join(
+                f"{level} {share:.0%}" for level, share in
+                zip(part["level"], gone / part["asked"], strict=True))
+            problems.append(Problem(
+                str(item), f"missing by {factor}: {shares} (p = {p:.2g})",
+                "about as many missing in each arm", "find out why answers are missing there",
+                severity="warning"))
+    return problems
