@@ -42,6 +42,9 @@ def _common(
 def main() -> None:
     """Run the command line; a person's mistake ends with status 1 and without a traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as for Ctrl-C
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter gets its number
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="claimledger")
     except (LedgerError, OSError) as error:

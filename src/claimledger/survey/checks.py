@@ -73,6 +73,7 @@ def examine(export: Export, registration: Registration, root: Path | None = None
     problems += plausibility.losses(registration, flow, len(frame))
     missing = made = raking = None
     if len(kept):
+        problems += _empty_arms(registration, kept, "warning" if root is None else "error")
         missing = missing_by_arm(export, registration, kept)
         problems += _kept(export, registration, kept)
         problems += plausibility.allocation(registration, kept)
@@ -209,6 +210,19 @@ def _wanted(registration: Registration, column: str) -> tuple[str, str]:
             f"correct {column!r} on the platform, or exclude the row there")
 
 
+def _empty_arms(registration: Registration, kept: pd.DataFrame, severity: str) -> list[Problem]:
+    """Arms in which nobody stays: their effects cannot be estimated."""
+    problems = []
+    for name, factor in registration.design.factors.items():
+        absent = [level for level in factor.levels if not (kept[name] == level).any()]
+        if absent:
+            problems.append(Problem(
+                name, f"nobody stays in {', '.join(absent[:5])} ({len(kept):,} stay in all)",
+                "respondents in every arm", "export all responses, or find out who was dropped",
+                severity=severity, kind="arms in which nobody stays"))  # type: ignore[arg-type]
+    return problems
+
+
 def _kept(export: Export, registration: Registration, kept: pd.DataFrame) -> list[Problem]:
     """Respondents who stay must have a cell of the design, and no answer to what was not asked."""
     problems = []
@@ -222,13 +236,6 @@ def _kept(export: Export, registration: Registration, kept: pd.DataFrame) -> lis
                f"find out why {factor!r} was not assigned, or exclude the row")
             for row, cell in cells.items() if cell not in unknown
         ]
-        absent = [level for level in registration.design.factors[factor].levels
-                  if not (kept[factor] == level).any()]
-        if absent:
-            problems.append(Problem(
-                factor, f"nobody who stays in {', '.join(absent[:5])} ({len(kept):,} stay in all)",
-                "respondents in every arm", "export all responses, or find out who was dropped",
-                severity="warning", kind="arms in which nobody stays"))
     for name, item in registration.instrument.items.items():
         if name not in kept or item.asked not in registration.samples:
             continue

@@ -75,7 +75,7 @@ def dates(export: Export) -> list[Problem]:
         said = pd.to_numeric(export.columns[DURATION].astype(object), errors="coerce")
     off = taken - said
     clock = (off.abs() - _HOUR).abs() <= _SLACK        # the clock was changed meanwhile
-    clock |= (taken < 0) & (taken >= -_HOUR) & said.isna()
+    clock |= (taken < 0) & (taken >= -_HOUR)
     back = (taken < 0) & ~clock
     for row in back.index[back][:_MOST]:
         sure = all(re.match(r"\s*\d{4}-", str(export.columns[name].loc[row]))
@@ -85,9 +85,9 @@ def dates(export: Export) -> list[Problem]:
             "export again, and do not edit the file", severity="error" if sure else "warning",
             kind="" if sure else "dates of ends before dates of starts"))
     problems += [
-        at(export, row, "EndDate", "an hour's difference from the duration",
-           "end minus start", "nothing to do where clocks were changed that night",
-           severity="warning", kind="an hour off: the clock was changed while somebody answered")
+        at(export, row, "EndDate", "dates that a change of clocks would explain",
+           "an end after the start, as long as the duration", "nothing to do where clocks were changed that night",
+           severity="warning", kind="dates up to an hour off: was the clock changed while somebody answered?")
         for row in clock.index[clock]
     ]
     differ = (off.abs() > _SLACK) & ~clock & ~back
