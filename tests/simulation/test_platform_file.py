@@ -11,8 +11,8 @@ from claimledger.simulation.fieldwork import extras
 from claimledger.simulation.platform_file import export
 from claimledger.simulation.respondents import BLOCK
 from claimledger.survey import qualtrics
-from claimledger.survey.recoding import exclude
 from claimledger.survey.reading import coded, read_export
+from claimledger.survey.recoding import exclude
 
 
 def rows_of(path) -> list[list[str]]:

@@ -9,9 +9,9 @@ import pytest
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
 from claimledger.survey.checks import check
-from claimledger.survey.recoding import exclude
 from claimledger.survey.loading import open_survey
 from claimledger.survey.reading import coded, read_export
+from claimledger.survey.recoding import exclude
 
 REGISTRATION = """
 schema: 1

@@ -86,8 +86,9 @@ def dates(export: Export) -> list[Problem]:
             kind="" if sure else "dates of ends before dates of starts"))
     problems += [
         at(export, row, "EndDate", "dates that a change of clocks would explain",
-           "an end after the start, as long as the duration", "nothing to do where clocks were changed that night",
-           severity="warning", kind="dates up to an hour off: was the clock changed while somebody answered?")
+           "an end after the start, as long as the duration",
+           "nothing to do where clocks were changed that night", severity="warning",
+           kind="dates up to an hour off: was the clock changed while somebody answered?")
         for row in clock.index[clock]
     ]
     differ = (off.abs() > _SLACK) & ~clock & ~back

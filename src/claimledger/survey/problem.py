@@ -93,6 +93,6 @@ def short(cell: object) -> str:
 
 
 def shown(name: object) -> str:
-    """A name as it is; with signs that a terminal would act on, or very long, as a cell is shown."""
+    """A name as it is, or like a cell where it is very long or has signs that act on a terminal."""
     text = str(name)
     return text if text.isprintable() and len(text) <= _LONG else short(text)
