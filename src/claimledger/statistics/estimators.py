@@ -4,22 +4,28 @@ Notebooks fit with statsmodels. The audit computes the same once more, from the 
 rows alone; so nothing here uses a fit of statsmodels. Specification curves use it too.
 
 A standard error is HC2 or HC3 where rows are independent (n - k degrees of freedom), and one of the
-corrections of `clustered` where they are not.
+corrections of `clustered` where they are not. Effects of logit and probit are average effects on
+the probability (`discrete`), with the normal distribution. `amce` averages the effect of a level
+over the combinations that could occur with it and with the reference (Hainmueller, Hopkins and
+Yamamoto 2014).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from patsy import PatsyError, dmatrices
+from patsy import PatsyError, build_design_matrices, dmatrices
 from scipy import special
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Analysis, Comparison, Hypothesis
 from claimledger.statistics.clustered import CORRECTIONS, cluster_robust, contrast_rows, f_test
+from claimledger.statistics.discrete import average_effect, binary_fit
 from claimledger.statistics.linear import LeastSquares, adjusted
-from claimledger.survey.recoding import stack
+from claimledger.statistics.missing import completed, imputations, rubin
+from claimledger.survey.recoding import CLUSTER, RESPONDENT, stack
 
 ROBUST = ("HC2", "HC3")
 COLUMNS = ("estimate", "se", "df", "statistic", "p", "n", "sd")
@@ -30,7 +36,8 @@ class Model:
     """A linear model of n rows, with its variance estimator.
 
     y : (n,); X : (n, k) with the names of the coefficients; weights, clusters, strata : (n,) or
-    None; vcov : HC2, HC3, CR2, stata or survey.
+    None; vcov : HC2, HC3, CR2, stata or survey. data : the rows, where effects are averaged over
+    them; restrictions : combinations of levels that cannot occur; at : values of a moderator.
     """
 
     y: np.ndarray
@@ -39,6 +46,10 @@ class Model:
     weights: np.ndarray | None = None
     clusters: np.ndarray | None = None
     strata: np.ndarray | None = None
+    estimator: str = "ols"
+    data: pd.DataFrame | None = None
+    restrictions: list = field(default_factory=list)
+    at: dict = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -47,24 +58,113 @@ class Model:
 
     def contrasts(self, wanted: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
         """One row for each contrast (by its id), with the columns COLUMNS; p is two-sided."""
-        names = list(self.X)
-        C = np.array([contrast_rows(names, contrast) for contrast in wanted.values()])
-        if self.clusters is not None:
-            found = self._clustered().contrast(C)
-            estimate, se, df = found.estimate, found.se, found.df
+        if self.estimator in ("logit", "probit"):
+            estimate, se, df = self._average_effects(list(wanted.values()))
         else:
-            estimate, se = self._independent(C).estimate(self.y)
-            df = np.full(len(C), float(len(self.y) - len(names)))
-            if np.any(se == 0):
-                raise LedgerError(
-                    "variance", found="a standard error of zero", expected="above zero",
-                    mend="look for a constant outcome or an empty cell",
-                )
+            X = self.X.to_numpy()
+            C = np.array([self._weights(contrast) for contrast in wanted.values()])
+            if self.estimator == "amce":
+                X, C = _estimable(X, C)
+            estimate, se, df = self._linear(X, C)
+        if not np.all((se > 0) & np.isfinite(se)):
+            raise LedgerError(
+                "variance", found="a standard error of zero", expected="above zero",
+                mend="look for a constant outcome or an empty cell",
+            )
         return pd.DataFrame({
             "estimate": estimate, "se": se, "df": df, "statistic": estimate / se,
             "p": np.minimum(1.0, 2 * special.stdtr(df, -np.abs(estimate / se))), "n": self.n,
-            "sd": [self.sd(contrast) for contrast in C],
+            "sd": [self.sd(contrast) for contrast in wanted.values()],
         }, index=pd.Index(list(wanted), name="id"))
+
+    def _linear(self, X, C) -> tuple[np.ndarray, ...]:
+        if self.clusters is not None:
+            return self._clustered(X).contrast(C)[:3]
+        estimate, se = self._independent(C, X).estimate(self.y)
+        return estimate, se, np.full(len(C), float(len(self.y) - X.shape[1]))
+
+    def _weights(self, contrast: Mapping[str, float]) -> np.ndarray:
+        """A contrast as weights (k,); of `amce` and `at` the average of differences of rows."""
+        if self.estimator == "ols" and not self.at:
+            return contrast_rows(list(self.X), contrast)
+        total = np.zeros(self.X.shape[1])
+        for name, weight in contrast.items():
+            factor, level = self._term(name)
+            rows, share = self.data, None
+            if self.estimator == "amce" and level is not None:
+                rows, share = _shared_support(rows, factor, level, self._partners(factor),
+                                              self.restrictions)  # fmt: skip
+            high, low = self._counterfactual(rows, factor, level)
+            total += weight * np.average(high - low, axis=0, weights=share)
+        return total
+
+    def _average_effects(self, contrasts) -> tuple[np.ndarray, ...]:
+        """Average effects on the probability, with the delta method; normal distribution."""
+        fit = binary_fit(
+            self.y, self.X.to_numpy(), self.estimator, self.vcov, weights=self.weights,
+            clusters=self.clusters, strata=self.strata,
+        )
+        effects, gradients = [], []
+        for contrast in contrasts:
+            effect, gradient = 0.0, np.zeros(len(fit.params))
+            for name, weight in contrast.items():
+                factor, level = self._term(name)
+                high, low = self._counterfactual(self.data, factor, level)
+                if level is None:  # a number: the average slope
+                    own = self._counterfactual(self.data, factor, level, step=0)[0]
+                    part = average_effect(fit, own, derivative=high - low)
+                else:
+                    part = average_effect(fit, high, low)
+                effect, gradient = effect + weight * part[0], gradient + weight * part[1]
+            effects.append(effect)
+            gradients.append(gradient)
+        G = np.array(gradients)
+        se = np.sqrt(np.einsum("qi,ij,qj->q", G, fit.cov, G))
+        return np.array(effects), se, np.full(len(effects), np.inf)
+
+    @cached_property
+    def _info(self):
+        return self.X.design_info
+
+    def _term(self, name: str) -> tuple[str, str | None]:
+        """The variable of a main effect's column, and its level (None of a number)."""
+        for term in self._info.terms:
+            columns = self._info.column_names[self._info.slice(term)]
+            if len(term.factors) == 1 and name in columns:
+                factor = self._info.factor_infos[term.factors[0]]
+                variable = term.factors[0].name()
+                if factor.type == "categorical":
+                    return variable, name.partition("[")[2].removeprefix("T.").removesuffix("]")
+                return variable, None
+        raise LedgerError(
+            f"contrast {name}", found="no such main effect",
+            expected="one of " + ", ".join(n for n in self._info.column_names if ":" not in n),
+            mend="name the column of a factor or of a number; its products are averaged over",
+        )
+
+    def _partners(self, factor: str) -> list[str]:
+        """The variables that the model lets interact with a factor."""
+        names = [{f.name() for f in term.factors} for term in self._info.terms]
+        return sorted(set().union(*(n for n in names if factor in n)) - {factor})
+
+    def _counterfactual(self, rows: pd.DataFrame, factor: str, level, step: float = 0.5):
+        """Designs with the factor at the level and at its reference; a number half up and down."""
+        rows = rows.assign(**{name: values[0] for name, values in self.at.items()})
+        if factor not in rows:
+            raise LedgerError(
+                f"contrast of {factor}", found="a variable that is transformed in the formula",
+                expected="a variable of the survey", mend="derive the variable in the registration",
+            )
+        if level is None:
+            moved = (rows[factor] + step, rows[factor] - step)
+        else:
+            levels = next(i.categories for f, i in self._info.factor_infos.items()
+                          if f.name() == factor)  # fmt: skip
+            moved = (pd.Categorical([value] * len(rows), levels) for value in (level, levels[0]))
+        return tuple(
+            np.asarray(build_design_matrices([self._info], rows.assign(**{factor: value}))[0])
+            for value in moved
+        )
 
     def joint(self, contrasts) -> tuple[float, int, float, float]:
         """Test that several contrasts are zero at once: F, its two degrees of freedom, p.
@@ -74,35 +174,87 @@ class Model:
         """
         C = np.array([contrast_rows(list(self.X), one) for one in contrasts])
         if self.clusters is not None:
-            return self._clustered().wald(C)
-        prepared = self._independent(C)
+            return self._clustered(self.X.to_numpy()).wald(C)
+        prepared = self._independent(C, self.X.to_numpy())
         value = prepared.estimate(self.y).coef
         return f_test(value, prepared.covariance(self.y), float(len(self.y) - self.X.shape[1]))
 
-    def sd(self, contrast: np.ndarray) -> float:
+    def sd(self, contrast: Mapping[str, float]) -> float:
         """Standard deviation (ddof 1) of the analyzed outcome, the unit of the smallest effect.
 
         Of stacked items (one mean each, no intercept), those that the contrast weighs, pooled.
         """
         used = np.ones(len(self.y), dtype=bool)
         if self.clusters is not None and "Intercept" not in self.X:
-            used = self.X.to_numpy() @ contrast != 0
+            used = self.X.to_numpy() @ contrast_rows(list(self.X), contrast) != 0
         return float(np.std(self.y[used], ddof=1))
 
-    def _independent(self, C) -> LeastSquares:
-        return LeastSquares.of(self.X.to_numpy(), C, self.weights, vcov=self.vcov)
+    def _independent(self, C, X) -> LeastSquares:
+        return LeastSquares.of(X, C, self.weights, vcov=self.vcov)
 
-    def _clustered(self):
+    def _clustered(self, X):
         return cluster_robust(
-            self.X.to_numpy(), self.y, self.clusters, self.vcov, weights=self.weights,
-            strata=self.strata, names=list(self.X),
+            X, self.y, self.clusters, self.vcov, weights=self.weights, strata=self.strata,
+            names=list(self.X) if X.shape == self.X.shape else None,
         )
+
+
+def _shared_support(
+    rows: pd.DataFrame, factor: str, level: str, partners: list[str], restrictions: list
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Combinations of the partners that can occur with the level and with the reference.
+
+    As rows of data, with their shares among the profiles that show a combination of them.
+    """
+    reference = rows[factor].cat.categories[0]
+    cells = rows.groupby(partners, observed=True).agg("first") if partners else rows.iloc[:1]
+    if not partners:
+        return cells, np.ones(1)
+    count = rows.groupby(partners, observed=True).size().to_numpy(dtype=float)
+    cells = cells.reset_index()
+
+    def possible(value: str) -> np.ndarray:
+        here = np.ones(len(cells), dtype=bool)
+        for rule in restrictions:
+            if factor in rule and value in rule[factor]:
+                others = [cells[name].isin(levels) for name, levels in rule.items()
+                          if name != factor and name in cells]  # fmt: skip
+                if others:
+                    here &= ~np.logical_and.reduce(others)
+        shown = rows[rows[factor] == value].groupby(partners, observed=True).size()
+        return here & (shown.reindex(pd.MultiIndex.from_frame(cells[partners]) if
+                       len(partners) > 1 else cells[partners[0]]).fillna(0).to_numpy() > 0)
+
+    both = possible(level) & possible(reference)
+    if not both.any():
+        raise LedgerError(
+            f"{factor}: {level}", found=f"nothing that occurs both with it and with {reference}",
+            expected="combinations that occur with both", mend="choose another reference level",
+        )
+    return cells[both], count[both]
+
+
+def _estimable(X: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A design of full rank that spans X (n, k), and the contrasts (q, k) in its columns.
+
+    Cells that cannot occur leave X without full rank; a contrast that lies in the space of its
+    rows is estimable all the same, and does not depend on how the design is written.
+    """
+    _, values, right = np.linalg.svd(X, full_matrices=False)
+    V = right[values > values[0] * 1e-10].T
+    inside = C @ V
+    if np.abs(inside @ V.T - C).max() > 1e-7 * max(1.0, np.abs(C).max()):
+        raise LedgerError(
+            "contrast", found="an effect over combinations that were not shown",
+            expected="combinations that occur in the data", mend="look at design.restrictions",
+        )
+    return X @ V, inside
 
 
 def model_of(
     analysis: Analysis, rows: pd.DataFrame, *, weights: pd.Series | None = None,
     clusters: pd.Series | None = None, strata: pd.Series | None = None, vcov: str | None = None,
-    covariates: pd.DataFrame | None = None,
+    covariates: pd.DataFrame | None = None, restrictions: list | None = None,
 ) -> Model:
     """Build outcome and design of a registered analysis.
 
@@ -110,11 +262,11 @@ def model_of(
     ----------
     rows : of the registered sample, one for each respondent (or profile), with a unique index.
         Those without an outcome (or without one of the stacked items), or with a missing variable
-        of the model, are left out.
-    weights, clusters, strata : by the index of `rows`. Clusters are the respondents by default
-        where a respondent has several rows.
+        of the model, are left out; or the registered rule for missing covariates applies.
+    weights, clusters, strata : by the index of `rows`. By default clusters are those that were
+        assigned, where the design has some, else respondents.
     vcov : in place of the registered one. covariates : (rows, c) joined to the design as Lin (2013)
-        does, centered and interacted; complete.
+        does, centered and interacted; complete. restrictions : of the design, for `amce`.
 
     Raises
     ------
@@ -133,7 +285,8 @@ def model_of(
     index = rows.dropna(subset=analysis.stack or [analysis.outcome]).index[place]
     data = data.assign(**{"_row": np.arange(len(data))}).set_index("_row")
     try:
-        y, X = dmatrices(analysis.model, data, return_type="dataframe")
+        formula, data = completed(analysis, data)
+        y, X = dmatrices(formula, data, return_type="dataframe")
     except PatsyError as error:
         raise LedgerError(
             where, found=str(error).splitlines()[0], expected="a model of the survey's variables",
@@ -151,17 +304,23 @@ def model_of(
         C = covariates.loc[index].set_axis(X.index)
         X = adjusted(X, C, aligned(weights))
     if clusters is None and vcov in CORRECTIONS:
-        clusters = rows["respondent"]
+        clusters = rows[CLUSTER if CLUSTER in rows and analysis.frame == "respondents"
+                        else RESPONDENT]  # fmt: skip
     return Model(
         y.to_numpy(dtype=float)[:, 0], X, vcov, aligned(weights),
-        aligned(clusters) if vcov in CORRECTIONS else None, aligned(strata),
+        aligned(clusters) if vcov in CORRECTIONS else None,
+        aligned(strata) if vcov == "survey" else None,
+        analysis.estimator, data.loc[X.index], restrictions or [], analysis.at,
     )
 
 
 def contrasts_of(analysis: Analysis) -> dict[str, dict[str, float]]:
-    """Registered contrasts by the id of their result: one of a hypothesis, each of a comparison."""
+    """Registered contrasts by the id of their result: one of a hypothesis, each of a comparison.
+
+    Empty for a joint test. With several values of a moderator see `estimate`.
+    """
     if isinstance(analysis, Hypothesis):
-        return {analysis.id: dict(analysis.contrast)}
+        return {} if analysis.joint else {analysis.id: dict(analysis.contrast)}
     if not isinstance(analysis, Comparison):
         raise TypeError(type(analysis).__name__)
     term = {level: analysis.term.format(level=level) for level in analysis.levels}
@@ -176,11 +335,45 @@ def contrasts_of(analysis: Analysis) -> dict[str, dict[str, float]]:
 def estimate(
     analysis: Analysis, rows: pd.DataFrame, *, weights: pd.Series | None = None,
     clusters: pd.Series | None = None, strata: pd.Series | None = None,
+    restrictions: list | None = None,
 ) -> pd.DataFrame:
     """Every registered contrast of an analysis: a row each, by id; columns COLUMNS.
 
     n counts independent units; sd is the standard deviation of the analyzed outcome, of which the
-    registered smallest effect is a multiple. See `model_of` for the arguments.
+    registered smallest effect is a multiple. A joint test has one row: statistic is its F, df its
+    second degrees of freedom (df1 the first), and it has neither estimate nor standard error. A
+    comparison at several values of a moderator has ids that end in `.variable_value`. See
+    `model_of` for the arguments.
     """
-    model = model_of(analysis, rows, weights=weights, clusters=clusters, strata=strata)
-    return model.contrasts(contrasts_of(analysis))
+    common = dict(weights=weights, clusters=clusters, strata=strata, restrictions=restrictions)
+    if analysis.missing == "impute":
+        return pooled(analysis, rows, common)
+    model, wanted = model_of(analysis, rows, **common), contrasts_of(analysis)
+    if isinstance(analysis, Hypothesis) and analysis.joint:
+        f, q, df, p = model.joint([{name: 1.0} for name in analysis.joint])
+        row = {"estimate": np.nan, "se": np.nan, "df": df, "statistic": f, "p": p, "n": model.n,
+               "sd": float(np.std(model.y, ddof=1)), "df1": q}  # fmt: skip
+        return pd.DataFrame([row], index=pd.Index([analysis.id], name="id"))
+    several = [(name, value) for name, values in analysis.at.items() for value in values
+               if len(values) > 1]  # fmt: skip
+    if not several:
+        return model.contrasts(wanted)
+    parts = []
+    for name, value in several:
+        there = replace(model, at=model.at | {name: [value]})
+        ids = {f"{id}.{name}_{value:g}": contrast for id, contrast in wanted.items()}
+        parts.append(there.contrasts(ids))
+    return pd.concat(parts)
+
+
+def pooled(analysis: Analysis, rows: pd.DataFrame, common: dict) -> pd.DataFrame:
+    """The analysis on each imputation of the covariates, pooled by Rubin's rules."""
+    complete = analysis.model_copy(update={"missing": "complete"})
+    tables = [estimate(complete, one, **common) for one in imputations(analysis, rows)]
+    found = tables[0].copy()
+    Q = np.array([t["estimate"] for t in tables])
+    U = np.array([t["se"] ** 2 for t in tables]).mean(axis=0)
+    found["estimate"], found["se"], found["df"] = rubin(Q, U, found["df"].to_numpy())
+    found["statistic"] = found["estimate"] / found["se"]
+    found["p"] = 2 * special.stdtr(found["df"], -found["statistic"].abs())
+    return found
