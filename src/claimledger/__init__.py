@@ -10,7 +10,7 @@ _WHERE = {  # what a notebook imports, and where it is defined
     "figures.diagrams": ["design_diagram", "flow_diagram"],
     "registration.codebook": ["instrument_table", "vignette_table"],
     "statistics.balance": ["covariate_matrix", "omnibus_balance", "standardised_differences"],
-    "statistics.equivalence": ["jzs_bayes_factor"], "statistics.linear": ["adjusted"],
+    "statistics.decision": ["jzs_bayes_factor"], "statistics.linear": ["adjusted"],
     "survey.recoding": ["labelled"], "survey.weighting": ["read_margins"],
 }
 _FROM = {name: f"claimledger.{module}" for module, names in _WHERE.items() for name in names}

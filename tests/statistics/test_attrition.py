@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.attrition import lee_bounds
+from claimledger.statistics.balance import lee_bounds
 
 NA = np.nan
 

@@ -6,9 +6,9 @@ import pytest
 import statsmodels.formula.api as smf
 
 from claimledger.errors import LedgerError
+from claimledger.ledger.contrasts import Fitted
 from claimledger.ledger.entries import dump
 from claimledger.statistics.clustered import cr2
-from claimledger.statistics.contrasts import Fitted
 from claimledger.statistics.linear import LeastSquares
 from claimledger.statistics.randomization_inference import randomisation_test
 from claimledger.survey.weighting import rake

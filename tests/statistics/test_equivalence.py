@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate, stats
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.equivalence import equivalence_curve, jzs_bayes_factor, tost
+from claimledger.statistics.decision import jzs_bayes_factor, tost
 
 
 def test_tost_is_two_one_sample_t_tests(rng):
@@ -45,12 +45,6 @@ def test_size_at_the_bound_is_alpha():
     y = rng.normal(0.2, 1, (20_000, 400))
     claimed = np.mean(tost(y.mean(axis=1), y.std(axis=1, ddof=1) / 20, 399, 0.2).p < 0.05)
     assert abs(claimed - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 20_000)
-
-
-def test_curve_and_the_smallest_bound_that_the_data_exclude():
-    p, smallest = equivalence_curve(0.05, 0.06, 700, np.linspace(0.05, 0.4, 8))
-    assert np.all(np.diff(p) < 0)
-    assert tost(0.05, 0.06, 700, smallest).p == pytest.approx(0.05, rel=1e-9)
 
 
 def test_bayes_factor_equals_r(reference):

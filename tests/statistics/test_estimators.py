@@ -8,8 +8,8 @@ import pytest
 import statsmodels.formula.api as smf
 
 from claimledger.errors import LedgerError
+from claimledger.ledger.contrasts import Fitted
 from claimledger.registration.models import Comparison, Hypothesis
-from claimledger.statistics.contrasts import Fitted
 from claimledger.statistics.estimators import contrasts_of, estimate, model_of
 
 N = 240

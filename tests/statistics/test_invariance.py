@@ -11,10 +11,9 @@ import statsmodels.formula.api as smf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claimledger.statistics.attrition import lee_bounds
-from claimledger.statistics.contrasts import Fitted
-from claimledger.statistics.decision import adjust, decide
-from claimledger.statistics.equivalence import jzs_bayes_factor, tost
+from claimledger.ledger.contrasts import Fitted
+from claimledger.statistics.balance import lee_bounds
+from claimledger.statistics.decision import adjust, decide, jzs_bayes_factor, tost
 from claimledger.statistics.estimators import Model
 from claimledger.statistics.linear import Cells, LeastSquares, of_counts
 from claimledger.statistics.randomization_inference import randomisation_test

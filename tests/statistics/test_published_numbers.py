@@ -12,8 +12,7 @@ import statsmodels.formula.api as smf
 from patsy import dmatrices
 
 from claimledger.statistics.clustered import cr2, of_fit
-from claimledger.statistics.decision import benjamini_hochberg, holm
-from claimledger.statistics.equivalence import tost
+from claimledger.statistics.decision import benjamini_hochberg, holm, tost
 from claimledger.statistics.estimators import Model
 from claimledger.statistics.linear import adjusted
 

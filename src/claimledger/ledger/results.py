@@ -13,7 +13,8 @@ import pandas as pd
 from scipy import stats
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.contrasts import Fitted, check_vcov
+from claimledger.ledger.contrasts import Fitted, check_vcov
+from claimledger.statistics import decision
 
 
 def results(
@@ -58,22 +59,21 @@ def tost(table: pd.DataFrame) -> np.ndarray:
 
     The larger of the two: of "not above -bound" and of "not below +bound".
     """
-    above = stats.t.sf((table["estimate"] + table["bound"]) / table["se"], table["df"])
-    below = stats.t.cdf((table["estimate"] - table["bound"]) / table["se"], table["df"])
-    return np.maximum(above, below)
+    estimate, se, df, bound = table[["estimate", "se", "df", "bound"]].to_numpy(float).T
+    return decision.tost(estimate, se, df, bound).p
 
 
-def verdicts(table: pd.DataFrame, alpha: float = 0.05) -> np.ndarray:
+def verdicts(table: pd.DataFrame, alpha: float = 0.05) -> list[str]:
     """The registered rule: significant first, then equivalent, else undecided.
 
-    `direction` of a row is +1 or -1 for a hypothesis, 0 for a comparison (higher or lower).
+    `direction` of a row is +1 or -1 for a hypothesis, 0 for a comparison (higher or lower); other
+    kinds of claims have the codes of `decision.DIRECTIONS`.
     """
-    significant = table["p_adjusted"] < alpha
-    equivalent = table["p_equivalence"] < alpha if "p_equivalence" in table else False
-    hypothesis = table["direction"] != 0
-    along = np.sign(table["estimate"]) == np.where(hypothesis, table["direction"], 1)
-    return np.select(
-        [significant & along, significant, np.broadcast_to(equivalent, len(table))],
-        [np.where(hypothesis, "supported", "higher"), np.where(hypothesis, "refuted", "lower"),
-         "negligible"], "undecided",
-    )
+    direction = table["direction"].to_numpy()
+    significant = table["p_adjusted"].to_numpy(float) < alpha
+    equivalent = np.zeros(len(table), dtype=bool)
+    if "p_equivalence" in table:
+        equivalent = table["p_equivalence"].to_numpy(float) < alpha
+    codes = decision.verdict_codes(
+        np.sign(table["estimate"].to_numpy(float)), direction, significant, equivalent)
+    return [decision.verdict_name(int(c), int(d)) for c, d in zip(codes, direction, strict=True)]

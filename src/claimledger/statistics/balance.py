@@ -1,9 +1,15 @@
-"""Was the assignment carried out as registered: balance of the background over the arms."""
+"""Was the assignment carried out as registered, and did who answers depend on it.
 
+Balance of the background over the arms; attrition by arm, with bounds of an effect where attrition
+differs (Lee 2009).
+"""
+
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import optimize, stats
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
@@ -87,3 +93,94 @@ def standardised_differences(
             "se": se,
         }))
     return pd.concat(rows, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class LeeBounds:
+    """Bounds of the effect on the always-observed; trimmed is the share cut from one arm.
+
+    ci : limits of the Imbens and Manski (2004) interval for the effect itself, from bootstrap
+    standard errors of the two bounds.
+    """
+
+    lower: float
+    upper: float
+    trimmed: float
+    trimmed_arm: str
+    ci: tuple[float, float]
+    lower_se: float
+    upper_se: float
+
+
+def lee_bounds(outcome, treated, *, seed: int, draws: int = 500, level: float = 0.95) -> LeeBounds:
+    """Lee (2009) bounds under selective attrition that treatment moves in one direction only.
+
+    outcome : (n,), missing where not observed. treated : (n,) of 0 and 1 (or bool), all assigned.
+    The arm with the larger share observed loses the excess from its top (for a lower bound, where
+    that arm is the treated one) or its bottom; the last row is trimmed in part, so the share is
+    exact with ties too.
+    """
+    y, d = np.asarray(outcome, dtype=float), np.asarray(treated)
+    if y.shape != d.shape or not np.all(np.isin(d, (0, 1))) or np.any(np.isinf(y)):
+        raise LedgerError(
+            "lee_bounds",
+            found="treatment other than 0 and 1, or an infinite outcome",
+            expected="0 and 1 for all assigned, finite or missing outcomes",
+            mend="code the two arms 0 and 1",
+        )
+    d = d.astype(bool)
+    lower, upper, share, arm = _lee(y, d)
+    rng = np.random.default_rng(seed)
+    replicates = np.array([_lee(*_resample(rng, y, d))[:2] for _ in range(draws)])
+    se = replicates.std(axis=0, ddof=1)
+    critical = _imbens_manski(upper - lower, se.max(), level)
+    ci = float(lower - critical * se[0]), float(upper + critical * se[1])
+    return LeeBounds(lower, upper, share, arm, ci, float(se[0]), float(se[1]))
+
+
+def _resample(rng: np.random.Generator, y, d) -> tuple[np.ndarray, np.ndarray]:
+    """Draw units with replacement within arms; again where an arm keeps under two answers."""
+    arms = np.flatnonzero(d), np.flatnonzero(~d)
+    while True:
+        drawn = [rng.choice(arm, len(arm)) for arm in arms]
+        if all(np.isfinite(y[arm]).sum() >= 2 for arm in drawn):
+            at = np.concatenate(drawn)
+            return y[at], d[at]
+
+
+def _lee(y, d) -> tuple[float, float, float, str]:
+    seen = np.isfinite(y)
+    rate1, rate0 = seen[d].mean(), seen[~d].mean()
+    y1, y0 = np.sort(y[d & seen]), np.sort(y[~d & seen])
+    if len(y1) < 2 or len(y0) < 2:
+        raise LedgerError(
+            "lee_bounds",
+            found="an arm with fewer than two observed outcomes",
+            expected="two or more in each arm",
+            mend="bounds need outcomes in both arms",
+        )
+    if rate1 >= rate0:
+        share, kept = 1 - rate0 / rate1, y1
+        low, high = _kept_mean(kept, share), -_kept_mean(-kept[::-1], share)
+        return float(low - y0.mean()), float(high - y0.mean()), float(share), "treated"
+    share = 1 - rate1 / rate0
+    low, high = _kept_mean(y0, share), -_kept_mean(-y0[::-1], share)
+    return float(y1.mean() - high), float(y1.mean() - low), float(share), "control"
+
+
+def _kept_mean(ascending, share: float) -> float:
+    """Mean after the top `share` is cut off, the last row in part."""
+    keep = (1 - share) * len(ascending)
+    weight = np.clip(keep - np.arange(len(ascending)), 0, 1)
+    return float(weight @ ascending / weight.sum())
+
+
+def _imbens_manski(width: float, se: float, level: float) -> float:
+    """Critical value c with Phi(c + width / se) - Phi(-c) = level."""
+    if se == 0:
+        return 0.0
+    return float(
+        optimize.brentq(
+            lambda c: stats.norm.cdf(c + width / se) - stats.norm.cdf(-c) - level, 0.0, 10.0
+        )
+    )

@@ -7,14 +7,15 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
 from claimledger.errors import LedgerError
+from claimledger.ledger.contrasts import Fitted, check_vcov
 from claimledger.statistics.clustered import cr2
-from claimledger.statistics.contrasts import Fitted, check_vcov
 
 N = 80
 
 
 @pytest.fixture
-def data(rng) -> pd.DataFrame:
+def data() -> pd.DataFrame:
+    rng = np.random.default_rng(20250901)
     return pd.DataFrame({
         "y": rng.normal(size=N), "arm": pd.Categorical(np.tile(["a", "b"], N // 2)),
         "x": rng.normal(size=N), "who": pd.Series(np.arange(N) // 4), "w": rng.uniform(1, 2, N),
