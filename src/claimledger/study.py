@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from claimledger.errors import LedgerError
 from claimledger.figures import exhibits
@@ -52,6 +53,7 @@ class Study:
         `data` may be empty: then it is the file that the settings name. `output` is `build` for
         the run of record, `build/runs/NAME` for any other.
         """
+        threadpool_limits(1)  # many threads on small matrices are seven times as slow as one
         run = Run.of_notebook(output)
         run = run_for(run, notebook)
         run = replace(
