@@ -10,8 +10,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from build_project import write_notebook, write_project
 from claimledger.errors import LedgerError
 from claimledger.pipeline import kernels
-from claimledger.pipeline.clean import clean, write_alt_texts
-from claimledger.pipeline.notebooks import execute
+from claimledger.pipeline.notebooks import clean, execute, require_cells
 
 SHOW = """\
 import os, pathlib, sys, warnings
@@ -56,8 +55,6 @@ def test_two_runs_in_two_places_give_the_same_bytes(tmp_path):
     shown = notebook.cells[2].outputs
     assert shown[0].text.startswith(". [environment] 1 UTC data/answers.csv 7\nred <object object")
     assert "[cell]:4: UserWarning: careful" in shown[1].text
-    options = notebook.cells[3].source.split("\n")[:4]
-    assert options[2:] == [f'#| fig-alt: "{ALT}"'.replace('"rising"', '\\"rising\\"'), "import io"]
 
 
 def test_a_process_started_afresh_gives_what_a_copied_one_gives(tmp_path, monkeypatch):
@@ -152,4 +149,4 @@ def test_a_data_frame_is_kept_as_text(tmp_path):
 def test_an_exhibit_without_its_cell_is_an_error_that_names_the_nearest_label():
     notebook = new_notebook(cells=[new_code_cell("#| label: fig-support\nplot()")])
     with pytest.raises(LedgerError, match="nearest labels: fig-support"):
-        write_alt_texts(notebook, {"exhibits": {"fig-suport": {"alt": "x"}}}, "n.ipynb")
+        require_cells(notebook, {"exhibits": {"fig-suport": {"alt": "x"}}}, "n.ipynb")

@@ -5,15 +5,23 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
 from claimledger.errors import LedgerError
 from claimledger.ledger.external import run_for
 from claimledger.pipeline import kernels
-from claimledger.pipeline.clean import ANSI, LABEL, METADATA, clean, write_alt_texts
 from claimledger.project import Run, settings, write_atomic
 
 CELL_SECONDS = 1800  # default time limit of one cell; `cell_seconds` below `ledger:` overrides
+ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
+CELL_FILE = re.compile(r"[^\s\"']*ipykernel_\d+/\d+\.py")
+LABEL = re.compile(r"^#\|\s*label:\s*[\"']?([\w.:-]+)[\"']?\s*$", re.MULTILINE)
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
 # jsonschema checks addresses by a grammar that takes two seconds to set up; here are none to check.
 sys.modules.setdefault("rfc3987_syntax", None)
@@ -64,7 +72,7 @@ def parameters(run: Run) -> dict[str, str | int]:
 def execute(
     run: Run, stem: str, on_cell: OnCell = lambda number, of: None
 ) -> tuple[Path, list[Path]]:
-    """Run `notebooks/<stem>.ipynb`; return its executed copy, clean and with its alt texts.
+    """Run `notebooks/<stem>.ipynb`; return its executed copy, the same on every machine.
 
     The second value is the modules of the engine that its process had imported at the end.
 
@@ -88,7 +96,7 @@ def execute(
             mend="end the notebook with study.save()",
         )
     clean(executed, run)
-    write_alt_texts(executed, json.loads(fragment.read_text("utf-8")), run.relative(source))
+    require_cells(executed, json.loads(fragment.read_text("utf-8")), run.relative(source))
     return write_atomic(executed_of(run, stem), _to_text(executed)), modules
 
 
@@ -204,3 +212,64 @@ def _to_text(notebook) -> str:
     import nbformat
 
     return nbformat.writes(notebook).rstrip("\n") + "\n"
+
+
+def clean(notebook, run: Run) -> None:
+    """Take out what differs from machine to machine and from run to run, in place."""
+    notebook.metadata = METADATA
+    scrub = _scrubber(run)
+    for cell in notebook.cells:
+        for key in ("papermill", "execution", "widgets"):
+            cell.metadata.pop(key, None)
+        if not cell.metadata.get("tags", True):
+            del cell.metadata["tags"]
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell["id"] = "injected-parameters"
+            cell.source = scrub(cell.source)
+        for output in cell.get("outputs", []):
+            if "text" in output:
+                output["text"] = scrub(output["text"])
+            bundle = output.get("data", {})
+            bundle.pop("application/vnd.jupyter.widget-view+json", None)
+            if "text/plain" in bundle:  # Quarto would load scripts from a network for a data frame
+                bundle.pop("text/html", None)
+            for kind, value in bundle.items():
+                if kind.startswith("text/"):
+                    bundle[kind] = scrub(value)
+
+
+def _scrubber(run: Run) -> Callable[[str], str]:
+    """A function that takes terminal colours, addresses and this machine's paths out of a text."""
+    places = {
+        sys.prefix: "[environment]", sys.base_prefix: "[python]", str(run.root): ".",
+        str(run.data.parent): "[data]", str(Path.home()): "~",
+    }
+    if run.data.is_relative_to(run.root):
+        del places[str(run.data.parent)]
+    rules = [
+        (re.compile(rf"(?<![\w.~-]){re.escape(path)}(?![\w.-])"), name)
+        for path, name in sorted(places.items(), key=lambda item: -len(item[0])) if len(path) > 1
+    ]
+    below_root = re.compile(rf"(?<![\w.~-]){re.escape(str(run.root))}/(?=\w)")
+
+    def scrub(text: str) -> str:
+        text = CELL_FILE.sub("[cell]", ADDRESS.sub("0x…", ANSI.sub("", text)))
+        for path, name in rules:
+            if name == ".":
+                text = below_root.sub("", text)
+            text = path.sub(name, text)
+        return text
+
+    return scrub
+
+
+def require_cells(notebook, fragment: dict, where: str) -> None:
+    """Each exhibit that was recorded has a cell of its label, from which the paper takes it."""
+    cells = {found[1] for cell in notebook.cells if (found := LABEL.search(cell.source))}
+    for label in sorted(set(fragment.get("exhibits", {})) - cells):
+        near = get_close_matches(label, cells) or sorted(cells)
+        raise LedgerError(
+            f"{where}: exhibit {label}", found="no cell with this label",
+            expected=f"`#| label: {label}` in the cell that shows it",
+            mend=f"nearest labels: {', '.join(near) or 'none'}",
+        )
