@@ -2,15 +2,18 @@
 
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from weakref import WeakSet
 
+from claimledger.errors import LedgerError
 from claimledger.pipeline.kernel_server import KernelServer
 from claimledger.project import write_atomic
 
 FIXED_DATE = "315532800"  # 1980-01-01, the first day that a ZIP archive can hold
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")  # ..._NUM_THREADS
+LONGEST = 60  # bytes of the path above a notebook's folder
 SAID = "said"  # the file, in a kernel's folder, for what it says outside its cells
 FORKS = sys.platform == "linux"  # elsewhere a copied process is not safe with all libraries
 
@@ -37,6 +40,18 @@ def own_settings(folder: Path) -> dict[str, str]:
     """Let IPython and Matplotlib read their settings in `folder`, not in the user's home."""
     rcfile = write_atomic(folder / "matplotlibrc", "svg.hashsalt: claimledger\n")
     return {"MATPLOTLIBRC": str(rcfile), "IPYTHONDIR": str(folder)}
+
+
+def folder_for_sockets() -> str:
+    """Where a notebook's folder goes: a socket's name holds 107 bytes, whatever TMPDIR says."""
+    for place in (tempfile.gettempdir(), "/tmp"):
+        if len(os.fsencode(place)) <= LONGEST and os.access(place, os.W_OK):
+            return place
+    raise LedgerError(
+        "TMPDIR", found=f"a path of {len(os.fsencode(tempfile.gettempdir()))} bytes",
+        expected=f"at most {LONGEST}: notebooks are talked to through files in it",
+        mend="set TMPDIR to a shorter path",
+    )
 
 
 def warm() -> None:

@@ -162,7 +162,8 @@ def _run_cells(run: Run, source: Path, notebook, values: dict, on_cell: OnCell):
         label = LABEL.search(notebook.cells[number].source)
         return f"{run.relative(source)}, cell {number + 1}" + (f" ({label[1]})" if label else "")
 
-    with tempfile.TemporaryDirectory(prefix="claimledger-") as folder:
+    with tempfile.TemporaryDirectory(
+            prefix="claimledger-", dir=kernels.folder_for_sockets()) as folder:
         imported = Path(folder) / "imported.json"
         notebook.cells.append(nbformat.v4.new_code_cell(IMPORTED.format(path=str(imported))))
         try:
