@@ -13,11 +13,19 @@ from pathlib import Path
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration, Scale
 from claimledger.survey import qualtrics
-from claimledger.survey.mapping import MISSING, NUMBER, OPEN
-from claimledger.survey.reading import read_table
+from claimledger.survey.mapping import MISSING, NUMBER, OPEN, Mapping
+from claimledger.survey.reading import (
+    CODES,
+    distinct,
+    meaning,
+    meaning_of_levels,
+    platform_columns,
+    read_table,
+)
 from claimledger.survey.tables import Table, plain
 
 _MANY = 30       # different answers of one column that are listed
+_LONG = 900      # letters of a key on one line
 
 
 @dataclass
@@ -32,16 +40,22 @@ class Draft:
     def open(self) -> int:
         """How many question marks are left."""
         lines = [*self.columns, *self.codes, *(v for part in self.values.values() for v in part)]
-        return sum(old.startswith(OPEN) or new == OPEN for old, new, _ in lines)
+        return sum(old == f"{OPEN} {new}" or new == OPEN for old, new, _ in lines)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question of a .qsf file: its wording, the text of each code, whether it asks a number."""
+    """A column's question in a .qsf file: its wording, the text of each code, its kind.
+
+    `row` is the text of the row alone, where a question has several; `chosen` says that a cell is
+    filled where the choice was made, and blank where it was not.
+    """
 
     wording: str
     choices: dict[str, str]
     numeric: bool = False
+    row: str = ""
+    chosen: bool = False
 
 
 def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tuple[Draft, Table]:
@@ -58,7 +72,7 @@ def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tu
             continue
         if column != name:
             result.columns.append((column, name, how))
-        if scale.labels:
+        if scale.kind != "text":
             _answers(result, name, scale, table, column, questions.get(column))
     for name, factor in registration.design.factors.items():
         column, how = _find(name, [factor.label], table, questions)
@@ -67,14 +81,25 @@ def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tu
             continue
         if column != name:
             result.columns.append((column, name, how))
-        known = {plain(x) for key, v in factor.levels.items() for x in (key, v.label)}
-        strange = [c for c in _given(table, column) if plain(c) not in known]
-        if strange:
+        one = meaning_of_levels(_given(table, column), factor)
+        unsure = [cell for cell in _given(table, column) if cell in one.strange or one.uncertain]
+        if unsure:
             result.values[name] = [
-                (cell, OPEN, "one of " + ", ".join(factor.levels)) for cell in strange[:_MANY]]
+                (cell, OPEN, "one of " + ", ".join(factor.levels)) for cell in unsure[:_MANY]]
+    _, clashes = platform_columns(table, Mapping(), table.cells.columns, registration)
+    for name in sorted(set(clashes) & {
+            *qualtrics.ANSWERS, *(rule.column for rule in registration.exclusions)}):
+        result.columns.append((f"{OPEN} {name}", name, clashes[name]))
+    for name, words in qualtrics.ANSWERS.items():
+        if name in table.cells and name not in clashes:
+            odd = [cell for cell in _given(table, name)
+                   if plain(cell).removesuffix(".0") not in words]
+            if odd:
+                result.values[name] = [
+                    (cell, OPEN, "what the platform writes in English") for cell in odd[:_MANY]]
     for rule in registration.exclusions:
         known = {*registration.instrument.items, *registration.design.factors, *table.cells}
-        if rule.column not in known and not any(
+        if rule.column not in known and rule.column not in clashes and not any(
                 qualtrics.canonical(c) == rule.column for c in table.cells):
             result.columns.append(
                 (f"{OPEN} {rule.column}", rule.column, f"needed for: {rule.label}"))
@@ -94,6 +119,8 @@ def _find(
                                   if plain(t) in wanted and c in table.cells]),
         ("by the .qsf", [c for c, q in questions.items()
                          if plain(q.wording) in wanted and c in table.cells]),
+        ("by its row in the .qsf", [c for c, q in questions.items() if q.row
+                                    and plain(q.row) in wanted and c in table.cells]),
     ]
     for how, found in ways:
         if len(found) == 1:
@@ -105,30 +132,58 @@ def _answers(
     result: Draft, name: str, scale: Scale, table: Table, column: str, question: Question | None
 ) -> None:
     """Texts that the scale does not have are open; so is the meaning of numbers."""
-    labels = {plain(text): str(code) for code, text in scale.labels.items()}
     given = _given(table, column)
-    strange = [cell for cell in given if plain(cell) not in labels]
-    numbers = [cell for cell in strange if NUMBER.fullmatch(cell)]
-    if numbers and len(numbers) == len(given):
+    one = meaning(given, scale, table.labels.get(column))
+    if question and question.chosen and scale.labels:
+        codes = _listed_codes(scale)
+        result.values[name] = [
+            (cell, _code(cell, scale) or OPEN, f"chosen; {codes}") for cell in given[:_MANY]
+        ] + [("", OPEN, f"not chosen, which is an answer of those who saw it; {codes}")]
+        return
+    strange = [cell for cell in given if cell in one.strange]
+    numbers = [cell for cell in given if NUMBER.fullmatch(plain(cell))] if scale.labels else []
+    if numbers and (one.uncertain or one.form.startswith(CODES)):
         if question and question.choices:
-            lines = [(cell, labels.get(plain(question.choices.get(cell, "")), OPEN),
-                      question.choices.get(cell, "a code that the .qsf does not have"))
-                     for cell in sorted(numbers, key=float)]
-            result.values[name] = lines
-            return
-        first, last = min(scale.labels), max(scale.labels)
-        ways = f"`registered`: {first} is {scale.labels[first]!r}, {last} {scale.labels[last]!r}"
-        result.codes.append((name, OPEN, ways + ("; or `reversed`" * (scale.kind == "ordinal"))))
-        strange = [c for c in numbers if not c.isdigit() or int(c) not in scale.labels]
+            result.values[name] = [
+                (cell, _code(question.choices.get(plain(cell), ""), scale) or OPEN,
+                 question.choices.get(plain(cell), "a code that the .qsf does not have"))
+                for cell in sorted(numbers, key=lambda text: float(plain(text)))]
+            strange = [cell for cell in strange if cell not in numbers]
+        else:
+            first, last = min(scale.labels), max(scale.labels)
+            ends = [f"{code} {scale.labels[code]!r}" for code in (first, last)]
+            ways = f"`registered`: {ends[0]}, {ends[1]}"
+            ways += "; or `reversed`" * (scale.kind == "ordinal")
+            if any(plain(label) in map(plain, numbers) for label in scale.labels.values()):
+                ways += "; or `texts`: the numbers are labels"
+            result.codes.append((name, OPEN, f"{ways}. {one.uncertain}".strip(". ")))
+    elif one.uncertain:
+        doubled = {plain(text) for text in table.labels.get(column, {}).values()}
+        strange += [cell for cell in given if plain(cell) in doubled and cell not in strange]
     if strange:
-        codes = ", ".join(f"{code} {text!r}" for code, text in scale.labels.items())
-        result.values[name] = [(cell, OPEN, f"{codes}, or `{MISSING}`")
-                               for cell in strange[:_MANY]]
+        result.values.setdefault(name, []).extend(
+            (cell, OPEN, f"{_listed_codes(scale)}, or `{MISSING}`") for cell in strange[:_MANY])
+
+
+def _listed_codes(scale: Scale) -> str:
+    if not scale.labels:
+        return "a number"
+    return ", ".join(f"{code} {text!r}" for code, text in scale.labels.items())
+
+
+def _code(text: str, scale: Scale) -> str:
+    """The code whose label a text is, or nothing."""
+    found = [code for code, label in scale.labels.items() if plain(label) == plain(text)]
+    return str(found[0]) if len(found) == 1 else ""
 
 
 def _given(table: Table, column: str) -> list[str]:
-    cells = [str(cell) for cell in table.cells[column].unique()]
-    return [cell for cell in cells if cell.strip() not in ("", qualtrics.UNANSWERED)]
+    """The different answers of a column; of those that differ in capitals or quotes the first."""
+    cells: dict[str, str] = {}
+    for cell in distinct(table.cells[column]):
+        if plain(cell) not in ("", qualtrics.UNANSWERED):
+            cells.setdefault(plain(cell), cell)
+    return list(cells.values())
 
 
 def write_draft(made: Draft, source: Path, form: str) -> str:
@@ -139,16 +194,36 @@ def write_draft(made: Draft, source: Path, form: str) -> str:
     parts += [_line(*entry) for entry in made.columns] or ["  {}"]
     parts += ["values:    # name in the registration: {answer in the export: its code or level}"]
     parts += [line for name, entries in made.values.items()
-              for line in (f"  {name}:", *("  " + _line(*e) for e in entries))] or ["  {}"]
+              for line in (f"  {_quoted(name)}:", *(
+                  "  " + _line(*e).replace("\n", "\n  ") for e in entries))] or ["  {}"]
     parts += ["codes:     # for answers that stand as numbers: `registered` or `reversed`"]
     parts += [_line(*entry) for entry in made.codes] or ["  {}"]
     return "\n".join([*head, *parts]) + "\n"
 
 
 def _line(old: str, new: str, comment: str) -> str:
+    """A line that can be read back, whatever stands in the cell."""
     shown = " ".join(comment.split())
     shown = "".join(c for c in shown if c.isprintable())[:200]
-    return f"  {json.dumps(old, ensure_ascii=False)}: {json.dumps(new)}   # {shown}"
+    key = _quoted(old)
+    if len(key) > _LONG:            # YAML takes longer keys only in this form
+        return f"  ? {key}\n  : {_quoted(new)}   # {shown}"
+    return f"  {key}: {_quoted(new)}   # {shown}"
+
+
+def _quoted(text: str) -> str:
+    """A text in double quotes, with each sign that does not print as its number."""
+    kept = []
+    for sign in text:
+        if sign in '"\\':
+            kept.append("\\" + sign)
+        elif sign.isprintable():
+            kept.append(sign)
+        else:
+            number = ord(sign)
+            kept.append(f"\\x{number:02x}" if number < 0x100 else
+                        f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}")
+    return '"' + "".join(kept) + '"'
 
 
 def read_qsf(path: Path) -> dict[str, Question]:
@@ -208,22 +283,52 @@ def _questions(payload: dict) -> dict[str, Question]:
     if kind in ("DB", "Timing", "Meta", "Captcha"):
         return {}
     one = _question(payload)
-    answers = payload.get("Answers")
+    codes = _dictionary(payload.get("RecodeValues"))
+    answers = {str(codes.get(n, n)): _words(a["Display"])
+               for n, a in _numbered(payload.get("Answers"))}
+    rows = _rows(tag, payload)
+    if kind == "SBS":           # side by side: each column is a question over the same rows
+        made: dict[str, Question] = {}
+        for place, part in _dictionary(payload.get("AdditionalQuestions")).items():
+            made |= _questions({
+                "QuestionType": "Matrix", **part, "DataExportTag": f"{tag}#{place}",
+                "Choices": payload.get("Choices"), "ChoiceDataExportTags": False})
+        return made
     if kind == "Matrix" and answers:
-        codes = payload.get("RecodeValues") or {}
-        columns = {str(codes.get(n, n)): _words(a["Display"]) for n, a in _numbered(answers)}
-        return {f"{tag}_{n}": Question(f"{one.wording} {_words(c['Display'])}", columns)
-                for n, c in _numbered(payload.get("Choices"))}
-    if kind == "Slider":
-        return {f"{tag}_{n}": Question(f"{one.wording} {_words(c['Display'])}", {}, True)
-                for n, c in _numbered(payload.get("Choices"))}
-    if kind == "MC" and str(payload.get("Selector", "")).startswith("MA"):
-        return {f"{tag}_{n}": Question(f"{one.wording} {_words(c['Display'])}",
-                                       {"1": _words(c["Display"])})
-                for n, c in _numbered(payload.get("Choices"))}
+        if str(payload.get("SubSelector", "")).startswith("Multiple"):
+            return {f"{name}_{code}": Question(f"{one.wording} {row} {text}", {"1": text},
+                                               row=f"{row} - {text}", chosen=True)
+                    for name, row in rows for code, text in answers.items()}
+        return {name: Question(f"{one.wording} {row}", answers, row=row) for name, row in rows}
+    if kind in ("Slider", "CS"):
+        return {name: Question(f"{one.wording} {row}", {}, True, row) for name, row in rows}
+    if kind == "MC" and str(payload.get("Selector", "")).startswith(("MA", "MSB")):
+        return {f"{tag}_{codes.get(n, n)}": Question(
+                    f"{one.wording} {_words(choice['Display'])}",
+                    {"1": _words(choice["Display"])}, row=_words(choice["Display"]), chosen=True)
+                for n, choice in _numbered(payload.get("Choices"))}
     if kind == "TE":
+        if payload.get("Selector") == "FORM":
+            return {name: Question(f"{one.wording} {row}", {}, row=row) for name, row in rows}
         return {tag: Question(one.wording, {}, "Number" in json.dumps(payload.get("Validation")))}
     return {tag: one}
+
+
+def _rows(tag: str, payload: dict) -> list[tuple[str, str]]:
+    """The rows of a question: the column of each in an export, and its text.
+
+    A row's column is the question's name and the row's number, or a name of its own.
+    """
+    own = _dictionary(payload.get("ChoiceDataExportTags"))
+    return [(name, _words(one["Display"])) for n, one in _numbered(payload.get("Choices"))
+            for name in dict.fromkeys([f"{tag}_{n}", str(own.get(n) or f"{tag}_{n}")])]
+
+
+def _dictionary(value: object) -> dict:
+    """A dictionary of the platform, which writes a list (or false) where it is empty."""
+    if isinstance(value, list):
+        return {str(n): one for n, one in enumerate(value, start=1)}
+    return value if isinstance(value, dict) else {}
 
 
 def _numbered(choices: dict | list | None) -> list[tuple[str, dict]]:
@@ -234,7 +339,7 @@ def _numbered(choices: dict | list | None) -> list[tuple[str, dict]]:
 
 def _question(payload: dict) -> Question:
     """Codes are the recode values where there are any, else the numbers of the choices."""
-    recoded = payload.get("RecodeValues") or {}
+    recoded = _dictionary(payload.get("RecodeValues"))
     return Question(
         _words(payload["QuestionText"]),
         {str(recoded.get(number, number)): _words(choice["Display"])

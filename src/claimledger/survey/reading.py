@@ -95,7 +95,7 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
     table = read_table(path, registration)
     meant = names.read_mapping(mapping, registration)
     cells = names.rename(meant, table.cells, registration, path)
-    platform, clashes = _platform(table, meant, cells.columns, registration)
+    platform, clashes = platform_columns(table, meant, cells.columns, registration)
     cells = arms(cells.rename(columns=platform), registration, path)
     renamed = {old: platform.get(meant.columns.get(old, old), meant.columns.get(old, old))
                for old in table.cells}
@@ -136,7 +136,7 @@ def distinct(cells: pd.Series) -> list[str]:
     return list(pd.unique(cells.to_numpy()))
 
 
-def _platform(
+def platform_columns(
     table: Table, meant: names.Mapping, columns: pd.Index, registration: Registration
 ) -> tuple[dict[str, str], dict[str, str]]:
     """New names for the platform's own columns, and the names that several columns could have.
@@ -210,7 +210,7 @@ def meaning(
     said = {plain(key): value for key, value in (mapped or {}).items()}
     rest = []
     for cell in given:
-        if (bare := plain(cell)) in said:
+        if (bare := plain(cell)) in said:       # a blank, too: "not chosen" may be an answer
             value = said[bare]
             table[cell] = np.nan if value == names.MISSING else _float(value)
         elif cell not in blank:
