@@ -46,11 +46,16 @@ def test_raw_files_are_left_out_unless_their_manifest_shows_them_to_be_simulated
         "_quarto.yml", "data/raw/README.md", "data/raw/open.csv", "data/raw/open.manifest.json"]
 
 
-def test_without_a_list_of_files_nothing_is_packed(contents, monkeypatch):
-    (contents.run.root / CHECKSUMS).unlink()
+def test_in_a_checkout_without_git_nothing_is_packed_and_elsewhere_the_folder(
+        contents, monkeypatch):
+    root = contents.run.root
+    (root / CHECKSUMS).unlink()
     monkeypatch.setenv("PATH", "")
+    assert {"_quarto.yml", "left over.csv"} <= set(contents.sources)
+    assert "link" not in contents.sources
+    (root / ".git").mkdir()
     with pytest.raises(LedgerError, match="a list of the files"):
-        _ = contents.sources
+        _ = Contents(contents.run).sources
 
 
 def test_another_run_than_that_of_record_is_no_archive(contents, tmp_path):

@@ -72,6 +72,10 @@ def test_the_archive_holds_what_an_archive_asks_for(archived):
         action = graph[f"#make-{label}"]
         assert action["instrument"]["@id"] == f"notebooks/{exhibit['notebook']}.ipynb"
         assert f"`{label}`" in readme
+        given = str(action["object"])
+        real = exhibit["notebook"] == "09_real_respondents"
+        assert (ledger["header"]["data"]["file"] in given) != real, label
+        assert ("data/external/tomz-weeks-2013/registration.yml" in given) == real, label
         if exhibit["kind"] == "figure":
             assert {"@id": f"figures/{label}.svg"} in action["result"]
     references = {

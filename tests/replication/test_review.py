@@ -4,6 +4,7 @@ import base64
 import io
 import subprocess
 import zipfile
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -12,10 +13,11 @@ from pypdf import PdfReader, PdfWriter
 from claimledger.errors import LedgerError
 from claimledger.project import Run
 from claimledger.rendering import render
-from claimledger.replication.names import find_names
-from claimledger.replication.review import names_of, render_review
+from claimledger.replication import review as review_module
+from claimledger.replication.review import find_names, names_of, render_review
 from fixture.project import make_project
 
+ROOT = Path(__file__).resolve().parents[2]
 NAME = "Ada Example"
 THANKS = ("\n\n::: {.identifying}\nAda Example thanks Ben Sample.\n:::\n\n"
           "A word[ of Ada Example]{.identifying}.\n")
@@ -68,6 +70,25 @@ def test_a_name_in_a_file_name_and_an_address_in_any_case_are_found():
     assert find_names({"Ada Example.html": b""}, [NAME]) == ["Ada Example.html: 'Ada Example'"]
     assert find_names({"one": b"ADA@Example.org"}, ["ada@example.org"])
     assert not find_names({"one": b"for example, Canada Examples"}, [NAME, "Ada"])
+
+
+def test_spellings_without_accents_and_names_alone_are_found():
+    options = {"author": [{"name": "Zoë Müller-Łoś"}, {"name": {"given": "Şule", "family": "Işık"}},
+                          {"name": {"literal": "Open edition"}}]}
+    names = names_of(Run.open(ROOT, name="record"), options)
+    for text in ("by Zoe", "by ZOË", "Mueller-Los wrote", "Muller-Łoś wrote", "Sule asked", "ISIK",
+                 "Işık", "e\u0308".join(["by Zo", " again"])):
+        assert find_names({"one": text.encode()}, names), text
+    assert not find_names({"one": b"An open edition: zoetrope, insula"}, names)
+
+
+def test_who_works_on_which_machine_is_looked_for(monkeypatch):
+    monkeypatch.setattr(review_module.getpass, "getuser", lambda: "aexample")
+    monkeypatch.setattr(review_module.socket, "gethostname", lambda: "ada-laptop")
+    names = names_of(Run.open(ROOT, name="record"), {})
+    assert {"aexample", "ada-laptop"} <= set(names)
+    monkeypatch.setattr(review_module.getpass, "getuser", lambda: "root")
+    assert "root" not in names_of(Run.open(ROOT, name="record"), {})
 
 
 def test_the_finished_paper_names_its_authors_and_the_review_nobody(run, review):

@@ -1,6 +1,7 @@
 """Changed numbers, verdicts and words are reported with their sentence, in every form of report."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -102,6 +103,21 @@ def test_a_notebook_that_fails_here_is_named_and_the_others_are_compared(tmp_pat
     assert not report.survives
     assert [(claim.id, claim.outcome) for claim in report.fallen] == [("H2", "missing")]
     assert "notebooks/02_b.ipynb, cell 3" in reports.html(report) + reports.text(report)
+
+
+def test_a_claim_names_the_amendment_that_touched_its_analysis(tmp_path):
+    ledger = found_here()
+    ledger["entries"]["H1"]["amended"] = [1]
+    ledger["header"]["registration"]["amendments"] = [
+        {"number": 1, "date": "2026-02-03", "what": "H1 by HC2", "why": "a reviewer asked"}]
+    here = replace(HERE, ledger=ledger)
+    said = "amendment 1 of 2026-02-03: H1 by HC2 (a reviewer asked)"
+    published = json.loads(json.dumps(ledger))
+    published["entries"]["H1"]["value"] = 0.3
+    shown = reports.text(judged(tmp_path, published, here=here))
+    assert f"  {said}; it touched the analysis of H1" in shown and f"\n  {said}\n" in shown
+    read = json.loads(reports.data(judged(tmp_path, published, here=here)))
+    assert read["claims"][0]["amendments"] == [said]
 
 
 NASTY = '<script>alert(1)</script>"><img src=x onerror=alert(2)>\x1b[31m'

@@ -149,6 +149,11 @@ def _tracked(root: Path) -> list[str]:
         done = subprocess.run(
             ["git", "ls-files", "-z", "--cached"], cwd=root, capture_output=True, text=True)
     except OSError:
+        if (root / ".git").exists():
+            raise LedgerError(
+                "archive", found="a checkout, and no git on this machine",
+                expected="a list of the files that belong to the project", mend="install git",
+            ) from None
         return []
     return [name for name in done.stdout.split("\0") if name] if not done.returncode else []
 

@@ -2,10 +2,13 @@
 
 import json
 import mimetypes
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from claimledger.ledger.external import external_of
+from claimledger.pipeline import notebooks as execute
 from claimledger.replication.contents import Contents
 
 MIT = "https://spdx.org/licenses/MIT"
@@ -97,9 +100,9 @@ def _is_code(name: str) -> bool:
 def _actions(contents: Contents) -> list[dict]:
     """Which notebook made which exhibit from which data; then the ledger, then the paper."""
     run, header = contents.run, contents.header
-    promise = [header["registration"]["file"], "registration.lock"]
-    given = [name for name in [header["data"]["file"], *promise, "data/population-margins.csv"]
-             if name in contents.sources]
+    given = [name for name in [
+        header["data"]["file"], header["registration"]["file"], "registration.lock",
+        "data/population-margins.csv"] if name in contents.sources]
     actions = []
     for exhibit in contents.exhibits:
         executed = f"{run.relative(run.notebooks)}/{exhibit.notebook}.ipynb"
@@ -108,7 +111,8 @@ def _actions(contents: Contents) -> list[dict]:
             "name": exhibit.caption or f"{exhibit.kind} {exhibit.label}",
             "description": f"Cell {exhibit.label} of {exhibit.notebook}",
             "instrument": {"@id": NOTEBOOK_OF.format(exhibit.notebook)},
-            "object": _ids(given), "result": _ids([*exhibit.files, executed]),
+            "object": _ids(inputs(contents, exhibit.notebook, given)),
+            "result": _ids([*exhibit.files, executed]),
         })
     notebooks = sorted({entry["notebook"] for entry in contents.ledger["entries"].values()})
     sources = [NOTEBOOK_OF.format(stem) for stem in notebooks]
@@ -117,7 +121,9 @@ def _actions(contents: Contents) -> list[dict]:
         "@id": "#make-ledger", "@type": "CreateAction", "name": "The ledger of results",
         "description": f"{len(contents.ledger['entries'])} entries, seed {header['seed']}",
         "instrument": _ids([*(name for name in sources if name in contents.sources), *packages]),
-        "object": _ids(given), "result": {"@id": run.relative(run.ledger)},
+        "object": _ids(dict.fromkeys(
+            name for stem in notebooks for name in inputs(contents, stem, given))),
+        "result": {"@id": run.relative(run.ledger)},
     })
     paper = [name for name in contents.outputs if name.startswith("_manuscript/")]
     actions.append({
@@ -128,6 +134,17 @@ def _actions(contents: Contents) -> list[dict]:
         "result": _ids(paper),
     })
     return actions
+
+
+def inputs(contents: Contents, notebook: str, given: list[str]) -> list[str]:
+    """The files that a notebook reads: of another study its own, and tables that its code names."""
+    run, other = contents.run, external_of(contents.run, notebook)
+    if other:
+        given = [run.relative(path) for path in other.inputs()]
+    code = execute.source_of(run, notebook).read_text("utf-8")
+    tables = [name for name in contents.sources if re.fullmatch(r"data/[^/]+\.csv", name)
+              and re.search(rf"\b{re.escape(Path(name).name)}\b", code)]
+    return [name for name in dict.fromkeys([*given, *tables]) if name in contents.sources]
 
 
 def _agent(author: dict) -> dict:

@@ -62,7 +62,7 @@ def text(report: Report, every: bool = False) -> str:
     if report.fallen:
         lines += ["", "CLAIMS that do not hold here"]
     for claim in report.fallen:
-        lines += ["", *_claim(claim), *_sentences(report, claim.id)]
+        lines += ["", *_claim(claim, report), *_sentences(report, claim.id)]
     for group, found in grouped(report).items():
         lines += ["", GROUPS[group].upper()]
         for one in found[:SHOWN]:
@@ -83,7 +83,7 @@ def html(report: Report) -> str:
     if report.fallen:
         body.append("<h2>Claims that do not hold here</h2>")
     for claim in report.fallen:
-        first, *rest = (escape(line.strip()) for line in _claim(claim))
+        first, *rest = (escape(line.strip()) for line in _claim(claim, report))
         body.append(f"<h3>{first}</h3><p>{'<br>'.join(rest)}</p>")
         for one in report.sentences_of(claim.id):
             was = "" if one.published == one.here else f"published: {plain(one.published)}"
@@ -107,7 +107,8 @@ def data(report: Report) -> str:
         "headline": headline(report), "notes": notes(report), "failure": report.failure,
         "tolerance": {"relative": report.relative, "absolute": ABSOLUTE},
         "claims": [
-            asdict(claim) | {"difference": claim.difference, "survives": claim.survives}
+            asdict(claim) | {"difference": claim.difference, "survives": claim.survives,
+                             "amendments": report.amended.get(claim.id, [])}
             for claim in report.claims
         ],
         "sentences": [asdict(sentence) for sentence in report.sentences],
@@ -142,7 +143,7 @@ def _cells(claim: Claim) -> list[str]:
     ]
 
 
-def _claim(claim: Claim) -> Iterator[str]:
+def _claim(claim: Claim, report: Report) -> Iterator[str]:
     yield f"{plain(claim.id)}: {OUTCOME[claim.outcome]}"
     if claim.label:
         yield f"  {plain(claim.label)}"
@@ -153,6 +154,8 @@ def _claim(claim: Claim) -> Iterator[str]:
         yield f"  verdict: {_verdict(claim)}"
     if claim.differs:
         yield f"  differs: {plain(', '.join(claim.differs))}"
+    for amendment in report.amended.get(claim.id, []):
+        yield f"  {amendment}"
 
 
 def _sentences(report: Report, id: str) -> Iterator[str]:

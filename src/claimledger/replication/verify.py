@@ -61,6 +61,7 @@ class Report:
     relative: float = RELATIVE
     failure: str = ""
     first: str = ""  # said before anything else: the page is of another state of the project
+    amended: dict[str, list[str]] = field(default_factory=dict)  # what touched a claim's analysis
 
     @property
     def fallen(self) -> list[Claim]:
@@ -199,7 +200,17 @@ def judge(
         if isinstance(one, Misprint) and one.shown:
             sentences += of_claim(sources, one.id, here.ledger, one.shown)
     return Report(published.name, claims, list(dict.fromkeys(sentences)),
-                  list(_notes(published, here)), differences, relative, here.failure, here.commit)
+                  list(_notes(published, here)), differences, relative, here.failure, here.commit,
+                  _amended(here.ledger))
+
+
+def _amended(ledger: dict) -> dict[str, list[str]]:
+    """By claim, the amendments of the registration that touched its analysis."""
+    listed = ledger["header"].get("registration", {}).get("amendments", [])
+    said = {one["number"]: f"amendment {one['number']} of {one['date']}: {one['what']} "
+            f"({one['why']})" for one in listed} if isinstance(listed, list) else {}
+    return {id: [said[number] for number in entry["amended"] if number in said]
+            for id, entry in ledger["entries"].items() if entry.get("amended")}
 
 
 def _found(published: Published, here: Here) -> list[Found]:
@@ -316,6 +327,10 @@ def _notes(published: Published, here: Here) -> Iterator[str]:
                "printed")
     elif published.page and published.page.quarto:
         yield "made by Quarto: compared by what is seen and what runs, not by its markup"
+    touched = _amended(here.ledger)
+    for said in dict.fromkeys(said for listed in touched.values() for said in listed):
+        ids = [id for id, listed in touched.items() if said in listed]
+        yield f"{said}; it touched the analysis of {', '.join(ids)}"
     missing = sorted(here.pages.keys() ^ published.notebooks.keys())
     if published.kind == "html" and missing and not here.failure:
         yield f"not of this paper, not compared: {plain(', '.join(missing))}"
