@@ -6,7 +6,7 @@ QUARTO_VERSION := 1.9.38
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help paper review test test-slow verify archive quarto lock clean
+.PHONY: help worlds paper review test test-slow verify archive quarto lock clean
 .DELETE_ON_ERROR:
 
 # Nothing of the caller's own Python setup may leak into the project's environment.
@@ -34,6 +34,7 @@ help: ## this list
 	@echo "make verify   do the paper's claims hold here? runs the notebooks anew and compares each"
 	@echo "              PAPER=other.html, or a ledger.json, or a folder; WITH='pandas==3.0.3 numpy'"
 	@echo "make review   the paper without a word of who wrote it, in build/review"
+	@echo "make worlds   the text of the paper in a dozen random worlds, to read: build/worlds"
 	@echo "make archive  one zip for a data archive: build/archive.zip"
 	@echo "make test     tests; make test-slow for those that build many papers"
 	@echo "make quarto   tries to install Quarto $(QUARTO_VERSION); the paper does not need it"
@@ -52,6 +53,9 @@ verify: $(STAMP)
 review: $(STAMP)
 	@$(BIN)/claimledger review
 	@$(call took,make review)
+
+worlds: $(STAMP)
+	@$(BIN)/python tests/support/random_worlds.py build/worlds
 
 archive: $(STAMP)
 	@$(BIN)/claimledger archive

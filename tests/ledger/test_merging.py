@@ -37,7 +37,8 @@ def test_fragments_become_one_ledger(run):
     put(run, "a", fragment("one"))
     put(run, "b", fragment("two"))
     content = json.loads(merge(run).read_text())
-    assert list(content["entries"]) == ["one", "two"]
+    lock = ["registration.amendments", "registration.frozen"]
+    assert list(content["entries"]) == sorted(["one", "two", *lock])
     assert content["exhibits"]["fig-two"]["notebook"] == "b"
     header = content["header"]
     assert (header["status"], header["seed"], header["data"]["world"]) == ("simulated", 3, "null")

@@ -9,6 +9,7 @@ import pytest
 from claimledger.ledger.entries import VERDICTS, Entry
 from claimledger.ledger.sets import members_text, order_text, ready_texts, set_entries
 from claimledger.registration.loading import load
+from orders import ahead
 
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRATION = load(ROOT / "registration.yml")
@@ -56,37 +57,14 @@ def test_an_order_says_only_what_its_pairs_show(order, apart, level, text):
 
 def test_a_random_order_can_be_read_back_to_what_its_pairs_show():
     rng = np.random.default_rng(3)
+    names = {"a": "no action", "b": "public shaming", "c": "cutting aid", "d": "sanctions",
+             "e": "ending it"}
     for _ in range(300):
         order = list("abcde")
         verdicts = pairs("abcde", *(a + b for a, b in combinations(order, 2) if rng.random() < 0.6))
-        text = order_text(order, verdicts, str)
-        assert read(text, order) == {pair for pair, v in verdicts.items() if v == "higher"}, text
-
-
-def read(text: str, names: list[str]) -> set[tuple[str, str]]:
-    """Which of two is told to be ahead of which."""
-    ahead = set()
-    if "clear of all that follow" in text:
-        steps, inner, depth = [[]], [], 0
-        for word in text.replace("(", " ( ").replace(")", " ) ").replace(";", " ;").split():
-            depth += (word == "(") - (word == ")")
-            if depth:
-                inner.append(word)
-            elif word.strip(",") in names:
-                if "each clear" in text:
-                    steps.append([])
-                steps[-1].append(word.strip(","))
-            elif word == ";":
-                steps.append([])
-        for i, step in enumerate(steps):
-            ahead |= {(a, b) for a in step for later in steps[i + 1:] for b in later}
-        text = " ".join(inner)
-    for clause in text.replace("(", ";").split(";"):
-        if " ahead of " in clause:
-            first, _, rest = clause.partition(" ahead of ")
-            seconds = [w.strip(",") for w in rest.split() if w.strip(",") in names]
-            ahead |= {(first.strip("( "), second) for second in seconds}
-    return ahead
+        text = order_text(order, verdicts, names.get)
+        shown = ahead(text, dict(zip(names.values(), names, strict=True)))
+        assert shown == {pair for pair, v in verdicts.items() if v == "higher"}, text
 
 
 def entry(id: str, value: float, verdict: str, decision: str = "comparison") -> dict:

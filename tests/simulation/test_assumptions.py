@@ -13,7 +13,8 @@ def refused(paths) -> LedgerError:
 
 
 def test_the_worlds(simulation):
-    assert list(simulation.worlds) == ["published", "null", "reversed", "only_h3a", "tiny"]
+    assert list(simulation.worlds) == [
+        "published", "null", "reversed", "only_h3a", "mixed_one", "mixed_two", "tiny"]
     published, null, reverse = (simulation.world(w) for w in ("published", "null", "reversed"))
     assert [w.factor("democracy") for w in (published, null, reverse)] == [1, 0, -1]
     only = simulation.world("only_h3a")

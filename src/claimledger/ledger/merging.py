@@ -9,7 +9,7 @@ from claimledger.errors import LedgerError
 from claimledger.ledger.audit import Audit, groups, tests_of
 from claimledger.ledger.entries import Entry, dump
 from claimledger.ledger.external import External, external_of, recorded, require_same
-from claimledger.ledger.sets import ready_texts, set_entries
+from claimledger.ledger.sets import lock_entries, ready_texts, set_entries
 from claimledger.project import Run, settings, sha256_file, sha256_tree, write_atomic
 from claimledger.registration.loading import load
 from claimledger.registration.lock import Lock, check_lock
@@ -69,13 +69,15 @@ def merge(run: Run, stems: list[str] | None = None) -> Path:
     found, rows = audited(audit, own, origin, part=stems is not None)
     header = _header(run, lock, data) | ({"external": others} if others else {})
     found = {id: (entries | found)[id] for id in origin}
-    phrases = complete(run, registration, found)
+    phrases = complete(run, registration, lock, found)
     content = {"header": header, "entries": found, "exhibits": exhibits,
                "deviations": [*rows, *deviations]}
     return write_atomic(run.ledger, dump(content | phrases))
 
 
-def complete(run: Run, registration: Registration, entries: dict[str, dict]) -> dict[str, dict]:
+def complete(
+    run: Run, registration: Registration, lock: Lock, entries: dict[str, dict]
+) -> dict[str, dict]:
     """What the prose asks of the ledger beside the notebooks' own entries.
 
     Adds the ready texts `test` and `stat` and the entries of all sets to `entries`, in place.
@@ -84,6 +86,7 @@ def complete(run: Run, registration: Registration, entries: dict[str, dict]) -> 
     config = settings(run.root).get("ledger", {})
     words, sets = config.get("words") or {}, config.get("sets") or {}
     entries |= set_entries(entries, registration, words, sets)
+    entries |= lock_entries(lock)
     for entry in entries.values():
         entry["text"] = entry.get("text", {}) | ready_texts(entry)
     return {"phrases": config["phrases"]} if config.get("phrases") else {}

@@ -15,6 +15,7 @@ from itertools import combinations
 
 from claimledger.ledger.entries import VERDICTS
 from claimledger.ledger.numbers import WORDS
+from claimledger.registration.lock import Lock
 from claimledger.registration.models import Registration
 
 FLIPPED = {"higher": "lower", "lower": "higher"}
@@ -41,6 +42,27 @@ def set_entries(
     return found
 
 
+def lock_entries(lock: Lock) -> dict[str, dict]:
+    """When the registration was frozen, and what was changed after that."""
+    def day(date) -> str:
+        return f"{date:%B} {date.day}, {date.year}"
+
+    count = len(lock.amendments)
+    changes = "; ".join(f"on {day(one.date)}, {one.what.rstrip('.')} ({one.why.rstrip('.')})"
+                        for one in lock.amendments)
+    frozen = {
+        "id": "registration.frozen", "label": "When the registration was frozen, as a day number",
+        "value": lock.frozen.toordinal(), "status": "design", "text": {"est": day(lock.frozen)},
+    }
+    amended = {
+        "id": "registration.amendments", "label": "Amendments of the registration",
+        "value": count, "unit": "count", "status": "design", "decision": "pattern",
+        "verdict": "some" if count else "none", "verdicts": VERDICTS["pattern"],
+        "text": {"est": str(count), "list": changes},
+    }
+    return {entry["id"]: entry for entry in (frozen, amended)}
+
+
 def ready_texts(entry: dict) -> dict[str, str]:
     """`test`: interval and p as the paper prints them; `stat`: the estimate before them."""
     text = entry.get("text", {})
@@ -49,7 +71,7 @@ def ready_texts(entry: dict) -> dict[str, str]:
     p = f"corrected *p* {text['padj']}" if "padj" in text else f"*p* {text['p']}"
     test = f"{100 * entry['ci_level']:.0f}% interval {text['ci']}, {p}"
     unit = entry.get("unit", "").split(",")[0]
-    shown = f"{text['est']} {unit}" if unit == "points" else text["est"]
+    shown = f"{text['est']} {unit}" if unit.endswith("points") else text["est"]
     return {"test": test, "stat": f"{shown}, {test}"}
 
 

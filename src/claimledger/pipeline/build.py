@@ -237,11 +237,15 @@ def _engine() -> list[Path]:
 def lint(run: Run) -> list:
     """Problems of the prose: typed numbers and verdict words, and tokens that do not resolve."""
     from claimledger.prose.lint import lint_sources
+    from claimledger.prose.subjects import Subjects
     from claimledger.prose.tokens import check_tokens
+    from claimledger.registration.loading import load
 
     ledger, sources = _prose(run)
-    sections = settings(run.root)["ledger"]["lint"]
-    return [*check_tokens(sources, ledger), *lint_sources(sources, ledger, sections)]
+    config = settings(run.root)["ledger"]
+    subjects = Subjects.of(load(run.registration), config.get("subjects") or [])
+    return [*check_tokens(sources, ledger),
+            *lint_sources(sources, ledger, config["lint"], subjects)]
 
 
 def unused(run: Run) -> dict[str, list[str]]:

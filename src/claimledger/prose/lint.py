@@ -16,7 +16,9 @@ The rule
    verdicts, such as supported and refuted, does not vouch for them.
 4. The *name of a verdict* is not allowed under a condition on its entry that excludes this verdict:
    no "refuted" where the entry was supported.
-5. What must be typed is marked `[...]{.typed reason="..."}`; the paper prints the reasons. A mark
+5. A sentence that states a direction may name only what its conditions or its tokens are about
+   (`prose.subjects`).
+6. What must be typed is marked `[...]{.typed reason="..."}`; the paper prints the reasons. A mark
    on words that need none is a warning. (That each mark has a reason is checked with the tokens.)
 
 Passed over: code, comments, citations, references, links, attributes, ids, labels, and letters
@@ -28,6 +30,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from claimledger.prose.source import ATTRIBUTES, QUOTED, TOKEN, Problem, Source, read_sources
+from claimledger.prose.subjects import Subjects
 from claimledger.prose.tokens import Token, nearest, tokens
 
 # The words of the rule, in one place: regular expressions of whole words, case ignored;
@@ -95,8 +98,10 @@ def lint(paths: Iterable[Path], ledger: dict, sections: Iterable[str]) -> list[P
     return lint_sources(read_sources(paths), ledger, list(sections))
 
 
-def lint_sources(sources: list[Source], ledger: dict, sections: list[str]) -> list[Problem]:
-    """The same for sources that have been read."""
+def lint_sources(
+    sources: list[Source], ledger: dict, sections: list[str], subjects: Subjects | None = None
+) -> list[Problem]:
+    """The same for sources that have been read; with `subjects`, also what sentences are about."""
     known = {name for source in sources for name in parts(source)}
     problems = [
         Problem("_quarto.yml", 1, 1, f"ledger.lint: no section `{name}`", nearest(name, known))
@@ -109,6 +114,7 @@ def lint_sources(sources: list[Source], ledger: dict, sections: list[str]) -> li
         if source.kind == "caption":
             spans = [(0, len(source.text))]
         problems += _lint(source, spans, ledger, answers)
+        problems += _unvouched(source, spans, subjects) if subjects else []
     return sorted(set(problems), key=lambda p: (p.file, p.line, p.column))
 
 
@@ -155,6 +161,47 @@ def _lint(source: Source, spans: list, ledger: dict, answers: dict) -> Iterator[
         if token.start not in needed:
             yield token.problem("marked as typed, but no word in it needs the mark",
                                 "take the mark away", warning=True)
+
+
+def _unvouched(source: Source, spans: list, subjects: Subjects) -> Iterator[Problem]:
+    """Directions said of what neither a condition nor a token of the sentence is about."""
+    found = [t for t in tokens(source) if any(start <= t.start < end for start, end in spans)]
+    said = [(hit[0], hit.start(), "") for hit in _hits(source, spans)
+            if hit.lastgroup == "direction"]
+    for token in found:
+        for phrase in dict.fromkeys(token.options.values() if token.kind == "says" else ()):
+            hit = next((m for m in _HIT.finditer(phrase) if m.lastgroup == "direction"), None)
+            said += [(hit[0], token.start, phrase)] if hit else []
+    seen = set()
+    for word, offset, phrase in said:
+        start, end = _sentence(source, found, offset)
+        marked = any(t.kind == "typed" and t.inner[0] <= offset < t.inner[1] for t in found)
+        if marked or (start, phrase) in seen:
+            continue
+        seen.add((start, phrase))
+        ids = [id for id, _ in _conditions(found, offset)]
+        ids += [id for t in found if start <= t.start < end and t.kind not in ("when", "typed")
+                for id in t.ids]
+        if ids and (missing := subjects.missing(phrase or source.masked[start:end], ids)):
+            yield Problem(
+                *source.where(offset),
+                f"“{word}” is said of “{missing[0]}”, which is in no condition and no token here",
+                "add its entry to the condition, or say it with a token",
+            )
+
+
+def _sentence(source: Source, found: list[Token], offset: int) -> tuple[int, int]:
+    """From where to where the sentence goes that holds a character: in its span, on its line."""
+    start = source.text.rfind("\n", 0, offset) + 1
+    end = source.text.find("\n", offset)
+    end = len(source.text) if end < 0 else end
+    for token in found:
+        if token.kind == "when" and not token.block and token.inner[0] <= offset < token.inner[1]:
+            start, end = max(start, token.inner[0]), min(end, token.inner[1])
+    stops = [m.end() for m in re.finditer(r"[.?!](?=\s|$)", source.masked[start:end])]
+    start, end = (start + max((s for s in stops if start + s <= offset), default=0),
+                  start + min((s for s in stops if start + s > offset), default=end - start))
+    return start, end
 
 
 def _hits(source: Source, spans: list) -> Iterator[re.Match]:
@@ -208,7 +255,9 @@ def _opposed(verdicts: set[str]) -> bool:
 
 def _phrases(token: Token, ledger: dict, answers: dict) -> Iterator[Problem]:
     """A phrase of `says` is judged as if it stood under the verdicts that share it."""
-    phrases = token.phrases(ledger) if token.args[1:] or token.options else {}
+    phrases = token.options
+    if token.kind == "says" and token.args[1:]:
+        phrases = token.phrases(ledger)
     for phrase in dict.fromkeys(phrases.values()):
         shared = {verdict for verdict, text in phrases.items() if text == phrase}
         place = max(token.source.text.find(phrase, token.start, token.end), token.start)

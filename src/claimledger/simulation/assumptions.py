@@ -117,11 +117,15 @@ class Fieldwork(Model):
 
 
 class World(Model):
-    """Which effects hold: a factor on each, by name; `default` for those that are not named."""
+    """Which effects hold: a factor on each, by name; `default` for those that are not named.
+
+    `sizes` gives an effect other sizes by level, which no factor changes.
+    """
 
     label: str
     default: float = 1
     scale: dict[Identifier, float] = {}
+    sizes: dict[Identifier, dict[str, float]] = {}
     size: int | None = None
 
     def factor(self, effect: str) -> float:
@@ -263,3 +267,4 @@ def _check_names(path: Path, simulation: Simulation, registration: Registration)
     named = set(simulation.effects) | set(simulation.spreads)
     for name, world in simulation.worlds.items():
         subset(f"worlds.{name}.scale", world.scale, named)
+        subset(f"worlds.{name}.sizes", world.sizes, simulation.effects)

@@ -226,8 +226,9 @@ def _effects(simulation: Simulation, world: World, item: str, cells: list[dict])
     total = np.zeros(len(cells))
     for name, effect in simulation.effects.items():
         if item in effect.items:
-            sizes = [effect.levels.get(cell[effect.factor], 0.0) for cell in cells]
-            total += world.factor(name) * np.array(sizes)
+            factor = 1.0 if name in world.sizes else world.factor(name)
+            levels = world.sizes.get(name, effect.levels)
+            total += factor * np.array([levels.get(cell[effect.factor], 0.0) for cell in cells])
     return total
 
 

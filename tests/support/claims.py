@@ -1,0 +1,307 @@
+"""What the paper's sentences claim about a world, and whether it is so: decided here once more.
+
+Nothing of the engine is used: p values, Holm's correction, the equivalence tests and the verdicts
+are computed from the drawn estimates alone, and sentences are read as printed.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from scipy.stats import t as student
+
+from orders import ahead
+
+WORDS = {
+    "no action": "no_action", "public shaming": "public_shaming",
+    "cutting military aid": "cut_military_aid", "economic sanctions": "economic_sanctions",
+    "ending the alliance": "end_alliance", "underspending": "underspending",
+    "an arms purchase from a rival": "rival_arms", "a refused operation": "refused_operation",
+    "a blocked accession": "blocked_accession",
+}
+MEASURES, KINDS = list(WORDS.values())[:5], list(WORDS.values())[5:]
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """The step-down procedure, as Holm writes it."""
+    order, adjusted, worst = np.argsort(p), np.empty(len(p)), 0.0
+    for step, i in enumerate(order):
+        worst = max(worst, min(1.0, (len(p) - step) * p[i]))
+        adjusted[i] = worst
+    return adjusted
+
+
+class Facts:
+    """`facts("H2a")` is + or - (an effect), 0 (smaller than the bound) or ? (undecided)."""
+
+    def __init__(self, tests: dict[str, tuple], families: dict[str, list[str]]):
+        self.came: dict[str, str] = {}
+        for ids in families.values():
+            rows = np.array([tests[id][:5] for id in ids])
+            estimate, se, df, _, bound = rows.T
+            p = holm(2 * student.sf(np.abs(estimate / se), df))
+            apart = np.maximum(student.sf((estimate + bound) / se, df),
+                               student.sf((bound - estimate) / se, df))
+            inside = holm(apart)
+            for i, id in enumerate(ids):
+                shown = "+" if estimate[i] > 0 else "-"
+                self.came[id] = shown if p[i] < 0.05 else "0" if inside[i] < 0.05 else "?"
+
+    def __call__(self, id: str) -> str:
+        return self.came[id]
+
+    def pair(self, name: str, a: str, b: str) -> str:
+        """The first against the second, in whatever order the pair was compared."""
+        if (id := f"{name}.{a}.{b}") in self.came:
+            return self.came[id]
+        return {"+": "-", "-": "+"}.get(other := self.came[f"{name}.{b}.{a}"], other)
+
+    def order(self, name: str, levels: list[str]) -> set[tuple[str, str]]:
+        """Which level is above which."""
+        return {(a, b) for a in levels for b in levels if a != b and self.pair(name, a, b) == "+"}
+
+
+def members(text: str, every: list[str]) -> set[str]:
+    """The members that a phrase names: "all four kinds", "every kind but underspending"."""
+    named = {key for word, key in WORDS.items() if word in text and key in every}
+    if re.search(r"\ball (?:three|four) |\bboth ", text):
+        return set(every)
+    if re.search(r"\bevery (?:other )?\w+ but ", text):
+        return set(every) - named
+    return named
+
+
+Claim = Callable[[Facts, re.Match], bool]
+
+
+def one(id: str, sign: str) -> Claim:
+    return lambda f, _: f(id) in sign
+
+
+def pairwise(name: str, a: str, b: str) -> Claim:
+    signs = {"behind": "-", "ahead": "+", "level": "0", "not separated": "?"}
+    return lambda f, m: f.pair(name, a, b) == signs[m[1]]
+
+
+def exactly(name: str, sign: str, every: list[str], group: int = 1) -> Claim:
+    """The members named are those with that sign, no more and no fewer."""
+    return lambda f, m: members(m[group], every) == {
+        k for k in every if f(f"{name}.{k}") == sign}
+
+
+def against(name: str, level: str, sign: str, levels: list[str]) -> Claim:
+    others = [other for other in levels if other != level]
+    return lambda f, m: members(m[1], others) == {
+        other for other in others if f.pair(name, level, other) == sign}
+
+
+def order(name: str, levels: list[str]) -> Claim:
+    names = {word: key for word, key in WORDS.items() if key in levels}
+    return lambda f, m: ahead(m[1], names) == f.order(name, levels)
+
+
+def traits(f: Facts) -> list[str]:
+    return [f("H3a"), f("H3b"), f("H3c")]
+
+
+FAVORABLE = {"more favorable": "+", "less favorable": "-", "as favorable": "0", "not": "?"}
+NOT = r"(?<!whether )(?<!would have it\) )"
+
+CLAIMS: list[tuple[str, Claim]] = [
+    # H1a
+    (r"rather (?:have such an ally corrected|see something done)|sooner see a shortfall answered"
+     r"|support for the corrective measures exceeds|inaction, which governments", one("H1a", "+")),
+    (r"rather (?:have nothing done|leave it alone\.)|sooner let a shortfall pass"
+     r"|Support for no action exceeds|likes? less than inaction", one("H1a", "-")),
+    (r"support is balanced within|correction and inaction about the same", one("H1a", "0")),
+    (r"any difference in support is smaller than the registered bound; among", one("H1a", "0")),
+    (r"is left undecided\.$|leave it alone, the data do not tell", one("H1a", "?")),
+    # H1b
+    (NOT + r"deeds are preferred to words|coercive measures, sanctions and cuts in military aid,"
+     r" exceeds|find more support than public criticism\.|material measures are preferred to words"
+     r"|with sanctions and cuts in aid than with words|also better backed than the cheap"
+     r"|sanctions and cuts in aid better backed than criticism", one("H1b", "+")),
+    (NOT + r"words are preferred to|find less support than public criticism|Support for public"
+     r" shaming exceeds|words before sanctions|readier backing at home|criticism better backed than"
+     r"|harder ones to believe|instrument that is preferred", one("H1b", "-")),
+    (r"as much support as public criticism|words and deeds find about the same"
+     r"|(?:words and material measures|material measures and words) differ (?:in support )?by less"
+     r"|between material measures and words any difference in support is smaller",
+     one("H1b", "0")),
+    (r"open whether (?:deeds|words)|whether words or deeds are preferred|or less\.$"
+     r"|between material measures and words the data do not tell", one("H1b", "?")),
+    # H2
+    (r"worsens the view of it|seen in a worse light|rating falls by|think worse of an ally"
+     r"|and would think less of the ally as well", one("H2a", "-")),
+    (r"improves the view of it|seen in a better light|rating rises by|think better of an ally"
+     r"|view of it improves|ally that goes its own way", one("H2a", "+")),
+    (r"moves the view of it by less|view of it changes by less", one("H2a", "0")),
+    (r"lowers support for American|do less for the ally\.|contributions falls by|would contribute"
+     r" less to (?:an ally|its)|withdrawing effort", one("H2b", "-")),
+    (r"raises support for American|do more for the ally\.|contributions rises by|contribute more to"
+     r"|falls short and receives more|contribute rises", one("H2b", "+")),
+    (r"moves support for American contributions by less|contribute changes by less",
+     one("H2b", "0")),
+    (r"^The view of the ally changes by less", one("H2a", "0")),
+    (r"^The view of the ally is not shown to change", one("H2a", "?")),
+    (r"support for American contributions changes by less", one("H2b", "0")),
+    (r"support for American contributions is not shown to change", one("H2b", "?")),
+    (r"public rewards what the government resents|harm that was expected is reversed",
+     lambda f, m: f("H2a") + f("H2b") == "++"),
+    (r"not what was found, so that the motive", lambda f, m: f("H2b") == "-" != f("H2a")),
+    (r"read as readiness to do less for it: a partner", lambda f, m: f("H2a") == "-" != f("H2b")),
+    (r"Whether annoyance with a partner is also readiness", lambda f, m:
+        f("H2a") + f("H2b") == "-?"),
+    # Kinds
+    (r"view of the ally is worse after (.*?)(?: and better after .*)?\.$",
+     exactly("H2a.kind", "-", KINDS)),
+    (r"view of the ally is (?:worse after .* and )?better after (.*?)\.$",
+     exactly("H2a.kind", "+", KINDS)),
+    (r"contributions is lower after (.*?)(?: and higher after .*)?\.$",
+     exactly("H2b.kind", "-", KINDS)),
+    (r"contributions is (?:lower after .* and )?higher after (.*?)\.$",
+     exactly("H2b.kind", "+", KINDS)),
+    (r"no kind of shortfall is shown to change", lambda f, m: not {"+", "-"} & {
+        f(f"H2a.kind.{k}") for k in KINDS}),
+    (r"no kind is shown to differ from control", lambda f, m: not {"+", "-"} & {
+        f(f"H2b.kind.{k}") for k in KINDS}),
+    (r"view of the ally is level within the bound", lambda f, m:
+        {f(f"H2a.kind.{k}") for k in KINDS} == {"0"}),
+    (r"contributions is level with control", lambda f, m:
+        {f(f"H2b.kind.{k}") for k in KINDS} == {"0"}),
+    (r"the better view first: (.*)\.$", order("H2a.between", KINDS)),
+    (r"strongest demand for correction first: (.*)\.$", order("corrective.between", KINDS)),
+    (r"respondents set the kinds of shortfall apart \((.*)\), and a patron",
+     order("corrective.between", KINDS)),
+    (r"\(in support for correction, (.*)\)\.$", order("corrective.between", KINDS)),
+    (r"how the ally fell short is not shown|corrective measures, no pair of kinds|^Whether the"
+     r" response depends on the offense", lambda f, m: not f.order("corrective.between", KINDS)),
+    (r"no difference to the response as wide|corrective measures, all pairs of kinds"
+     r"|kind of offense, by contrast", lambda f, m: all(
+        f.pair("corrective.between", a, b) == "0" for a in KINDS for b in KINDS if a != b)),
+    (r"ally that spends too little keeps a better name|one of contribution is forgiven more",
+     one("H2a.between.underspending.rival_arms", "+")),
+    (r"purchase, a visible act that benefits a rival", one(
+        "H2a.between.underspending.rival_arms", "-")),
+    (r"whether a lapse of contribution or a lapse of alignment is forgiven more readily", one(
+        "H2a.between.underspending.rival_arms", "?")),
+    (r"view after underspending is worse than under control", one(
+        "H2a.kind.underspending", "-")),
+    (r"after underspending the view of the ally is better", one("H2a.kind.underspending", "+")),
+    (r"met with less demand for correction than (.*)\.$",
+     against("corrective.between", "underspending", "-", KINDS)),
+    (r"met with more demand for correction than (.*)\.$",
+     against("corrective.between", "underspending", "+", KINDS)),
+    (r"stands in the middle: more demand for correction than (.*), less than",
+     against("corrective.between", "underspending", "+", KINDS)),
+    (r"stands in the middle: more demand for correction than .*, less than (.*)\.$",
+     against("corrective.between", "underspending", "-", KINDS)),
+    # Measures
+    (r"the responses stand as follows: (.*)\.$", order("measures", MEASURES)),
+    (r"No action is thus ahead of (.*)\.$", against("measures", "no_action", "+", MEASURES)),
+    (r"(?:No action is thus|It is) behind (.*)\.$",
+     against("measures", "no_action", "-", MEASURES)),
+    (r"No response is shown to be better liked", lambda f, m: not f.order("measures", MEASURES)),
+    (r"Beside cutting military aid.* it is (behind|ahead|level|not separated)",
+     pairwise("measures", "end_alliance", "cut_military_aid")),
+    (r"Beside public shaming.* it is (behind|ahead|level|not separated)",
+     pairwise("measures", "end_alliance", "public_shaming")),
+    (r"responses are not all level", lambda f, m: bool(f.order("measures", MEASURES))),
+    # H3
+    (r"less support against a democracy|Democracies are spared|regime lowers it by|^Regime shields"
+     r"|meets a milder response when a democracy|democracy that falls short is less exposed",
+     one("H3a", "-")),
+    (r"more support against a democracy|held to a stricter standard|regime raises it by"
+     r"|harsher response to democracies", one("H3a", "+")),
+    (r"the same support, within the bound, against a democracy|ally is a democracy makes no",
+     one("H3a", "0")),
+    (r"democracy that cannot be distinguished|Whether democracies are spared", one("H3a", "?")),
+    (r"strong military the response is milder|military strength the response is milder"
+     r"|Strength shields|strong military lowers|patron's public is less ready", one("H3b", "-")),
+    (r"(?:strong military|military strength) the response is harsher|Strength exposes"
+     r"|strong military raises|has less excuse", one("H3b", "+")),
+    (r"treaty the response is milder|A treaty shields|signed alliance lowers|slower to punish",
+     one("H3c", "-")),
+    (r"treaty the response is harsher|A treaty exposes|signed alliance raises|readier to call it",
+     one("H3c", "+")),
+    (r"treaty works against them", lambda f, m: f("H3a") == "-" and f("H3c") == "+"),
+    (r"democracy the response is milder", one("H3a", "-")),
+    (r"democracy the response is harsher", one("H3a", "+")),
+    (r"more forgiving where complaints about money", lambda f, m:
+        f("H3a") == "-" and f("H3c") in "-0"),
+    (r"treaty all shield|public that appears here is lenient", lambda f, m: traits(f) == ["-"] * 3),
+    (r"Something shields, but regime is not", lambda f, m:
+        "-" in traits(f)[1:] and f("H3a") in "0?"),
+    (r"and leniency attaches to other traits", lambda f, m:
+        "-" in traits(f)[1:] and f("H3a") == "+"),
+    (r"None of the traits shields", lambda f, m: "-" not in traits(f) and "+" in traits(f)),
+    (r"Every trait that was expected to shield|More is asked of those", lambda f, m:
+        traits(f) == ["+"] * 3),
+    (r"No trait is shown to shield", lambda f, m: not {"+", "-"} & set(traits(f))),
+    (r"No trait shields an ally, or exposes it, by as much", lambda f, m:
+        traits(f) == ["0"] * 3),
+    (r"Against a democracy, support is lower for (.*?)(?: and higher for .*)?\.$",
+     exactly("H3a", "-", MEASURES[1:])),
+    (r"Against a democracy, support is (?:lower for .* and )?higher for (.*?)\.$",
+     exactly("H3a", "+", MEASURES[1:])),
+    (r"reluctance covers words", lambda f, m: {f(f"H3a.{k}") for k in MEASURES[1:]} == {"-"}),
+    # Party and ideology
+    (r"Republicans are (more favorable|less favorable|as favorable|not) .*? and (?:more|less|as"
+     r"|not) (?:favorable|distinguished)",
+     lambda f, m: f("party.contributions") == FAVORABLE[m[1]]),
+    (r"Republicans are .* and (more favorable|less favorable|as favorable|not) (?:to corrective"
+     r"|distinguished from them)", lambda f, m: f("party.corrective") == FAVORABLE[m[1]]),
+    (r"to the right, respondents are (more favorable|less favorable|as favorable|not)",
+     lambda f, m: f("ideology.contributions") == FAVORABLE[m[1]]),
+    (r"to the right, respondents are .* and (more favorable|less favorable|as favorable|not)"
+     r" (?:to corrective|shown to think otherwise on corrective)",
+     lambda f, m: f("ideology.corrective") == FAVORABLE[m[1]]),
+    (r"further toward punishment among Republicans", one("party.H3a", "+")),
+    (r"further toward leniency among Republicans", one("party.H3a", "-")),
+    (r"Republicans support corrective measures more", one("party.corrective", "+")),
+    (r"Republicans support corrective measures less", one("party.corrective", "-")),
+    (r"They would also contribute less", lambda f, m:
+        f("party.corrective") + f("party.contributions") == "+-"),
+    (r"strength any effect is smaller", one("H3b", "0")),
+    (r"treaty any effect is smaller", one("H3c", "0")),
+    (r"democracy any effect is smaller", one("H3a", "0")),
+    (r"military strength the data do not tell", one("H3b", "?")),
+    (r"treaty the data do not tell|what a treaty does is left open", one("H3c", "?")),
+    (r"democracy the data do not tell", one("H3a", "?")),
+    (r"when the question is what to do about its lapses, any movement is smaller", one("H3c", "0")),
+    (r"back the rung it fears no more clearly", lambda f, m: f("H1a") == "+" and f("H1b") in "0?"),
+    # The verdicts by name
+    (r"would call H3a (\w+), H3b (\w+), and H3c (\w+)", lambda f, m: list(m.groups()) == [
+        verdict(f, f"{id}.weighted") for id in ("H3a", "H3b", "H3c")]),
+    (r"^(?!.*would call).*\b(H\d[abc]) (?:is )?(supported|refuted|negligible|undecided)",
+     lambda f, m: verdict(f, m[1]) == m[2]),
+]
+
+
+def verdict(f: Facts, id: str) -> str:
+    """The registered verdict: the registration expects H1 positive, H2 and H3 negative."""
+    expected = "+" if id.startswith("H1") else "-"
+    return {"0": "negligible", "?": "undecided", expected: "supported"}.get(f(id), "refuted")
+
+
+# Sentences with a word of direction that claim nothing about the world at hand, and why.
+GENERAL = (
+    r"^The size of the difference needs care", r"^Balanced averages are not indifference",
+    r"Citizens who think of alliance as collective action", r"^One might have expected",
+    r"leniency or severity applies", r"^Leniency that belongs", r"^It is also a warning",
+    r"^If material measures are the popular", r"^If so, the community", r"^Defense budgets are",
+    r"^Reciprocity predicts", r"^If lapses drain", r"^On the side of correction",
+    r"if the benefit of the doubt", r"^Disappointment is the reading", r"^Underspending, on which",
+    r"^For alliance management this is sobering", r"real respondents of an earlier experiment",
+    r"^Adjustment for background", r"^Where the question was a strike", r"^The article reports",
+    r"^The published study reports", r"^A signature would then", r"^Words may be preferred",
+    r"^What is known about the use of force", r"^If a patron's public makes allowances",
+    r"^The leniency found in questions of war",
+)
+
+
+def judge(facts: Facts, sentence: str) -> Iterator[tuple[str, bool]]:
+    """Every claim that a sentence makes, and whether it is so."""
+    for pattern, holds in CLAIMS:
+        if match := re.search(pattern, sentence):
+            yield pattern, bool(holds(facts, match))
