@@ -70,7 +70,7 @@ local exhibits = {
 }
 
 -- Quarto's node for a callout, in a page or a PDF; the embedded renderer has none.
-local ours = quarto and (core.html or FORMAT == "typst")
+local ours = quarto and (core.html or FORMAT == "typst" or FORMAT == "docx")
 if ours then
   exhibits.Callout = function(callout)
     local title = callout.title and pandoc.utils.blocks_to_inlines(pandoc.Blocks(callout.title))

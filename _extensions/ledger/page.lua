@@ -6,6 +6,7 @@ local function script(name)
     or os.getenv("CLAIMLEDGER_EXTENSION") .. "/" .. name
 end
 local core, draw, tables = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("tables.lua"))
+local word = dofile(script("word.lua"))
 local page = {}
 local text_of = pandoc.utils.stringify
 
@@ -32,17 +33,98 @@ local function people(meta)
     local marks = pandoc.List(#places > 1 and person.affiliations or {}):map(function(place)
       return numbers[text_of(place.id)]
     end)
-    return { name = text_of(person.name.literal), url = person.url, orcid = person.orcid, marks = marks }
+    local name = text_of(person.name.literal)
+    local group = pandoc.List(meta["collective-authors"] or {}):find_if(function(one) return text_of(one) == name end)
+    return {
+      name = name, url = person.url, orcid = person.orcid, marks = marks,
+      family = not group and person.name.family or nil, given = not group and person.name.given or nil,
+    }
   end)
   for index, place in ipairs(places) do place.mark = #places > 1 and tostring(index) or nil end
   meta.places = places
+  if FORMAT == "docx" then -- its title block has a line for each author, and none for places
+    meta.author = pandoc.List(meta["by-author"] or {}):map(function(person)
+      local parts = pandoc.List({ text_of(person.name.literal) })
+      for _, place in ipairs(person.affiliations or {}) do
+        local number = tonumber(numbers[text_of(place.id)])
+        if number then parts:insert(places[number].name) end
+      end
+      return pandoc.MetaInlines({ pandoc.Str(table.concat(parts, ", ")) })
+    end)
+  end
+end
+
+-- What an open edition says of itself on its first page: version, licence, where it lies.
+local FRONT = {
+  { "version", "Version" }, { "license", "License" }, { "repo-url", "Repository" }, { "archive", "Archive" },
+  { "data-availability", "Data and code" },
+}
+
+local function front(meta)
+  local out = pandoc.List()
+  for _, pair in ipairs(FRONT) do
+    local value = meta[pair[1]]
+    if type(value) == "table" and pandoc.utils.type(value) == "List" then value = value[1] end
+    if type(value) == "table" and pandoc.utils.type(value) == "table" then value = value.text or value.url end
+    local said = value and text_of(value) or ""
+    if said ~= "" then
+      local inlines = said:match("^https?://%S+$") and pandoc.Inlines({ pandoc.Link(said:gsub("^https?://", ""), said) })
+        or pandoc.utils.type(value) == "Inlines" and value or pandoc.Inlines(said)
+      out:insert({ name = pair[2], value = pandoc.MetaInlines(inlines) })
+    end
+  end
+  return out
+end
+
+local MONTHS = { "January", "February", "March", "April", "May", "June", "July", "August", "September",
+  "October", "November", "December" }
+
+-- What JATS wants of the same: the date in parts, the licence with its address, the repository.
+local function index(meta)
+  local said = meta.date and text_of(meta.date) or ""
+  local year, month, day = said:match("^(%d%d%d%d)-(%d%d)-(%d%d)")
+  if not year then
+    local name
+    name, day, year = said:match("^(%a+) (%d+), (%d%d%d%d)$")
+    if name then month = select(2, pandoc.List(MONTHS):find(name)) end
+  end
+  if year and month then
+    meta.published = { year = year, month = tostring(tonumber(month)), day = tostring(tonumber(day)),
+      iso = ("%s-%02d-%02d"):format(year, tonumber(month), tonumber(day)) }
+  end
+  local repository = meta["repo-url"] and text_of(meta["repo-url"])
+  if repository and repository:match("^https?://") then meta.repository = repository end
+  for _, one in ipairs(meta.front or {}) do
+    if one.name == "License" then
+      local name = text_of(one.value)
+      meta.licensed = { name = name, url = name:match("^CC BY 4%.0") and "https://creativecommons.org/licenses/by/4.0/"
+        or name:match("^CC BY%-SA 4%.0") and "https://creativecommons.org/licenses/by-sa/4.0/" or nil }
+    end
+  end
 end
 
 -- The ledger behind the text, the status of the data, and what the template asks for besides.
 function page.dress(doc)
   local meta = doc.meta
   meta.simulated = core.ledger().header.status == "simulated"
-  if quarto and FORMAT == "typst" then people(meta) end
+  if quarto and not core.html and core.article then people(meta) end
+  if core.article then
+    meta.front = front(meta)
+    index(meta)
+  end
+  if FORMAT == "docx" and quarto and meta.keywords and meta.abstract then
+    local said = pandoc.utils.type(meta.abstract) == "Inlines" and pandoc.Blocks({ pandoc.Para(meta.abstract) })
+      or pandoc.Blocks(meta.abstract)
+    local names = pandoc.List(meta.keywords):map(text_of)
+    said:insert(pandoc.Para({ pandoc.Emph("Keywords:"), pandoc.Space(), pandoc.Str(table.concat(names, ", ")) }))
+    meta.abstract = pandoc.MetaBlocks(said)
+  end
+  if FORMAT == "docx" and core.article and #meta.front > 0 then
+    local items = meta.front:map(function(one) return pandoc.Plain(pandoc.Inlines({
+      pandoc.Strong(one.name .. ":"), pandoc.Space(), table.unpack(one.value) })) end)
+    doc.blocks:insert(1, pandoc.Div({ pandoc.LineBlock(items:map(function(one) return one.content end)) },
+      pandoc.Attr("", { "front" })))
+  end
   if not core.html then return doc end
   meta.notebook = not core.article
   if pandoc.utils.type(meta.abstract) == "Inlines" then -- an abstract of one paragraph is bare
@@ -84,6 +166,10 @@ function page.stated(header)
     mark = ("#context { let n = counter(heading).get().first(); [#metadata([Section #n: %s]) <status>] }"):format(status)
   end
   header.attributes.status = nil
+  if quarto and header.classes:includes("appendix-section") and not page.appendix then
+    page.appendix = true
+    mark = mark .. '\n#show figure.where(kind: "quarto-float-fig"): set figure(placement: none)'
+  end
   return { header, pandoc.RawBlock("typst", mark) }
 end
 
@@ -94,6 +180,10 @@ function page.callout(sort, title, content)
     blocks:extend(content)
     blocks:insert(pandoc.RawBlock("typst", "]"))
     return blocks
+  end
+  if FORMAT == "docx" then
+    content:insert(1, pandoc.Para({ pandoc.Strong(title) }))
+    return pandoc.Div(content, pandoc.Attr("", {}, { ["custom-style"] = "Callout" }))
   end
   local head = pandoc.Div({ pandoc.Para({ pandoc.Strong(title) }) }, pandoc.Attr("", { "callout-title" }))
   local blocks = pandoc.Blocks({ head })
@@ -117,6 +207,7 @@ function page.table(tab)
   end
   tables.fit(tab)
   if FORMAT == "typst" then return tab:walk({ Plain = literal, Para = literal }) end
+  if FORMAT == "docx" then return word.sized(tab), false end
   local open = '<div class="scroll" tabindex="0" role="group" aria-label="Table">'
   return { pandoc.RawBlock("html", open), tab, pandoc.RawBlock("html", "</div>") }, false
 end

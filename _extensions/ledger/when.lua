@@ -75,4 +75,36 @@ local function when(el)
 end
 keep.Div, keep.Span = when, when
 
+local BLANK = { Space = true, SoftBreak = true }
+
+local function gone(el)
+  return el.t == "Span" and (review and el.classes:includes("identifying")
+    or el.classes:includes("when") and not core.holds(el.attributes))
+end
+
+-- A sentence that falls out takes one of the two spaces around it along.
+function keep.Inlines(inlines)
+  local out, dropped = pandoc.Inlines({}), false
+  for _, one in ipairs(inlines) do
+    if gone(one) then
+      dropped = true
+    elseif not (dropped and BLANK[one.t] and (#out == 0 or BLANK[out[#out].t])) then
+      out:insert(one)
+    end
+  end
+  if not dropped then return nil end
+  if #out > 0 and BLANK[out[#out].t] then out:remove(#out) end
+  return out
+end
+
+-- Quarto takes a name given as a whole apart, into a given and a family name; that of a group has none.
+function keep.Meta(meta)
+  if not quarto then return nil end
+  local people = meta.author or meta.authors or {}
+  meta["collective-authors"] = pandoc.List(pandoc.utils.type(people) == "List" and people or { people }):filter(
+    function(one) return type(one) == "table" and type(one.name) == "table" and one.name.literal and not one.name.family end
+  ):map(function(one) return pandoc.utils.stringify(one.name.literal) end)
+  return meta
+end
+
 return { keep }

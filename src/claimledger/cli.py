@@ -87,8 +87,13 @@ def build(
     start = monotonic()
     run = paper.open_run(data=data, mapping=mapping, world=world, external=external)
     if for_quarto:
+        from claimledger.rendering import quarto_input
+
+        quarto_input.check_request(quarto_input.command_line())
         paper.check_profiles(run.root)
     ran = paper.build(run, only=notebook, world=world, prose=for_quarto)
+    if for_quarto:
+        quarto_input.prepare(run)
     if notebook:
         print(f"notebook {notebook}: {_how(ran)} ({monotonic() - start:.1f} s)")
     else:

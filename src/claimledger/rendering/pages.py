@@ -4,7 +4,6 @@ import json
 import os
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -24,12 +23,7 @@ CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
 FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
 IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "acknowledgements",
                "repo-url", "citation", "funding")
-# A table with a label of ours stands inside the wrapper that pandoc gives to every table.
-_WRAPPED = re.compile(
-    rb"(</caption>\s*)<table-wrap[^>]*>\s*(<table\b.*?</table>\s*)</table-wrap>", re.S
-)
 _SPOKEN = re.compile(rb' role="img" aria-label="[^"]*"(?=[^>]* alt=")')  # the alt says it
-_BARE = re.compile(rb"(<abstract>\s*)(?!<p>)(\S.*?)(\s*</abstract>)", re.S)  # of one paragraph
 
 
 @dataclass
@@ -122,22 +116,25 @@ class Press:
         meta["author"] = [", ".join(filter(None, (p["name"], p["place"]))) for p in meta["by"]]
         if meta.get("abstract") and meta.get("keywords"):
             meta["abstract"] += "\n\n*Keywords:* " + ", ".join(meta["keywords"])
+        extra = ["--to=docx", f"--reference-doc={self.reference()}"]
+        return self._pandoc("paper.docx", self.paper.body, self.paper.tokens, meta, extra)
+
+    def reference(self) -> Path:
+        """The document that a Word file takes its styles, page, head and foot from."""
         styles = (ASSETS / "word-styles.xml").read_text(encoding="utf-8")
         status = "Simulated data: see the notice on the first page"
-        head = f"{meta.get('running-head', '')}\t{status if self._status['simulated'] else ''}"
+        title = self.paper.options.get("running-head", "")
+        head = f"{title}\t{status if self._status['simulated'] else ''}"
         paper = str(self.paper.option("typst", "papersize", "a4"))
-        reference = tools.reference_docx(self.folder, styles, head, paper)
-        extra = ["--to=docx", f"--reference-doc={reference}"]
-        return self._pandoc("paper.docx", self.paper.body, self.paper.tokens, meta, extra)
+        return tools.reference_docx(self.folder, styles, head, paper)
 
     def jats(self) -> bytes:
         """The paper as JATS XML, which names its drawings as files in `figures/`."""
-        extra = ["--to=jats_publishing", f"--template={ASSETS / 'article.xml'}"]
-        meta = self._meta("jats")
-        if self.paper.options.get("date"):
-            meta["year"] = datetime.fromtimestamp(self.moment, UTC).year
-        made = self._pandoc("paper.xml", self.paper.body, self.paper.tokens, meta, extra)
-        return _BARE.sub(rb"\1<p>\2</p>\3", _WRAPPED.sub(rb"\1\2", made))
+        extra = ["--to=jats_publishing+element_citations",
+                 f"--template={self.extension / 'page' / 'article.xml'}"]
+        made = self._pandoc(
+            "paper.xml", self.paper.body, self.paper.tokens, self._meta("jats"), extra)
+        return tools.valid_jats(made.decode()).encode()
 
     def figure(self, name: str) -> bytes:
         """A drawing that JATS names."""

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from claimledger.errors import LedgerError
 from claimledger.project import CONFIG, find_root, settings, write_atomic
+from claimledger.rendering.tools import valid_jats
 
 UNRESOLVED = [
     (re.compile(r"\{\{(?:&lt;|<)[^{}]*\}\}"), "a shortcode that nothing resolved"),
@@ -91,6 +92,10 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
         if after != before:
             changed.append(write_atomic(sheet, after))
         problems += [f"{sheet.name}: asks for {m[0][:120]}" for m in OUTSIDE.finditer(after)]
+    for path in (path for path in files if path.suffix == ".xml" and path.parent == output):
+        before = path.read_text(encoding="utf-8")
+        if (after := valid_jats(before)) != before:
+            changed.append(write_atomic(path, after))
     for name, text in _others(path for path in files if path.parent == output):
         problems += _problems(name, text, article)
     if problems:

@@ -91,6 +91,19 @@ def compile_pdf(path: Path, about: dict, moment: int, source: Path) -> bytes:
         raise LedgerError(source.name, found=f"typst: {error}", expected="a PDF") from error
 
 
+# A table with a label of ours stands inside the wrapper that pandoc gives to every table, and an
+# abstract of one paragraph is bare.
+_WRAPPED = re.compile(
+    r"(</caption>\s*)<table-wrap[^>]*>\s*(<table\b.*?</table>\s*)</table-wrap>", re.S
+)
+_BARE = re.compile(r"(<abstract>\s*)(?!<p>)(\S.*?)(\s*</abstract>)", re.S)
+
+
+def valid_jats(text: str) -> str:
+    """JATS of pandoc's without a wrapper in a wrapper, and with a paragraph in the abstract."""
+    return _BARE.sub(r"\1<p>\2</p>\3", _WRAPPED.sub(r"\1\2", text))
+
+
 _WORD = ('<?xml version="1.0" encoding="UTF-8" standalone="yes"?><w:{0} xmlns:w="http://schemas.'
          'openxmlformats.org/wordprocessingml/2006/main"><w:p><w:pPr><w:pStyle w:val="{1}"/>'
          "</w:pPr>{2}</w:p></w:{0}>")

@@ -5,9 +5,8 @@ local extension = os.getenv("CLAIMLEDGER_EXTENSION")
 local core = dofile(extension .. "/core.lua")
 local draw = dofile(extension .. "/draw.lua")
 local handlers = dofile(extension .. "/shortcodes.lua")
-local beside = pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/"
 local tables, frame = dofile(extension .. "/tables.lua"), dofile(extension .. "/page.lua")
-local jats, word = dofile(beside .. "jats.lua"), dofile(beside .. "word.lua")
+local jats, word = dofile(extension .. "/jats.lua"), dofile(extension .. "/word.lua")
 local html, typst, xml = FORMAT:match("html") ~= nil, FORMAT == "typst", FORMAT:match("jats") ~= nil
 local page = not core.article
 
