@@ -11,7 +11,7 @@ from scipy import special
 
 from claimledger.statistics.decision import holm
 from claimledger.statistics.linear import Cells, LeastSquares
-from claimledger.statistics.randomization_inference import randomisation_test
+from claimledger.statistics.randomization_inference import randomization_test
 from claimledger.statistics.simulated_experiments import draw_moments
 from claimledger.survey.weighting import rake
 
@@ -132,7 +132,7 @@ def permutations(draws: int, outcomes: int = OUTCOMES) -> np.ndarray:
     """Studentised randomisation test of one contrast, all outcomes on one set of draws."""
     X = np.repeat(design()[:, :8], cell_sizes(N), axis=0)
     Y = answers(1)[0, :outcomes].T.astype(float)
-    return randomisation_test(X, Y, np.eye(8)[5], seed=1, draws=draws).p
+    return randomization_test(X, Y, np.eye(8)[5], seed=1, draws=draws).p
 
 
 def population(n: int) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:

@@ -10,7 +10,7 @@ from claimledger.ledger.contrasts import Fitted
 from claimledger.ledger.entries import dump
 from claimledger.statistics.clustered import cr2
 from claimledger.statistics.linear import LeastSquares
-from claimledger.statistics.randomization_inference import randomisation_test
+from claimledger.statistics.randomization_inference import randomization_test
 from claimledger.survey.weighting import rake
 
 N = 60
@@ -45,7 +45,7 @@ def test_a_constant_outcome(data):
     se = LeastSquares.of(X).estimate(same["y"]).se
     assert (se == 0).all(), "exactly zero, which every test refuses"
     with pytest.raises(LedgerError, match="without variation"):
-        randomisation_test(X, same["y"], [1.0, -1.0, 0.0], seed=1, draws=9)
+        randomization_test(X, same["y"], [1.0, -1.0, 0.0], seed=1, draws=9)
 
 
 def test_an_empty_cell(data):
@@ -104,7 +104,7 @@ def test_an_outcome_that_is_not_finite(data, bad):
     with pytest.raises(LedgerError, match="not finite"):
         LeastSquares.of(X).estimate(broken["y"])
     with pytest.raises(LedgerError):
-        randomisation_test(X, broken["y"], [1.0, -1.0, 0.0], seed=1, draws=9)
+        randomization_test(X, broken["y"], [1.0, -1.0, 0.0], seed=1, draws=9)
     if np.isinf(bad):
         with pytest.raises(LedgerError):
             contrast_of(broken)

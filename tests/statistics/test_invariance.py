@@ -16,7 +16,7 @@ from claimledger.statistics.balance import lee_bounds
 from claimledger.statistics.decision import adjust, decide, jzs_bayes_factor, tost
 from claimledger.statistics.estimators import Model
 from claimledger.statistics.linear import Cells, LeastSquares, of_counts
-from claimledger.statistics.randomization_inference import randomisation_test
+from claimledger.statistics.randomization_inference import randomization_test
 
 SEEDS = st.integers(0, 2**32 - 1)
 SHIFTS, UNITS = st.floats(-50, 50), st.floats(0.05, 50)
@@ -141,7 +141,7 @@ def test_kernels_and_permutations(seed, shift, unit):
     for one, two in pairs:
         np.testing.assert_allclose(two.coef, unit * one.coef + [shift, 0, 0], rtol=1e-7, atol=1e-8)
         np.testing.assert_allclose(two.se, unit * one.se, rtol=1e-7)
-    one, two = (randomisation_test(X, v, [0.0, 1, 0], seed=1, draws=60) for v in (y, moved))
+    one, two = (randomization_test(X, v, [0.0, 1, 0], seed=1, draws=60) for v in (y, moved))
     np.testing.assert_allclose(two.statistic, one.statistic, rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(two.resampled, one.resampled, rtol=1e-6, atol=1e-7)
     np.testing.assert_array_equal(two.p, one.p)

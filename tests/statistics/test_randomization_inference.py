@@ -8,7 +8,7 @@ from scipy import stats
 
 from claimledger.errors import LedgerError
 from claimledger.statistics.linear import Cells, LeastSquares
-from claimledger.statistics.randomization_inference import randomisation_test
+from claimledger.statistics.randomization_inference import randomization_test
 
 
 def two_arms(n: int) -> np.ndarray:
@@ -27,7 +27,7 @@ def test_every_assignment_counted():
         t = stats.ttest_ind(y[arm], y[~arm], equal_var=False).statistic
         hits += abs(t) >= observed * (1 - 1e-9)
     exact = hits / 252
-    found = randomisation_test(X, y, [0, 1], seed=1, draws=20_000)
+    found = randomization_test(X, y, [0, 1], seed=1, draws=20_000)
     assert abs(found.p[0, 0] - exact) < 4 * np.sqrt(exact * (1 - exact) / 20_000) + 1 / 20_000
     np.testing.assert_allclose(np.abs(found.statistic[0, 0]), observed, rtol=1e-10)
 
@@ -36,13 +36,13 @@ def test_drawn_statistics_are_hc2_statistics(factorial, rng):
     """Each resampled statistic is the HC2 t of some permutation: here of a recomputed one."""
     X, contrasts = factorial(120), np.eye(8)[[1, 5]]
     Y = rng.normal(size=(120, 2))
-    found = randomisation_test(X, Y, contrasts, seed=4, draws=50)
+    found = randomization_test(X, Y, contrasts, seed=4, draws=50)
     design = LeastSquares.of(X, contrasts)
     expected = design.estimate(Y.T)
     np.testing.assert_allclose(found.statistic, expected.coef / expected.se, rtol=1e-9)
     assert found.resampled.shape == (50, 2, 2)
     # The same null distribution as by shuffling rows: equal spread within Monte Carlo error.
-    many = randomisation_test(X, Y[:, 0], contrasts, seed=4, draws=2000).resampled[:, 0]
+    many = randomization_test(X, Y[:, 0], contrasts, seed=4, draws=2000).resampled[:, 0]
     direct = np.array([
         np.divide(*design.estimate(rng.permutation(Y[:, 0]))) for _ in range(2000)
     ])  # fmt: skip
@@ -55,7 +55,7 @@ def test_size_under_the_sharp_null_with_ties():
     rng = np.random.default_rng(6)
     X = two_arms(40)
     p = [
-        randomisation_test(X, rng.integers(1, 6, 40), [0, 1], seed=s, draws=199).p[0, 0]
+        randomization_test(X, rng.integers(1, 6, 40), [0, 1], seed=s, draws=199).p[0, 0]
         for s in range(500)
     ]
     assert np.mean(np.array(p) <= 0.05) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 500)
@@ -68,7 +68,7 @@ def test_studentised_test_holds_where_only_the_average_effect_is_zero():
     X = np.column_stack([np.ones(100), np.arange(100) < 20]).astype(float)
     scale = np.where(X[:, 1] == 1, 3.0, 1.0)
     p = [
-        randomisation_test(X, scale * rng.normal(size=100), [0, 1], seed=s, draws=199).p[0, 0]
+        randomization_test(X, scale * rng.normal(size=100), [0, 1], seed=s, draws=199).p[0, 0]
         for s in range(400)
     ]
     assert np.mean(np.array(p) <= 0.05) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 400)
@@ -76,9 +76,9 @@ def test_studentised_test_holds_where_only_the_average_effect_is_zero():
 
 def test_result_depends_on_the_seed_alone(rng):
     X, y = two_arms(60), rng.normal(size=60)
-    one = randomisation_test(X, y, [0, 1], seed=5, draws=300)
-    again = randomisation_test(X, y, [0, 1], seed=5, draws=300)
-    other = randomisation_test(X, y, [0, 1], seed=6, draws=300)
+    one = randomization_test(X, y, [0, 1], seed=5, draws=300)
+    again = randomization_test(X, y, [0, 1], seed=5, draws=300)
+    other = randomization_test(X, y, [0, 1], seed=6, draws=300)
     np.testing.assert_array_equal(one.resampled, again.resampled)
     assert not np.array_equal(one.resampled, other.resampled)
 
@@ -88,9 +88,9 @@ def test_blocks_keep_the_other_factor_where_it_is(rng):
     block, arm = np.repeat([0, 1], 50), np.tile([0, 1], 50)
     X = np.column_stack([np.ones(100), block, arm]).astype(float)
     y = 20.0 * block + rng.normal(size=100)
-    blocked = randomisation_test(X, y, [0, 0, 1], seed=1, draws=500, blocks=block)
+    blocked = randomization_test(X, y, [0, 0, 1], seed=1, draws=500, blocks=block)
     # Within blocks the level of the block drops out: the same draws without it say the same.
-    level = randomisation_test(X, y - 20 * block, [0, 0, 1], seed=1, draws=500, blocks=block)
+    level = randomization_test(X, y - 20 * block, [0, 0, 1], seed=1, draws=500, blocks=block)
     np.testing.assert_allclose(blocked.resampled, level.resampled, atol=1e-8)
 
 
@@ -98,7 +98,7 @@ def test_three_blocks_each_keep_their_level_and_their_numbers(rng):
     block, arm = np.repeat([0, 1, 2], 40), np.tile([0, 1], 60)
     X = np.column_stack([np.ones(120), block == 1, block == 2, arm]).astype(float)
     y = rng.normal(size=120)
-    one, two = (randomisation_test(X, y + 30 * block * level, [0, 0, 0, 1], seed=1, draws=200,
+    one, two = (randomization_test(X, y + 30 * block * level, [0, 0, 0, 1], seed=1, draws=200,
                                    blocks=block) for level in (0, 1))  # fmt: skip
     np.testing.assert_allclose(one.resampled, two.resampled, atol=1e-8)
 
@@ -110,10 +110,10 @@ def test_simple_assignment_to_three_cells(rng):
     y = rng.normal(size=90) + 10 * (arm == 2)
     cells = Cells.of(X)
     certain = np.eye(3)[cells.index]
-    fixed = randomisation_test(X, y, [-1, 0, 1], seed=3, draws=20, probabilities=certain)
+    fixed = randomization_test(X, y, [-1, 0, 1], seed=3, draws=20, probabilities=certain)
     np.testing.assert_allclose(fixed.resampled, fixed.statistic[None].repeat(20, 0), rtol=1e-9)
-    free = randomisation_test(X, y, [-1, 0, 1], seed=3, draws=400, probabilities=[0.2, 0.3, 0.5])
-    spread = randomisation_test(X, y, [-1, 0, 1], seed=3, draws=400)
+    free = randomization_test(X, y, [-1, 0, 1], seed=3, draws=400, probabilities=[0.2, 0.3, 0.5])
+    spread = randomization_test(X, y, [-1, 0, 1], seed=3, draws=400)
     assert free.p[0, 0] == spread.p[0, 0] == 1 / 401
     assert stats.ks_2samp(free.resampled.ravel(), spread.resampled.ravel()).pvalue > 1e-3
 
@@ -121,19 +121,19 @@ def test_simple_assignment_to_three_cells(rng):
 def test_simple_assignment(rng):
     """Arm sizes vary from draw to draw; the p value is near the one of complete assignment."""
     X, y = two_arms(80), rng.normal(size=80) + 0.45 * (np.arange(80) % 2)
-    simple = randomisation_test(X, y, [0, 1], seed=3, draws=4000, probabilities=[0.5, 0.5])
-    complete = randomisation_test(X, y, [0, 1], seed=3, draws=4000)
+    simple = randomization_test(X, y, [0, 1], seed=3, draws=4000, probabilities=[0.5, 0.5])
+    complete = randomization_test(X, y, [0, 1], seed=3, draws=4000)
     assert simple.p[0, 0] == pytest.approx(complete.p[0, 0], abs=0.02)
     certain = np.zeros((80, 2))
     certain[np.arange(80), np.arange(80) % 2] = 1.0
-    fixed = randomisation_test(X, y, [0, 1], seed=3, draws=20, probabilities=certain)
+    fixed = randomization_test(X, y, [0, 1], seed=3, draws=20, probabilities=certain)
     np.testing.assert_allclose(fixed.resampled, fixed.statistic[None].repeat(20, 0), rtol=1e-9)
     assert fixed.p[0, 0] == 1
 
 
 def test_progress_is_told(rng):
     told = []
-    randomisation_test(two_arms(20), rng.normal(size=20), [0, 1], seed=1, draws=120, chunk=50,
+    randomization_test(two_arms(20), rng.normal(size=20), [0, 1], seed=1, draws=120, chunk=50,
                        progress=lambda done, total: told.append((done, total)))  # fmt: skip
     assert told == [(50, 120), (100, 120), (120, 120)]
 
@@ -148,4 +148,4 @@ def test_progress_is_told(rng):
 def test_bad_input(rng, change):
     arguments = {"X": two_arms(40), "outcomes": rng.normal(size=40), "draws": 10} | change
     with pytest.raises(LedgerError):
-        randomisation_test(contrasts=[0, 1], seed=1, **arguments)
+        randomization_test(contrasts=[0, 1], seed=1, **arguments)

@@ -137,55 +137,67 @@ class OrdinalEffect(NamedTuple):
     n: int
 
 
-def ordered_logit(outcome, X: pd.DataFrame, term: str) -> OrdinalEffect:
-    """Fit an ordered logit and return the average effect of one term.
+def ordered_logit(outcome, X: pd.DataFrame, contrast: dict[str, float] | str) -> OrdinalEffect:
+    """Fit an ordered logit and return the average effect of a contrast of terms.
 
     Parameters
     ----------
     outcome : (n,) numeric scores of the answers (say 1 to 5); the scores give the effect its unit.
     X : (n, k) design without intercept (the thresholds take its place).
-    term : column of X. Of 0 and 1: the average difference of the expected score at 1 and at 0;
-        else the average slope of the expected score. A product column is not followed: a term that
-        enters an interaction needs its own contrast.
+    contrast : a column of X, or weights on columns. A column of 0 and 1 counts with the average
+        difference of the expected score at 1 and at 0, all columns of the same factor
+        (`factor[T.level]`) being 0 but for it; another with the average slope. A product column is
+        not followed.
 
     Fitted by Newton's method: the default of statsmodels stops 6e-5 short of the maximum.
     """
-    y = np.asarray(outcome, dtype=float)
-    if term not in X.columns or len(y) != len(X) or not np.all(np.isfinite(y)):
+    where, y = "ordered logit", np.asarray(outcome, dtype=float)
+    contrast = {contrast: 1.0} if isinstance(contrast, str) else dict(contrast)
+    unknown = set(contrast) - set(X.columns)
+    if unknown or len(y) != len(X) or not np.all(np.isfinite(y)):
         raise LedgerError(
-            "ordered logit",
-            found=f"term {term!r}, {len(y)} outcomes, {int(np.sum(~np.isfinite(y)))} missing",
+            where, found=f"term {', '.join(map(repr, sorted(unknown))) or 'known'}, {len(y)} "
+            f"outcomes, {int(np.sum(~np.isfinite(y)))} missing",
             expected=f"one of {', '.join(map(str, X.columns))}, and complete outcomes of its rows",
             mend="name a column of the design, and select the complete rows",
         )
     scores, codes = np.unique(y, return_inverse=True)
     if len(scores) < 3:
         raise LedgerError(
-            "ordered logit",
-            found=f"{len(scores)} different answers",
+            where, found=f"{len(scores)} different answers",
             expected="an ordinal outcome of three answers or more",
             mend="compare means or proportions instead",
         )
     design = X.to_numpy(dtype=float)
-    check_design("ordered logit", np.column_stack([np.ones(len(design)), design]))
+    check_design(where, np.column_stack([np.ones(len(design)), design]))
     model = OrderedModel(codes.ravel(), design, distr="logit")
     fit = _fitted(model)
-    position = list(X.columns).index(term)
-    values = design[:, position]
-    binary = bool(np.all(np.isin(values, (0, 1))))
+    weights = np.array([contrast.get(name, 0.0) for name in X])
+    names = [str(name) for name in X]
 
     def effect(params: np.ndarray) -> float:
-        # A slope is the symmetric difference over a small step of the column.
-        step = 1.0 if binary else 1e-4 * values.std()
-        high, low = design.copy(), design.copy()
-        high[:, position] = 1.0 if binary else values + step / 2
-        low[:, position] = 0.0 if binary else values - step / 2
-        change = model.predict(params, exog=high) - model.predict(params, exog=low)
-        return float((change @ scores).mean() / step)
+        total = 0.0
+        for position in np.flatnonzero(weights):
+            values = design[:, position]
+            binary = bool(np.all(np.isin(values, (0, 1))))
+            # A slope is the symmetric difference over a small step of the column.
+            step = 1.0 if binary else 1e-4 * values.std()
+            high, low = design.copy(), design.copy()
+            if binary:
+                own = names[position].partition("[")[0] + "["
+                same = [i for i, name in enumerate(names) if name.startswith(own)]
+                high[:, [*same, position]] = low[:, [*same, position]] = 0.0
+            high[:, position] = 1.0 if binary else values + step / 2
+            low[:, position] = 0.0 if binary else values - step / 2
+            change = model.predict(params, exog=high) - model.predict(params, exog=low)
+            total += weights[position] * float((change @ scores).mean() / step)
+        return total
 
     gradient = approx_fprime(fit.params, effect, centered=True)
     estimate, se = effect(fit.params), float(np.sqrt(gradient @ fit.cov_params() @ gradient))
-    log_odds, log_odds_se = float(fit.params[position]), float(fit.bse[position])
+    own, cov = slice(0, len(weights)), np.asarray(fit.cov_params())
+    log_odds = float(weights @ fit.params[own])
+    log_odds_se = float(np.sqrt(weights @ cov[own, own] @ weights))
     p, log_odds_p = (2 * stats.norm.sf(abs(v)) for v in (estimate / se, log_odds / log_odds_se))
     return OrdinalEffect(estimate, se, float(p), log_odds, log_odds_se, float(log_odds_p), len(y))
 

@@ -260,7 +260,7 @@ class _Between(_Curve):
         """Arrays of one design, and where the permuted columns and their products stand."""
         plain = specified.model(hypothesis, one["spec"] | {"covariates": "none"}).X
         X = specified.model(hypothesis, one["spec"]).X
-        moved = _columns_of_factor(hypothesis, plain)
+        moved = columns_of_factor(hypothesis, plain)
         one["products"] = []
         for name in moved:  # product columns are the moved column times a centered covariate
             pairs = [c for c in X if c.startswith(f"{name}:") and c not in plain]
@@ -304,7 +304,7 @@ class _Between(_Curve):
         return estimates, t
 
 
-def _columns_of_factor(hypothesis: Hypothesis, X: pd.DataFrame) -> list[str]:
+def columns_of_factor(hypothesis: Hypothesis, X: pd.DataFrame) -> list[str]:
     """Columns of the one factor that the contrast is about."""
     info = X.design_info
     terms = [term for term in info.terms
