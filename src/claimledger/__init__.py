@@ -9,9 +9,17 @@ _WHERE = {  # what a notebook imports, and where it is defined
                          "SCALE", "alt_list", "alt_panels", "bare", "region", "spread"],
     "figures.diagrams": ["design_diagram", "flow_diagram"],
     "registration.codebook": ["instrument_table", "vignette_table"],
-    "statistics.balance": ["covariate_matrix", "omnibus_balance", "standardised_differences"],
+    "statistics.balance": ["attrition_by_arm", "covariate_matrix", "lee_bounds",
+                           "omnibus_balance", "standardised_differences"],
     "statistics.decision": ["jzs_bayes_factor"], "statistics.linear": ["adjusted"],
-    "survey.recoding": ["labelled"], "survey.weighting": ["read_margins"],
+    "statistics.design_diagnosis": ["false_claim_rates", "power_grid", "tables", "verdict_rates"],
+    "statistics.discrete": ["ordered_logit"],
+    "statistics.randomization_inference": ["registered_test"],
+    "statistics.specification_curve": ["INESTIMABLE", "curve_test", "in_favour",
+                                       "specification_curve"],
+    "simulation.assumptions": ["load_simulation"], "simulation.simulate": ["simulate"],
+    "survey.recoding": ["labelled", "recode"], "survey.weighting": ["read_margins"],
+    "ledger.entries": ["dump"], "project": ["write_atomic"],
 }
 _FROM = {name: f"claimledger.{module}" for module, names in _WHERE.items() for name in names}
 __all__ = sorted(_FROM)

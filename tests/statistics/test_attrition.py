@@ -1,11 +1,12 @@
 """Lee bounds: by hand, by properties, by simulation."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.balance import lee_bounds
+from claimledger.statistics.balance import attrition_by_arm, lee_bounds
 
 NA = np.nan
 
@@ -99,3 +100,21 @@ def test_bounds_hold_the_effect_on_those_who_always_answer():
 def test_bad_input(y, d):
     with pytest.raises(LedgerError):
         lee_bounds(y, d, seed=1)
+
+
+def test_attrition_by_arm():
+    """Against R: fisher.test(matrix(c(6, 94, 15, 85), 2)) and prop.test of three arms."""
+    outcome = pd.Series(np.r_[np.repeat([np.nan, 1.0], [6, 94]), np.repeat([np.nan, 1.0], [15, 85]),
+                              np.repeat([np.nan, 1.0], [9, 91])])  # fmt: skip
+    arm = pd.Series(pd.Categorical(np.repeat(["control", "a", "b"], 100), ["control", "a", "b"]))
+    table, p = attrition_by_arm(outcome, arm)
+    assert list(table["missing"]) == [6, 15, 9]
+    assert table.at["a", "difference"] == pytest.approx(0.09)
+    assert table.at["a", "se"] == pytest.approx(np.sqrt(0.06 * 0.94 / 100 + 0.15 * 0.85 / 100))
+    assert np.isnan(table.at["control", "se"])
+    assert p == pytest.approx(0.09697196786, rel=1e-8)
+    two = arm != "b"
+    assert attrition_by_arm(outcome[two], arm[two]).p == pytest.approx(0.0629127157452, rel=1e-8)
+    assert attrition_by_arm(outcome.fillna(1.0), arm).p == 1
+    with pytest.raises(LedgerError, match="arm"):
+        attrition_by_arm(outcome, arm.where(arm != "b"))

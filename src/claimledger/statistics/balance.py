@@ -95,6 +95,43 @@ def standardised_differences(
     return pd.concat(rows, ignore_index=True)
 
 
+class Attrition(NamedTuple):
+    """Who gave no outcome, by arm.
+
+    table : by arm n, missing, share, difference (from the first arm), se (not pooled); p : of
+    Fisher's exact test of two arms, else of the chi-square test that all shares are the same.
+    """
+
+    table: pd.DataFrame
+    p: float
+
+
+def attrition_by_arm(outcome: pd.Series, arm: pd.Series) -> Attrition:
+    """Whether the outcome is missing more often in some arms than in others.
+
+    outcome : (n,) of all who were assigned; arm : (n,) categorical, the first is the reference.
+    """
+    arm = arm.astype("category")
+    if arm.isna().any() or len(arm) != len(outcome) or arm.nunique() < 2:
+        raise LedgerError("attrition", found="rows without an arm, or one arm",
+                          expected="the arm of each row", mend="take all who were assigned")
+    gone = pd.Series(np.asarray(outcome.isna()), arm.index)
+    by = gone.groupby(arm, observed=True)
+    table = pd.DataFrame({"n": by.size(), "missing": by.sum(), "share": by.mean()})
+    variance = table["share"] * (1 - table["share"]) / table["n"]
+    table["difference"] = table["share"] - table["share"].iloc[0]
+    table["se"] = np.sqrt(variance + variance.iloc[0])
+    table.loc[table.index[0], ["difference", "se"]] = np.nan
+    counts = np.array([table["missing"], table["n"] - table["missing"]])
+    if not counts.sum(axis=1).all():
+        p = 1.0  # nobody, or everybody
+    elif len(table) == 2:
+        p = stats.fisher_exact(counts).pvalue
+    else:
+        p = stats.chi2_contingency(counts).pvalue
+    return Attrition(table, float(p))
+
+
 @dataclass(frozen=True)
 class LeeBounds:
     """Bounds of the effect on the always-observed; trimmed is the share cut from one arm.
