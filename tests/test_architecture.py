@@ -19,7 +19,7 @@ LAYERS = [
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 # What is handed out by name to notebooks, whatever it lies above.
 FRONT = {"claimledger"}
-LINES, MODULES = 500, 10
+LINES, MODULES = 550, 10
 
 
 def name_of(path: Path) -> str:
