@@ -51,6 +51,19 @@ local function sources()
   return paths
 end
 
+-- The words of the paper, by which its commit can be found: SHA-1 over the name and the git object
+-- of the article and of each file that it includes (claimledger.replication.commits does the same).
+function core.words()
+  local article = core.read(core.input) or ""
+  local folder, names = pandoc.path.directory(core.input), pandoc.List({ pandoc.path.filename(core.input) })
+  for name in article:gmatch("{{<%s*include%s+(%S+)%s*>}}") do names:insert(name) end
+  local lines = names:map(function(name)
+    local text = core.read(pandoc.path.join({ folder, name })) or ""
+    return name .. " " .. pandoc.utils.sha1("blob " .. #text .. "\0" .. text) .. "\n"
+  end)
+  return pandoc.utils.sha1(table.concat(lines))
+end
+
 -- Where a pattern stands: "paper.qmd:12, 40".
 local function positions(pattern)
   local found = pandoc.List()

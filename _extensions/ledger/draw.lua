@@ -168,6 +168,7 @@ function draw.colophon()
       "; registration ", pandoc.Code(other.registration.file), ", frozen on " .. other.registration.frozen
         .. ", SHA-256 ", short(other.registration.sha256))
   end
+  item("Words", pandoc.Code(pandoc.path.filename(core.input)), " and what it includes, SHA-1 ", pandoc.Code(core.words()))
   if code then item("Code", "version " .. code.version .. ", SHA-256 ", short(code.sha256)) end
   local packages = pandoc.List({ given(header.python) and "Python " .. header.python })
   for _, name in ipairs(core.keys(given(header.packages))) do

@@ -29,6 +29,7 @@ from claimledger.rendering import FILES, press_files
 from claimledger.rendering.pages import Press
 
 SHOWN = 20
+CHANCE = 5  # letters: as long a name may be found in packed bytes, where nobody wrote it
 UNACCENTED = {ord(a): b for a, b in {
     "ı": "i", "İ": "I", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "ß": "ss", "æ": "ae", "Æ": "Ae",
     "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "\u00ad": ""}.items()}
@@ -131,9 +132,18 @@ def find_names(files: dict[str, bytes], names: Iterable[str]) -> list[str]:
     for file, content in sorted(files.items()):
         for place, data in [(file, file.encode()), *_parts(file, content)]:
             texts = _texts(data)
+            legible = _legible(data)
             found += [f"{place}: '{name}'" for name, pattern in wanted.items()
-                      if any(pattern.search(text) for text in texts)]
+                      if (legible or len(name) > CHANCE) and any(map(pattern.search, texts))]
     return list(dict.fromkeys(found))
+
+
+def _legible(data: bytes) -> bool:
+    """Whether it is text and not packed, where a short name would stand by chance."""
+    try:
+        return "\0" not in data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
 
 
 def _pattern(name: str) -> re.Pattern:

@@ -6,6 +6,7 @@ page is compared with one that prints the published numbers: whatever differs th
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -24,7 +25,7 @@ from claimledger.progress import Progress
 from claimledger.project import Run, write_atomic
 from claimledger.prose.source import Source, read_sources
 from claimledger.rendering.pages import FILES, Press
-from claimledger.replication import documents
+from claimledger.replication import commits, documents
 from claimledger.replication.differences import Difference, Found, Misprint, compare_units
 from claimledger.replication.published import Published, plain
 from claimledger.replication.reading import Page, Unit, read_page
@@ -46,6 +47,7 @@ class Here:
     units: list[Unit] = field(default_factory=list)
     pages: dict[str, Page] = field(default_factory=dict)
     commit: str = ""  # of which the words are, where it is not the present state
+    then: dict | None = None  # the ledger of that commit
     may_change: tuple[str, ...] = MADE_WITH  # of a ledger's header
 
 
@@ -89,7 +91,7 @@ def verify(
             here = replace(here, may_change=MADE_WITH + OTHER_DATA)
         if published.kind != "json" and not here.failure:
             progress.say("verify: rendering the paper")
-            here = rendered(published, here, apart)
+            here = of_commit(published, here, apart, progress) or rendered(published, here, apart)
     sources = [build.article(run), *(execute.source_of(run, stem) for stem in build.stems(run))]
     read = read_sources(sources)
     named = [replace(one, file=os.path.relpath(one.file, run.root)) for one in read]
@@ -146,6 +148,45 @@ def rendered(published: Published, here: Here, run: Run) -> Here:
             if name in published.notebooks:
                 pages[name] = read_page(press.notebook_page(book, title).decode(), name)
     return replace(here, units=page.units, pages=pages)
+
+
+def of_commit(published: Published, here: Here, run: Run, progress: Progress) -> Here | None:
+    """The words of the commit that a page is of, where it is another state of the project."""
+    if not published.page:
+        return None
+    words = re.search(r"\b[0-9a-f]{40}\b", published.page.named("Words"))
+    engine = _sha(published.ledger["header"].get("code"))
+    if not words or (words[0], engine) == (
+            commits.words_here(run), _sha(here.ledger["header"].get("code"))):
+        return None
+    found = commits.find(run, words[0], engine)
+    present = words[0] == commits.words_here(run)
+    if found is None or present and not found.exact:
+        return None if present else replace(rendered(published, here, run), commit=(
+            "this page has words that no commit known here has: it is compared with the present "
+            "ones"))
+    progress.say(f"verify: the page is of {found}; building its paper")
+    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
+        built = commits.build(run, found, Path(folder))
+        if built is None:
+            return replace(rendered(published, here, run), commit=(
+                f"this page is of another state of the project, {found}, which could not be built "
+                "here: it is compared with the present words"))
+        page = read_page((built.output / "index.html").read_text("utf-8"))
+        pages = {
+            one.name: read_page(one.read_text("utf-8"), one.name)
+            for one in (built.output / "build" / "notebooks").glob("*.html")
+            if one.name in published.notebooks
+        }
+        return replace(
+            here, units=page.units, pages=pages, then=load_raw(built.ledger), commit=(
+                f"this page is of another state of the project, {found}: its words are compared "
+                "with those of that commit, its claims with what is found now"))
+
+
+def load_raw(path: Path) -> dict:
+    """The ledger of an older engine, whose entries may have other fields."""
+    return json.loads(path.read_text("utf-8"))
 
 
 def as_published(old: dict, new: dict, may_change: tuple[str, ...] = MADE_WITH) -> dict:
@@ -284,7 +325,7 @@ def _of_ledgers(old: dict, here: Here, known: list[Difference]) -> list[Differen
 
     Another engine and other packages are a note: they are what a replication may change.
     """
-    found, new = [], here.ledger
+    found, new = [], here.then or here.ledger
     for key in sorted({*old["header"], *new["header"]} - {*here.may_change, "schema"}):
         a, b = old["header"].get(key), new["header"].get(key)
         if a != b:

@@ -1,0 +1,136 @@
+"""Which commit a page is of, by its words and its engine; and the paper of that commit, built anew.
+
+The colophon names the words: the SHA-1 over the names and git objects of the article and of what
+it includes. The ledger names the engine: the SHA-256 over its modules, as `sha256_tree` has it.
+"""
+
+import hashlib
+import io
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from claimledger.project import Run, settings
+
+NEWEST = 500  # commits that are looked through
+SECONDS = 1800  # for the build of an old commit
+ENGINE = "src/claimledger"
+INCLUDE = re.compile(r"\{\{<\s*include\s+(\S+)\s*>\}\}")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit of the project; `exact` where its engine is that of the page, too."""
+
+    id: str
+    date: str
+    exact: bool
+
+    def __str__(self) -> str:
+        """Its short id and date."""
+        return f"commit {self.id[:10]} of {self.date}"
+
+
+def words_of(article: str, read: Callable[[str], bytes | None]) -> str:
+    """The digest of the words; `read` gives a file by its name beside the article."""
+    text = (read(article) or b"").decode("utf-8", "replace")
+    listed = "".join(
+        f"{name} {hashlib.sha1(b'blob %d' % len(data) + bytes(1) + data).hexdigest()}\n"
+        for name in [article, *INCLUDE.findall(text)] for data in [read(name) or b""])
+    return hashlib.sha1(listed.encode()).hexdigest()
+
+
+def words_here(run: Run) -> str:
+    """The digest of the words as they are now."""
+    def read(name: str) -> bytes | None:
+        path = run.root / name
+        return path.read_bytes() if path.is_file() else None
+
+    return words_of(settings(run.root).get("manuscript", {}).get("article", "paper.qmd"), read)
+
+
+def find(run: Run, words: str, engine: str) -> Commit | None:
+    """The newest commit with these words, with this engine if there is one; None without git."""
+    article = settings(run.root).get("manuscript", {}).get("article", "paper.qmd")
+    listed = _git(run.root, "log", f"-n{NEWEST}", "--format=%H %cs")
+    if listed is None:
+        return None
+    objects, found = _Objects(run.root), None
+    for line in listed.decode().splitlines():
+        id, _, date = line.partition(" ")
+        files = objects.files(id)
+        if words_of(article, lambda name, files=files: objects.read(files.get(name))) == words:
+            exact = objects.engine(files) == engine
+            found = Commit(id, date, exact) if exact or found is None else found
+            if exact:
+                break
+    objects.close()
+    return found
+
+
+class _Objects:
+    """The files of commits, each read once from one process of git."""
+
+    def __init__(self, root: Path):
+        self.root, self.known, self.sums = root, {}, {}
+        self.process = subprocess.Popen(["git", "cat-file", "--batch"], cwd=root,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def files(self, commit: str) -> dict[str, str]:
+        listed = (_git(self.root, "ls-tree", "-r", "-z", commit) or b"").decode().split("\0")
+        parts = (line.split("\t", 1) for line in listed if "\t" in line)
+        return {name: about.split()[2] for about, name in parts}
+
+    def read(self, blob: str | None) -> bytes | None:
+        if blob is not None and blob not in self.known:
+            self.process.stdin.write(f"{blob}\n".encode())
+            self.process.stdin.flush()
+            size = int(self.process.stdout.readline().split()[2])
+            self.known[blob] = self.process.stdout.read(size + 1)[:-1]
+        return None if blob is None else self.known[blob]
+
+    def engine(self, files: dict[str, str]) -> str:
+        digest = hashlib.sha256()
+        inside = [Path(name).relative_to(ENGINE) for name in files
+                  if name.startswith(f"{ENGINE}/") and name.endswith(".py")]
+        for path in sorted(inside):
+            blob = files[f"{ENGINE}/{path.as_posix()}"]
+            if blob not in self.sums:
+                self.sums[blob] = hashlib.sha256(self.read(blob)).hexdigest()
+            digest.update(f"{path.as_posix()}\0{self.sums[blob]}\n".encode())
+        return digest.hexdigest()
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def build(run: Run, commit: Commit, folder: Path) -> Run | None:
+    """The paper of a commit, built in a folder by its own engine; None where that fails."""
+    packed = _git(run.root, "archive", "--format=tar", commit.id)
+    if packed is None:
+        return None
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tree:
+        tree.extractall(folder, filter="data")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("CLAIMLEDGER_")}
+    own = {"PYTHONPATH": str(folder / "src"), "CLAIMLEDGER_RENDERER": "embedded", "CI": "true"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "claimledger", "render", "--formats", "html"], cwd=folder,
+            env=kept | own, capture_output=True, timeout=SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return Run.open(folder) if done.returncode == 0 else None
+
+
+def _git(root: Path, *words: str) -> bytes | None:
+    try:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None
