@@ -293,35 +293,39 @@ def _regular(path: Path, encoding: str, separator: str, lines: int, width: int) 
 
 def _records(file, separator: int, width: int) -> int | None:
     """How many records follow, if each has `width` cells and quotes stand only around cells."""
+    starts = np.array([10, separator, 34])          # what may stand before an opening quote
+    ends = np.array([10, 13, separator, 34])        # ... and behind a closing one
     inside, seen, records, last = False, 0, 0, 10
-    ends = (10, separator)
     while piece := file.read(_PIECE):
         byte = np.frombuffer(piece, dtype=np.uint8)
-        before = np.concatenate([[np.uint8(last)], byte[:-1]])
-        quote = byte == 34
-        within = np.logical_xor.accumulate(quote) ^ inside      # after each byte: inside quotes?
-        opening = quote & within
-        was = np.concatenate([[inside], within[:-1]])           # before each byte
-        # A quote opens at the beginning of a cell (or doubles the one before it) ...
-        if (opening & ~np.isin(before, (*ends, 34))).any():
+        if last == 34 and not inside and byte[0] not in ends:
             return None
-        # ... and a cell ends behind the closing one.
-        behind = (before == 34) & ~was
-        if (behind & ~np.isin(byte, (*ends, 13, 34))).any():
+        quotes = np.flatnonzero(byte == 34)
+        within = np.logical_xor.accumulate(byte == 34) ^ inside     # after each byte: in quotes?
+        opening, closing = quotes[within[quotes]], quotes[~within[quotes]]
+        before = np.where(opening > 0, byte[opening - 1], last)
+        if not np.isin(before, starts).all():
             return None
-        outside = ~within & ~quote
-        line = outside & (byte == 10)
-        if (outside & (before == 13) & ~line & ~was).any() or (line & (before == 10)).any():
+        closing = closing[closing < len(byte) - 1]
+        if not np.isin(byte[closing + 1], ends).all():
             return None
-        cells = np.cumsum(outside & (byte == separator), dtype=np.int64)
-        at = cells[line] + seen
+        marks = np.flatnonzero(((byte == 10) | (byte == separator) | (byte == 13)) & ~within)
+        signs = byte[marks]
+        returns = marks[signs == 13]
+        following = byte[np.minimum(returns + 1, len(byte) - 1)]
+        if ((following != 10) & (returns < len(byte) - 1)).any() or (last == 13 and byte[0] != 10):
+            return None
+        marks = marks[signs != 13]
+        at = np.flatnonzero(byte[marks] == 10)      # places of line ends among the signs
         if len(at):
-            if (np.diff(at, prepend=0) != width - 1).any():
+            cells = np.diff(at, prepend=-1)
+            cells[0] += seen
+            if (cells != width).any():
                 return None
             records += len(at)
-            seen = int(cells[-1] + seen - at[-1])
+            seen = len(marks) - int(at[-1]) - 1
         else:
-            seen += int(cells[-1])
+            seen += len(marks)
         inside, last = bool(within[-1]), int(byte[-1])
     if inside or last == 13:
         return None
