@@ -284,6 +284,7 @@ def check(
         help="Write the background variables, coarsened until no cell is small.")] = None,
 ) -> None:
     """Compare an export with the registration: every problem at once, with a way to mend it."""
+    from claimledger.ledger.audit import dry_run
     from claimledger.project import Run, write_atomic
     from claimledger.registration.loading import load
     from claimledger.survey.checks import examine, require
@@ -293,6 +294,7 @@ def check(
     from claimledger.survey.report import html_report
 
     run = Run.open()
+    dry_run(run.registration)
     registration = load(run.registration)
     name = shown(export)
     read = read_export(export, registration, mapping)
@@ -417,13 +419,13 @@ def freeze() -> None:
     """Freeze the registration: write its SHA-256 and today's date beside it."""
     from datetime import date
 
+    from claimledger.ledger.audit import dry_run
     from claimledger.project import Run
     from claimledger.registration import lock
-    from claimledger.registration.loading import load
     from claimledger.start.folder import complete
 
     run = Run.open()
-    load(run.registration)
+    dry_run(run.registration)
     frozen = lock.freeze(run.registration, date.today())
     for path in complete(run):
         print(f"written, to start from: {_shown(path)}")
@@ -438,12 +440,12 @@ def amend(
     """Declare a change of the frozen registration, with its reason and today's date."""
     from datetime import date
 
+    from claimledger.ledger.audit import dry_run
     from claimledger.project import Run
     from claimledger.registration import lock
-    from claimledger.registration.loading import load
 
     run = Run.open()
-    load(run.registration)
+    dry_run(run.registration)
     print(f"amended: {_shown(lock.amend(run.registration, what, why, date.today()))}")
 
 

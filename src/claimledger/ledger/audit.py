@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,15 +19,18 @@ from scipy import special
 
 from claimledger.errors import LedgerError
 from claimledger.ledger.entries import Entry, entry, fact, lower_first
+from claimledger.registration.analyses import Analysis, Comparison, Hypothesis
+from claimledger.registration.loading import parse
 from claimledger.registration.lock import Deviation, Lock
-from claimledger.registration.models import Analysis, Comparison, Hypothesis, Registration
+from claimledger.registration.models import Registration
+from claimledger.registration.source import Source
 from claimledger.statistics.decision import decide, verdict_name
-from claimledger.statistics.estimators import Model, contrasts_of, model_of
+from claimledger.statistics.estimators import contrasts_of, estimate, model_of
 from claimledger.survey.loading import Survey, open_survey
-from claimledger.survey.recoding import sample_rows
+from claimledger.survey.recoding import STRATUM, UNIT, WEIGHT, recode, sample_rows
 
 TOLERANCE = 1e-8  # absolute, and relative to numbers above one
-DIRECTION = {"positive": 1, "negative": -1}
+DIRECTION = {"positive": 1, "negative": -1, "two-sided": 2, "null": 3, "non-inferiority": 4}
 NUMBERS = ("estimate", "se", "df", "p", "p_adjusted", "low", "high", "p_equivalence", "n")
 
 
@@ -85,10 +89,6 @@ class Audit:
         return cls(registration, lock, open_survey(data, registration, root, mapping))
 
     @cached_property
-    def _models(self) -> dict[tuple, Model]:
-        return {}
-
-    @cached_property
     def _tables(self) -> dict[str, pd.DataFrame]:
         return {}
 
@@ -124,11 +124,7 @@ class Audit:
                     correction = deviation.run
                 else:
                     run[test.id] = _changed(run[test.id], deviation)
-        by_model: dict[tuple, list[Test]] = {}
-        for test in tests:  # many claims ask the same model
-            by_model.setdefault(_key(run[test.id]), []).append(test)
-        parts = [self.model(run[same[0].id]).contrasts({t.id: t.contrast for t in same})
-                 for same in by_model.values()]
+        parts = [self.estimates(analysis) for analysis in {a.id: a for a in run.values()}.values()]
         table = pd.concat(parts).loc[[test.id for test in tests]]
         for test in tests:
             if any(one.aspect == "other" for one in declared.get(test.analysis.id, [])):
@@ -143,14 +139,19 @@ class Audit:
         """What is declared for an analysis."""
         return [one for one in self.lock.deviations if one.analysis == analysis.id]
 
-    def model(self, analysis: Analysis) -> Model:
-        """Outcome, design, weights and clusters of an analysis, from the survey's own rows."""
-        if _key(analysis) not in self._models:
-            self._models[_key(analysis)] = model_of(
-                analysis, sample_rows(self.registration, self.survey.frame, analysis.sample),
-                weights=self.survey.weights if analysis.weighted else None,
-            )
-        return self._models[_key(analysis)]
+    def estimates(self, analysis: Analysis) -> pd.DataFrame:
+        """Every contrast of an analysis, from the survey's own rows: a row each, by id."""
+        rows, given = self.rows(analysis)
+        return estimate(analysis, rows, **given)
+
+    def rows(self, analysis: Analysis) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
+        """The rows of an analysis, and what else its estimator takes: weights, strata."""
+        rows = sample_rows(self.registration, self.survey.frame, analysis.sample)
+        given = {"weights": self.survey.weights.loc[rows.index]} if analysis.weighted else {}
+        if analysis.vcov == "survey":
+            given |= {key: rows[name] for key, name in (("strata", STRATUM), ("clusters", UNIT))
+                      if name in rows}
+        return rows, given
 
     def compare(self, group: str, handed: dict[str, dict], where: str) -> None:
         """Stop where a table that was handed over is not what file and registration give."""
@@ -246,7 +247,8 @@ class Audit:
         """Who is first and last, and whether that is clear: ahead of the next after correction."""
         name = self.registration.label
         terms = {level: {c.term.format(level=level): 1.0} for level in c.levels}
-        place = self.model(c).contrasts(terms)["estimate"].to_dict()
+        rows, given = self.rows(c)
+        place = model_of(c, rows, **given).contrasts(terms)["estimate"].to_dict()
         order, ranks = sorted(c.levels, key=lambda level: -place[level]), {}
         for end, (one, other) in {"top": order[:2], "bottom": order[::-1][:2]}.items():
             pair = found.get(f"{c.id}.{one}.{other}") or found[f"{c.id}.{other}.{one}"]
@@ -287,6 +289,69 @@ def _ran(analysis: Analysis, deviations: list[Deviation], aspect: str):
         if deviation.aspect != "correction":
             analysis = _changed(analysis, deviation)
     return getattr(analysis, aspect)
+
+
+def dry_run(path: Path) -> None:
+    """Every registered analysis on answers drawn at random, so that no promise is empty.
+
+    Arms are drawn with their probabilities and answers evenly over their scales. LedgerError with
+    file, line and id where an analysis cannot be computed even then.
+    """
+    source = Source.read(path)
+    registration = parse(source)
+    frame = recode(_random_answers(registration), registration)
+    weights = frame.get(WEIGHT, pd.Series(1.0, index=frame.index))
+    survey = SimpleNamespace(frame=frame, weights=weights)
+    audit = Audit(registration, None, survey)
+    for kind in ("hypotheses", "comparisons"):
+        for place, analysis in enumerate(getattr(registration, kind)):
+            try:
+                audit.estimates(analysis)
+            except LedgerError as error:
+                absent = "coefficient" in error.found
+                key = ("contrast" if kind == "hypotheses" else "term") if absent else "model"
+                raise LedgerError(
+                    source.where((kind, place, key)), found=error.found, expected=error.expected
+                    or "an analysis that can be computed on answers drawn at random",
+                    mend=error.mend or "correct it before the registration is frozen",
+                ) from None
+
+
+def _random_answers(registration: Registration, respondents: int = 600) -> pd.DataFrame:
+    """Codes as they are read from an export, drawn at random; restricted arms never together."""
+    rng, design = np.random.default_rng(1), registration.design
+    n = respondents * (design.rows if design.respondent else 1)
+    drawn: dict[str, object] = {}
+    if design.respondent:
+        drawn[design.respondent] = np.repeat(np.arange(respondents), n // respondents).astype(str)
+    whole: dict[str, np.ndarray] = {}
+    allowed = np.zeros(n, dtype=bool)
+    while not allowed.all():  # draw again what restrictions exclude
+        for name, factor in design.factors.items():
+            levels = list(factor.levels)
+            again = rng.choice(levels, n, p=[one.probability for one in factor.levels.values()])
+            whole[name] = np.where(allowed, whole.get(name, again), again)
+        allowed = ~np.any([np.zeros(n, dtype=bool)] + [
+            np.all([np.isin(whole[f], levels) for f, levels in rule.items()], axis=0)
+            for rule in design.restrictions], axis=0)
+    drawn |= whole
+    for name, item in registration.instrument.items.items():
+        scale = registration.instrument.scales[item.scale]
+        if scale.labels:
+            drawn[name] = rng.choice(list(scale.labels), n).astype(float)
+        elif scale.kind == "numeric":
+            low = scale.minimum if scale.minimum is not None else 0
+            high = scale.maximum if scale.maximum is not None else low + 100
+            drawn[name] = np.floor(rng.uniform(low, high + 1, n)).clip(low, high)
+    weighting = registration.weighting
+    columns = {design.blocks: 8, design.clusters: 60}
+    if weighting:
+        columns |= {weighting.strata: 5, weighting.clusters: 60}
+        drawn |= {weighting.column: rng.uniform(0.5, 2, n)} if weighting.column else {}
+    for name, number in columns.items():
+        if name and name not in drawn:
+            drawn[name] = rng.integers(0, number, n).astype(str)
+    return pd.DataFrame(drawn)
 
 
 def decided(table: pd.DataFrame, alpha: float, correction: str) -> pd.DataFrame:
@@ -339,10 +404,6 @@ def differences(handed: pd.Series, found: pd.Series) -> list[str]:
         if not near:
             wrong.append(name)
     return wrong + (["verdict"] if handed.get("verdict") != found["verdict"] else [])
-
-
-def _key(analysis: Analysis) -> tuple:
-    return (analysis.model, analysis.sample, analysis.vcov, analysis.weighted, *analysis.stack)
 
 
 def _outcome(analysis: Analysis) -> str:

@@ -168,11 +168,11 @@ def _promise_step(run: Run) -> Step:
         read_lock(run.registration)  # says how to freeze
 
     def action(report: Report) -> list[Path]:
-        from claimledger.registration.loading import load
+        from claimledger.ledger.audit import dry_run
         from claimledger.registration.lock import check_lock
 
-        load(run.registration)
         check_lock(run.registration)
+        dry_run(run.registration)
         return [lock]
 
     modules = sorted((PACKAGE / "registration").glob("*.py"))
