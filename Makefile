@@ -6,7 +6,7 @@ QUARTO_VERSION := 1.9.38
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help worlds paper review test test-slow verify archive quarto lock clean
+.PHONY: help worlds paper review replicate test test-slow verify archive quarto lock clean
 .DELETE_ON_ERROR:
 
 # Nothing of the caller's own Python setup may leak into the project's environment.
@@ -33,6 +33,7 @@ help: ## this list
 	@echo "              WORLD=null                             with answers simulated in that world"
 	@echo "make verify   do the paper's claims hold here? runs the notebooks anew and compares each"
 	@echo "              PAPER=other.html, or a ledger.json, or a folder; WITH='pandas==3.0.3 numpy'"
+	@echo "make replicate  the registered results without the engine, claim by claim, in seconds"
 	@echo "make review   the paper without a word of who wrote it, in build/review"
 	@echo "make worlds   the text of the paper in a dozen random worlds, to read: build/worlds"
 	@echo "make archive  one zip for a data archive: build/archive.zip"
@@ -49,6 +50,9 @@ paper: $(STAMP)
 verify: $(STAMP)
 	@$(BIN)/claimledger verify $(if $(PAPER),'$(PAPER)') $(foreach one,$(WITH),--with '$(one)')
 	@$(call took,make verify)
+
+replicate: $(STAMP)
+	@$(BIN)/python tests/independent_replication.py $(PEACE)
 
 review: $(STAMP)
 	@$(BIN)/claimledger review

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import independent_replication
 import numpy as np
 import pytest
 from scipy import integrate
@@ -24,3 +25,14 @@ def test_the_bayes_factor_is_that_of_the_statistic_its_df_and_two_groups(id):
     null = (1 + t2 / df) ** (-(df + 1) / 2)
     against = integrate.quad(weighed, 0, np.inf, limit=500)[0]
     assert ENTRIES[f"jzs.{id}"]["value"] == pytest.approx(null / against, rel=0.03)
+
+
+def test_the_registered_results_are_found_without_the_engine(capsys, monkeypatch):
+    """And a ledger that says something else is told apart."""
+    monkeypatch.setattr("sys.argv", ["independent_replication.py"])
+    assert independent_replication.main() == 0, capsys.readouterr().out
+    changed = json.dumps({**json.loads(LEDGER.read_text("utf-8")), "entries": ENTRIES | {
+        "H3b": ENTRIES["H3b"] | {"verdict": "supported"}}})
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: changed)
+    assert independent_replication.main() == 1
+    assert "DIFFERS H3b" in capsys.readouterr().out

@@ -24,13 +24,12 @@ from claimledger.registration.loading import parse
 from claimledger.registration.lock import Deviation, Lock
 from claimledger.registration.models import Registration
 from claimledger.registration.source import Source
-from claimledger.statistics.decision import decide, verdict_name
+from claimledger.statistics.decision import DIRECTIONS, decide, verdict_name
 from claimledger.statistics.estimators import contrasts_of, estimate, model_of
 from claimledger.survey.loading import Survey, open_survey
 from claimledger.survey.recoding import STRATUM, UNIT, WEIGHT, recode, sample_rows
 
 TOLERANCE = 1e-8  # absolute, and relative to numbers above one
-DIRECTION = {"positive": 1, "negative": -1, "two-sided": 2, "null": 3, "non-inferiority": 4}
 NUMBERS = ("estimate", "se", "df", "p", "p_adjusted", "low", "high", "p_equivalence", "n")
 
 
@@ -65,7 +64,7 @@ def tests_of(registration: Registration, group: str) -> list[Test]:
     for analysis in known[group]:
         if isinstance(analysis, Hypothesis):
             found.append(Test(analysis.id, analysis.estimand, analysis, analysis.contrast,
-                              DIRECTION[analysis.direction]))
+                              DIRECTIONS[analysis.direction]))
             continue
         for id, contrast in contrasts_of(analysis).items():
             levels = id.removeprefix(f"{analysis.id}.").split(".")
@@ -147,7 +146,9 @@ class Audit:
     def rows(self, analysis: Analysis) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
         """The rows of an analysis, and what else its estimator takes: weights, strata."""
         rows = sample_rows(self.registration, self.survey.frame, analysis.sample)
-        given = {"weights": self.survey.weights.loc[rows.index]} if analysis.weighted else {}
+        given: dict = {"restrictions": self.registration.design.restrictions}
+        if analysis.weighted:
+            given["weights"] = self.survey.weights.loc[rows.index]
         if analysis.vcov == "survey":
             given |= {key: rows[name] for key, name in (("strata", STRATUM), ("clusters", UNIT))
                       if name in rows}
