@@ -171,8 +171,11 @@ CLAIMS: list[tuple[str, Claim]] = [
         {f(f"H2b.kind.{k}") for k in KINDS} == {"0"}),
     (r"the better view first: (.*)\.$", order("H2a.between", KINDS)),
     (r"strongest demand for correction first: (.*)\.$", order("corrective.between", KINDS)),
-    (r"respondents set the kinds of shortfall apart \((.*)\), and a patron",
-     order("corrective.between", KINDS)),
+    (r"respondents set (all|some) kinds of shortfall apart", lambda f, m:
+        (len(f.order("corrective.between", KINDS)) == 6) == (m[1] == "all")
+        and bool(f.order("corrective.between", KINDS))),
+    (r"In regard for the ally(?:, however,)? the kinds (?:do )?differ", lambda f, m:
+        bool(f.order("H2a.between", KINDS))),
     (r"\(in support for correction, (.*)\)\.$", order("corrective.between", KINDS)),
     (r"how the ally fell short is not shown|corrective measures, no pair of kinds|^Whether the"
      r" response depends on the offense", lambda f, m: not f.order("corrective.between", KINDS)),
@@ -262,6 +265,9 @@ CLAIMS: list[tuple[str, Claim]] = [
     (r"Republicans support corrective measures less", one("party.corrective", "-")),
     (r"They would also contribute less", lambda f, m:
         f("party.corrective") + f("party.contributions") == "+-"),
+    (r"for a strong military as for a formal treaty, (any|the data)|For strength as for a treaty,"
+     r" (any|the data)", lambda f, m:
+        f("H3b") == f("H3c") == ("0" if "any" in m.groups() else "?")),
     (r"strength any effect is smaller", one("H3b", "0")),
     (r"treaty any effect is smaller", one("H3c", "0")),
     (r"democracy any effect is smaller", one("H3a", "0")),

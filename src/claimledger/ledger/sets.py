@@ -48,8 +48,10 @@ def lock_entries(lock: Lock) -> dict[str, dict]:
         return f"{date:%B} {date.day}, {date.year}"
 
     count = len(lock.amendments)
-    changes = "; ".join(f"on {day(one.date)}, {one.what.rstrip('.')} ({one.why.rstrip('.')})"
-                        for one in lock.amendments)
+    changes = "; ".join(
+        f"on {day(one.date)}, “{one.what.rstrip('.')}” (reason: “{one.why.rstrip('.')}”)"
+        for one in lock.amendments
+    )
     frozen = {
         "id": "registration.frozen", "label": "When the registration was frozen, as a day number",
         "value": lock.frozen.toordinal(), "status": "design", "text": {"est": day(lock.frozen)},
