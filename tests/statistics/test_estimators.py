@@ -10,7 +10,8 @@ import statsmodels.formula.api as smf
 from claimledger.errors import LedgerError
 from claimledger.ledger.contrasts import Fitted
 from claimledger.registration.models import Comparison, Hypothesis
-from claimledger.statistics.estimators import contrasts_of, estimate, model_of
+from claimledger.statistics.discrete import binary_fit
+from claimledger.statistics.estimators import contrasts_of, estimate, model_of, rubin
 
 N = 240
 COMMON = dict(
@@ -127,3 +128,135 @@ def test_data_that_cannot_be_analyzed(rows, case):
 def test_only_registered_analyses_have_contrasts():
     with pytest.raises(TypeError):
         contrasts_of(SimpleNamespace(id="x"))
+
+
+@pytest.fixture(scope="module")
+def design(reference) -> pd.DataFrame:
+    """The data of tests/reference/estimators.R."""
+    data = reference("estimators.csv")
+    for name in ("arm", "sex", "degree", "job"):
+        data[name] = data[name].astype("category")
+    return data.assign(respondent=np.arange(len(data)))
+
+
+def numbers(found: pd.DataFrame, wanted: dict, rtol: float = 1e-6) -> None:
+    row = found.iloc[0]
+    np.testing.assert_allclose((row["estimate"], row["se"]), (wanted["estimate"], wanted["se"]),
+                               rtol=rtol)  # fmt: skip
+
+
+@pytest.mark.parametrize("link", ["logit", "probit"])
+@pytest.mark.parametrize("vcov", ["HC2", "HC3"])
+def test_average_effects_are_those_of_glm_with_sandwich(design, reference, link, vcov):
+    wanted = reference("estimators.json")
+    h = hypothesis(outcome="yes", model="yes ~ arm * sex + age", estimator=link, vcov=vcov,
+                   contrast={"arm[T.c]": 1.0})  # fmt: skip
+    found = estimate(h, design)
+    numbers(found, wanted[f"{link}_{vcov}"])
+    assert np.isinf(found.at["T", "df"])
+    h = hypothesis(outcome="yes", model="yes ~ arm + age", estimator=link,
+                   contrast={"age": 1.0})  # fmt: skip
+    numbers(estimate(h, design), wanted[f"{link}_slope"])
+
+
+def test_a_logit_without_a_maximum_is_refused(design):
+    sure = design.assign(yes=np.where(design["arm"] == "c", 1.0, design["yes"]))
+    h = hypothesis(outcome="yes", model="yes ~ arm", estimator="logit",
+                   contrast={"arm[T.c]": 1.0})  # fmt: skip
+    with pytest.raises(LedgerError, match="maximum"):
+        estimate(h, sure)
+    with pytest.raises(LedgerError, match="0 and 1"):
+        estimate(hypothesis(model="y ~ arm", estimator="logit",
+                            contrast={"arm[T.c]": 1.0}), design)  # fmt: skip
+
+
+def test_strata_and_clusters_of_the_sample_are_those_of_survey(design, reference):
+    wanted = reference("estimators.json")
+    h = hypothesis(model="y ~ arm + age", vcov="survey", contrast={"arm[T.b]": 1.0})
+    found = estimate(h, design, weights=design["w"], clusters=design["psu"],
+                     strata=design["stratum"])  # fmt: skip
+    numbers(found, wanted["survey"], 1e-9)
+    assert found.at["T", "df"] == wanted["survey"]["df"]
+    X = np.column_stack([np.ones(len(design)), design["arm"] == "b", design["arm"] == "c",
+                         design["age"]])  # fmt: skip
+    fit = binary_fit(design["yes"], X.astype(float), "logit", "survey", weights=design["w"],
+                     clusters=design["psu"], strata=design["stratum"])  # fmt: skip
+    np.testing.assert_allclose(fit.params, wanted["survey_logit"]["coef"], rtol=1e-6)
+    np.testing.assert_allclose(np.sqrt(np.diag(fit.cov)), wanted["survey_logit"]["se"], rtol=1e-5)
+    nested = design.assign(stratum=np.arange(len(design)) % 4)
+    with pytest.raises(LedgerError, match="nested"):
+        estimate(h, nested, clusters=nested["psu"], strata=nested["stratum"])
+
+
+def test_a_restricted_feature_is_averaged_over_what_both_levels_can_have(design, reference):
+    """No doctor without a degree: jobs that occur with and without one."""
+    h = hypothesis(outcome="y2", model="y2 ~ degree * job", estimator="amce", frame="profiles",
+                   contrast={"degree[T.yes]": 1.0})  # fmt: skip
+    rules = [{"degree": ["no"], "job": ["doctor"]}]
+    numbers(estimate(h, design, restrictions=rules), reference("estimators.json")["amce"], 1e-9)
+    numbers(estimate(h, design), reference("estimators.json")["amce"], 1e-9)
+    other = h.model_copy(update={"contrast": {"job[T.doctor]": 1.0}})
+    model = model_of(other, design, restrictions=rules)
+    with_degree = design[design["degree"] == "yes"]
+    means = with_degree.groupby("job", observed=True)["y2"].mean()
+    found = model.contrasts({"T": other.contrast}).at["T", "estimate"]
+    assert found == pytest.approx(means["doctor"] - means["clerk"], rel=1e-9)
+
+
+def test_an_effect_at_a_value_of_a_moderator(design):
+    h = hypothesis(model="y ~ arm * age + sex", contrast={"arm[T.c]": 1.0}, at={"age": [30]})
+    there = smf.ols("y ~ arm * I(age - 30) + sex", design).fit(cov_type="HC2", use_t=True)
+    found = estimate(h, design).loc["T"]
+    np.testing.assert_allclose((found["estimate"], found["se"]),
+                               (there.params["arm[T.c]"], there.bse["arm[T.c]"]), rtol=1e-8)
+    c = Comparison(**COMMON | dict(model="y ~ arm * age + sex", at={"age": [30, 60]}),
+                   levels=["b", "c"], term="arm[T.{level}]", pairs="reference")  # fmt: skip
+    several = estimate(c, design)
+    assert list(several.index) == ["T.b.age_30", "T.c.age_30", "T.b.age_60", "T.c.age_60"]
+    assert several.at["T.c.age_30", "estimate"] == pytest.approx(found["estimate"], rel=1e-12)
+
+
+def test_a_joint_hypothesis_is_one_test(design):
+    h = hypothesis(model="y ~ arm + age", contrast={}, joint=["arm[T.b]", "arm[T.c]"],
+                   direction="two-sided")  # fmt: skip
+    fit = smf.ols("y ~ arm + age", design).fit(cov_type="HC2", use_t=True)
+    expected = fit.f_test("arm[T.b] = 0, arm[T.c] = 0")
+    row = estimate(h, design).loc["T"]
+    np.testing.assert_allclose((row["statistic"], row["p"]),
+                               (expected.fvalue, expected.pvalue), rtol=1e-8)
+    assert (row["df1"], row["df"]) == (2, fit.df_resid) and np.isnan(row["estimate"])
+
+
+@pytest.fixture
+def gaps(design) -> pd.DataFrame:
+    """A tenth of the ages and of the sexes are missing."""
+    rng = np.random.default_rng(3)
+    return design.assign(age=design["age"].mask(rng.random(len(design)) < 0.1),
+                         sex=design["sex"].mask(rng.random(len(design)) < 0.1))  # fmt: skip
+
+
+def test_missing_covariates_by_each_rule(gaps, design):
+    h = hypothesis(model="y ~ arm + age + sex", contrast={"arm[T.c]": 1.0})
+    by = {rule: estimate(h.model_copy(update={"missing": rule}), gaps).loc["T"]
+          for rule in ("complete", "indicator", "impute")}  # fmt: skip
+    full = estimate(h, design).loc["T"]
+    assert by["complete"]["n"] == len(gaps.dropna(subset=["age", "sex"])) < len(gaps)
+    assert by["indicator"]["n"] == by["impute"]["n"] == len(gaps)
+    filled = gaps.assign(gone=gaps["age"].isna() * 1.0, age=gaps["age"].fillna(gaps["age"].mean()),
+                         sex=gaps["sex"].cat.add_categories("missing").fillna("missing"))
+    fit = smf.ols("y ~ arm + age + sex + gone", filled).fit(cov_type="HC2", use_t=True)
+    assert by["indicator"]["estimate"] == pytest.approx(fit.params["arm[T.c]"], rel=1e-9)
+    assert by["indicator"]["se"] == pytest.approx(fit.bse["arm[T.c]"], rel=1e-9)
+    assert abs(by["impute"]["estimate"] - full["estimate"]) < 0.25 * full["se"]
+    assert by["impute"]["se"] >= 0.98 * full["se"] and by["impute"]["df"] < full["df"]
+    again = estimate(h.model_copy(update={"missing": "impute"}), gaps).loc["T"]
+    assert again["estimate"] == by["impute"]["estimate"], "the same seed, the same values"
+
+
+def test_rubins_rules_are_those_of_mice(reference):
+    wanted = reference("estimators.json")["rubin"]
+    Q = np.array([[0.31], [0.28], [0.36], [0.25], [0.33]])
+    U = np.mean([0.011, 0.012, 0.010, 0.0115, 0.0125])
+    found = rubin(Q, np.array([U]), np.array([195.0]))
+    np.testing.assert_allclose(np.ravel(found), [wanted[k] for k in ("estimate", "se", "df")],
+                               rtol=1e-9)  # fmt: skip

@@ -439,17 +439,12 @@ def imputations(analysis: Analysis, rows: pd.DataFrame, seed: int = 1) -> list[p
                 mend="derive a number or a group from it in the registration",
             )
         numbers[name] = values.to_numpy(dtype=float)
-    before = np.random.get_state()  # noqa: NPY002: the library draws from it
-    try:
-        np.random.seed(seed)
-        chain = MICEData(pd.DataFrame(numbers))
-        chain.update_all(BURN_IN)
-        found = []
-        for _ in range(IMPUTATIONS):
-            chain.update_all(1)
-            found.append(chain.data[incomplete].copy())
-    finally:
-        np.random.set_state(before)
+    chain = MICEData(pd.DataFrame(numbers), rng=seed)
+    chain.update_all(BURN_IN)
+    found = []
+    for _ in range(IMPUTATIONS):
+        chain.update_all(1)
+        found.append(chain.data[incomplete].copy())
     filled = []
     for values in found:
         one = rows.copy()
