@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from claimledger.prose.lint import lint, lint_sources, report
+from claimledger.prose.lint import lint, lint_sources, refuse_markup, report
 from claimledger.prose.source import Source
 from prose_ledger import small_ledger
 
@@ -238,3 +238,24 @@ def test_the_lint_starts_without_the_libraries_of_the_analysis():
     code = "import sys, claimledger.prose.lint; print({'pandas', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(("text", "line"), [
+    ("One.\nA <b>word</b>.", 2), ("[x](javascript:alert(1))", 1), ("`<u>`{=html}", 1),
+    ("[x](java&#115;cript:alert(1))", 1), ("[x](JavaScript%3Aalert(1))", 1),
+    ("[x](< data:text/html,1)", 1), ("\n[x]: vbscript:1", 2), ("```{=html}\n<i>x</i>\n```", 1),
+    ("<javascript:alert(1)>", 1), ("<img src=x onerror=alert(1)>", 1),
+])
+def test_raw_html_and_links_that_run_are_refused(text, line):
+    problems = refuse_markup([Source("paper.qmd", text)])
+    assert problems and {problem.line for problem in problems} == {line}
+    assert "raw HTML or a link that runs" in problems[0].found
+    assert not problems[0].warning
+
+
+def test_code_comments_formulas_and_addresses_are_no_html():
+    text = ("`<b>` and <https://example.org>, 1 <2 and 3> 2, $a<b>c$ [x](https://a.org)\n"
+            "<!-- a <b> -->\n```\n<i>x</i>\n```\n[y]: https://a.org\n")
+    assert refuse_markup([Source("paper.qmd", text)]) == []
+    labels = Source("registration.yml", "label: '<script>alert(1)</script>'\n", "registration")
+    assert len(refuse_markup([labels])) == 2

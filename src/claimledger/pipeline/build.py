@@ -236,7 +236,8 @@ def _engine() -> list[Path]:
 
 def lint(run: Run) -> list:
     """Problems of the prose: typed numbers and verdict words, and tokens that do not resolve."""
-    from claimledger.prose.lint import lint_sources
+    from claimledger.prose.lint import lint_sources, refuse_markup
+    from claimledger.prose.source import Source
     from claimledger.prose.subjects import Subjects
     from claimledger.prose.tokens import check_tokens
     from claimledger.registration.loading import load
@@ -244,7 +245,9 @@ def lint(run: Run) -> list:
     ledger, sources = _prose(run)
     config = settings(run.root)["ledger"]
     subjects = Subjects.of(load(run.registration), config.get("subjects") or [])
-    return [*check_tokens(sources, ledger),
+    registered = Source(run.relative(run.registration), run.registration.read_text("utf-8"),
+                        "registration")
+    return [*check_tokens(sources, ledger), *refuse_markup([*sources, registered]),
             *lint_sources(sources, ledger, config["lint"], subjects)]
 
 

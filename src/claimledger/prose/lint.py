@@ -27,7 +27,9 @@ with digits (H3a, CR2). A token before "percent" makes it a unit.
 
 import re
 from collections.abc import Iterable, Iterator
+from html import unescape
 from pathlib import Path
+from urllib.parse import unquote
 
 from claimledger.prose.source import ATTRIBUTES, QUOTED, TOKEN, Problem, Source, read_sources
 from claimledger.prose.subjects import Subjects
@@ -64,6 +66,7 @@ IDIOMS = r"""
     smallest_effects?_(?:sizes?_)?of_interest false_positives? (?:lower|upper)_(?:bound|limit)s?
     more_(?:generally|precisely|specifically|broadly) (?:ra|o)ther_than
 """
+RUN = ("javascript:", "vbscript:", "data:")  # links that a browser runs
 OPPOSITES = ({"supported", "refuted"}, {"higher", "lower"}, {"all", "none"})
 NAMED = ("hypothesis", "comparison", "omnibus")  # decisions whose verdicts are telling words
 
@@ -87,6 +90,9 @@ APART = re.compile(
     |(?<=\]){ATTRIBUTES}|^[ \t>]*:{{3,}}.*$|(?<=[ ]){ATTRIBUTES}[ \t]*$""",
     re.VERBOSE | re.MULTILINE,
 )
+_MARKUP = re.compile(
+    r"""</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>|\{\s*=\s*html\s*\}
+    |(?:\]\(|^[ ]*\[[^\]\n]+\]:|<(?=\w+:))[\s<]*(?P<target>[^)\s>]+)""", re.VERBOSE | re.MULTILINE)
 # In a formula: a number behind a relation (no index: _{i=1}), or a number that is all of it.
 _CLAIMED = re.compile(
     r"(?:(?<=[=<>≤≥≈])(?<!\{\w=)|(?<=\$)(?=[\s\d.,%\\−-]+\$))\s*(?P<numeral>[−-]?\.?\d+(?:[.,]\d+)*)"
@@ -116,6 +122,26 @@ def lint_sources(
         problems += _lint(source, spans, ledger, answers)
         problems += _unvouched(source, spans, subjects) if subjects else []
     return sorted(set(problems), key=lambda p: (p.file, p.line, p.column))
+
+
+def refuse_markup(sources: Iterable[Source]) -> list[Problem]:
+    """Raw HTML, and links that a browser would run: what prose, captions and labels may not hold.
+
+    A text of the registration reaches the pages through tables and captions, so it is read, too.
+    """
+    problems = []
+    for source in sources:
+        if source.kind not in ("cell", "output"):
+            for found in _MARKUP.finditer(source.text):
+                target = unquote(unescape(found["target"] or "")).lower()
+                if found["target"] and not target.startswith(RUN):
+                    continue
+                shown = source.masked[found.start():found.end()] == found[0]
+                if shown or "{" in found[0] or source.kind == "registration":
+                    problems.append(Problem(
+                        *source.where(found.start()), f"raw HTML or a link that runs: {found[0]}",
+                        "write it in Markdown; show code as `code`"))
+    return problems
 
 
 def report(problems: Iterable[Problem]) -> str:

@@ -80,7 +80,7 @@ class Source:
 
     file: str
     text: str
-    kind: str = "article"  # or caption, alt, cell, output
+    kind: str = "article"  # or caption, alt, cell, output, registration
     raw: str = ""
     at: tuple[int, ...] | None = None
     pieces: tuple[Piece, ...] = ()  # of an article that includes other files
