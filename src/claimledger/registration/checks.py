@@ -145,6 +145,9 @@ def _samples(r: Registration) -> Iterator[Mistake]:
         yield from unknown(("weighting", "variables"), name,
                            [*factors, *parts.items, *parts.derived])
     for place, rule in enumerate(r.exclusions):
+        if rule.repeats and r.design.respondent:
+            yield Mistake(("exclusions", place), "repeats, where a respondent has several rows",
+                          "a rule by another column", "remove repeated respondents from the file")
         scale = r.scale_of(rule.column)
         for value in (*rule.equals, *rule.differs_from) if scale and scale.labels else ():
             allowed = [*scale.labels, *scale.labels.values()]

@@ -14,6 +14,7 @@ from claimledger.errors import LedgerError
 from claimledger.project import load_yaml
 from claimledger.registration.models import Model, Registration
 from claimledger.survey import qualtrics
+from claimledger.survey.profiles import Tasks
 from claimledger.survey.tables import plain
 
 OPEN = "?"               # marks what a person has to finish
@@ -32,6 +33,7 @@ class Mapping(Model):
 
     columns: Annotated[dict[str, str], Field(description="export name: registration name")] = {}
     values: dict[str, dict[str, str]] = {}
+    tasks: Tasks | None = None
     codes: dict[str, Literal["registered", "reversed", "texts"]] = {}
 
 

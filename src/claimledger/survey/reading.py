@@ -8,7 +8,7 @@ is not certain, and the export is refused until a person says which way is meant
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from claimledger.errors import LedgerError
 from claimledger.registration.models import Factor, Registration, Scale
 from claimledger.survey import mapping as names
 from claimledger.survey import qualtrics
+from claimledger.survey.profiles import unfold
 from claimledger.survey.tables import READERS, Table, plain, read_csv
 
 TEXTS, CODES, NUMBERS = "choice texts", "codes", "numbers"
@@ -94,6 +95,8 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
     path = Path(path)
     table = read_table(path, registration)
     meant = names.read_mapping(mapping, registration)
+    if meant.tasks:
+        table = replace(table, cells=unfold(table.cells, meant.tasks, registration, path))
     cells = names.rename(meant, table.cells, registration, path)
     platform, clashes = platform_columns(table, meant, cells.columns, registration)
     cells = arms(cells.rename(columns=platform), registration, path)
