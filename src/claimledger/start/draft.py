@@ -17,8 +17,7 @@ from claimledger.registration.source import OPEN
 from claimledger.start.prose import PARTS
 from claimledger.survey import qualtrics
 from claimledger.survey.mapping_draft import Question, read_definition
-from claimledger.survey.reading import READERS
-from claimledger.survey.tables import Table
+from claimledger.survey.tables import READERS, Table
 
 _FEW = 8          # values of a field that may be arms, and answers of a question in an export
 _PERSONAL = re.compile(r"(?i)name|mail|ip.?address|latitude|longitude|zip|phone|_?id$|^rid$|^pid$")
