@@ -1,14 +1,18 @@
 """Randomisation inference: against enumeration, and by what it promises."""
 
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+import statsmodels.formula.api as smf
 from scipy import stats
 
 from claimledger.errors import LedgerError
+from claimledger.registration.models import Hypothesis
 from claimledger.statistics.linear import Cells, LeastSquares
-from claimledger.statistics.randomization_inference import randomization_test
+from claimledger.statistics.randomization_inference import randomization_test, registered_test
 
 
 def two_arms(n: int) -> np.ndarray:
@@ -149,3 +153,87 @@ def test_bad_input(rng, change):
     arguments = {"X": two_arms(40), "outcomes": rng.normal(size=40), "draws": 10} | change
     with pytest.raises(LedgerError):
         randomization_test(contrasts=[0, 1], seed=1, **arguments)
+
+
+CRITERION = dict.fromkeys(("supported", "refuted", "negligible", "undecided"), "c")
+
+
+def claim(**change) -> Hypothesis:
+    common = dict(
+        id="T", statement="s", estimand="e", outcome="y", model="y ~ arm",
+        contrast={"arm[T.b]": 1.0}, vcov="HC2", family="F", direction="positive",
+        criterion=CRITERION,
+    )  # fmt: skip
+    return Hypothesis(**common | change)
+
+
+def people(n: int, seed: int, effect: float = 0.0) -> pd.DataFrame:
+    """Two arms within two levels of another factor; items; a block for every ten."""
+    rng = np.random.default_rng(seed)
+    arm, other = rng.permutation(n) % 2, rng.integers(0, 2, n)
+    common = rng.normal(size=n)
+    return pd.DataFrame({
+        "respondent": np.arange(n), "arm": pd.Categorical.from_codes(arm, ["a", "b"]),
+        "other": pd.Categorical.from_codes(other, ["u", "v"]),
+        "y": common + effect * arm, "p": common + rng.normal(size=n) + effect,
+        "q": common + rng.normal(size=n),
+    })  # fmt: skip
+
+
+DESIGN = SimpleNamespace(design=SimpleNamespace(factors={"arm": None, "other": None}))
+
+
+def test_a_registered_test_is_the_kernel_within_the_other_factors():
+    rows = people(160, 3, 0.25)
+    found = registered_test(DESIGN, rows, claim(), draws=4000, seed=1)
+    X = np.column_stack([np.ones(160), rows["arm"] == "b"]).astype(float)
+    kernel = randomization_test(X, rows["y"], [0, 1], seed=2, draws=4000, blocks=rows["other"])
+    assert found.statistic == pytest.approx(kernel.statistic.item(), rel=1e-9)
+    assert abs(found.p - kernel.p.item()) < 0.03 and "other" in found.drawn
+    adjusted = registered_test(DESIGN, rows, claim(model="y ~ arm + p"), draws=99, seed=1)
+    fit = smf.ols("y ~ arm + p", rows).fit(cov_type="HC2")
+    assert adjusted.statistic == pytest.approx(fit.tvalues["arm[T.b]"], rel=1e-9)
+
+
+def test_arms_change_places_within_blocks_alone():
+    """Blocks that differ much, and shares of the arms with them: only the block explains."""
+    rng = np.random.default_rng(5)
+    block = np.repeat([0, 1], 60)
+    arm = np.r_[rng.permutation(np.repeat([0, 1], [50, 10])),
+                rng.permutation(np.repeat([0, 1], [10, 50]))]
+    rows = pd.DataFrame({"arm": pd.Categorical.from_codes(arm, ["a", "b"]),
+                         "y": 3.0 * block + rng.normal(size=120), "respondent": np.arange(120)})
+    blind = registered_test(DESIGN, rows, claim(), draws=199, seed=1)
+    within = registered_test(DESIGN, rows.assign(block=block), claim(), draws=199, seed=1)
+    assert blind.p == 0.005 and within.p > 0.05
+
+
+def test_clusters_change_places_whole():
+    """No effect, and outcomes alike within clusters: rows alone would reject far too often."""
+    p = {True: [], False: []}
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        cluster = np.repeat(np.arange(12), 15)
+        arm = rng.permutation(np.arange(12) % 2)[cluster]
+        rows = pd.DataFrame({
+            "arm": pd.Categorical.from_codes(arm, ["a", "b"]), "respondent": np.arange(180),
+            "y": rng.normal(size=12)[cluster] + 0.3 * rng.normal(size=180),
+        })  # fmt: skip
+        whole = registered_test(DESIGN, rows.assign(cluster=cluster), claim(vcov="CR2"), draws=39,
+                                seed=1)  # fmt: skip
+        p[True].append(whole.p)
+        p[False].append(registered_test(DESIGN, rows, claim(), draws=39, seed=1).p)
+    assert np.mean(np.array(p[True]) <= 0.05) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)
+    assert np.mean(np.array(p[False]) <= 0.05) > 0.4
+
+
+def test_answers_within_respondents_change_places():
+    within = claim(outcome=None, stack=["p", "q"], frame="stacked", model="response ~ 0 + item",
+                   contrast={"item[p]": 1.0, "item[q]": -1.0}, vcov="CR2")  # fmt: skip
+    rows = people(80, 1, 0.5)
+    found = registered_test(DESIGN, rows, within, draws=199, seed=1)
+    paired = stats.ttest_rel(rows["p"], rows["q"])
+    assert found.statistic == pytest.approx(paired.statistic, rel=1e-9) and found.p < 0.05
+    none = registered_test(DESIGN, people(80, 1), within, draws=999, seed=1)
+    expected = stats.ttest_rel(people(80, 1)["p"], people(80, 1)["q"]).pvalue
+    assert abs(none.p - expected) < 0.05

@@ -93,6 +93,10 @@ class Hypothesis(Analysis):
         "When each verdict is given; written from the direction where it is left out.", default={})
     mark: Mark = marked("`public` where the claim is taken from a public source.")
 
+    def bound(self, sd: float) -> float | None:
+        """The size that the claim is tested against, in units of the estimate; None without one."""
+        return self.margin.of(sd) if self.margin else super().bound(sd)
+
     @model_validator(mode="after")
     def _claim(self) -> "Hypothesis":
         if bool(self.contrast) == bool(self.joint):
