@@ -41,6 +41,7 @@ def test_a_tampered_paper_is_found_out_elsewhere_and_the_rest_survives(unpacked,
     said = json.loads((unpacked / "build/verify/report.json").read_text("utf-8"))
     fallen = {claim["id"]: claim["outcome"] for claim in said["claims"] if not claim["survives"]}
     assert fallen == {"H1a": "moved", "H2b": "page"} and len(said["claims"]) > 200
+    assert [one["place"] for one in said["differences"]] == []
     assert said["claims"][[c["id"] for c in said["claims"]].index("H1a")]["difference"] == (
         pytest.approx(-0.5))
     assert any("H2b" in one["ids"] for one in said["sentences"])
@@ -49,6 +50,35 @@ def test_a_tampered_paper_is_found_out_elsewhere_and_the_rest_survives(unpacked,
         assert str(unpacked) not in (unpacked / "build/verify" / name).read_text("utf-8")
     assert {path: path.read_bytes() for path in record} == record
     assert not list((unpacked / "build/runs").iterdir())
+
+
+REAL = [  # one of each group, on the paper itself; the fixture's page has a hundred
+    ("text", "are punished", re.compile(r"</h2>\n<p>"), "</h2>\n<p>Democracies are punished. "),
+    ("exhibits", "<td>", re.compile(r"(<td[^>]*>)0\.\d\d(</td>)"), r"\g<1>7.77\g<2>"),
+    ("active", "script", re.compile("</body>"), "<script>alert(1)</script></body>"),
+    ("header", "Simulated", re.compile(r"<strong>Simulated data\.</strong>"), ""),
+]
+
+
+def test_every_part_of_the_paper_is_compared(clone, tmp_path):
+    page = (clone / "_manuscript/index.html").read_text("utf-8")
+    for _, _, old, new in REAL:
+        page, changed = old.subn(new, page, count=1)
+        assert changed
+    (tmp_path / "paper.html").write_text(page, encoding="utf-8")
+    done = command(clone, "verify", str(tmp_path / "paper.html"))
+    assert done.returncode == 1, done.stderr
+    said = json.loads((clone / "build/verify/report.json").read_text("utf-8"))
+    assert all(claim["survives"] for claim in said["claims"])
+    assert [one["group"] for one in said["differences"]] == [
+        "header", "text", "exhibits", "active"]
+
+
+def test_the_paper_itself_its_pdf_and_its_word_file_hold(clone):
+    for name in ("index.html", "paper.pdf", "paper.docx"):
+        done = command(clone, "verify", str(clone / "_manuscript" / name))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "nothing else differs" in done.stdout
 
 
 def test_the_archive_holds_what_an_archive_asks_for(archived):

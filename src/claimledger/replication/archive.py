@@ -12,8 +12,7 @@ from claimledger.project import Run, write_atomic
 from claimledger.registration.codebook import instrument_table, vignette_table
 from claimledger.registration.loading import load
 from claimledger.replication.contents import CHECKSUMS, Contents, checksums
-from claimledger.replication.metadata import codemeta, crate
-from claimledger.replication.readme import readme
+from claimledger.replication.description import codemeta, crate, readme
 
 README, CODEMETA, CRATE = "README-replication.md", "codemeta.json", "ro-crate-metadata.json"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
