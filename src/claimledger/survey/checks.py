@@ -236,13 +236,17 @@ def _kept(export: Export, registration: Registration, kept: pd.DataFrame) -> lis
                f"find out why {factor!r} was not assigned, or exclude the row")
             for row, cell in cells.items() if cell not in unknown
         ]
-    for name, item in registration.instrument.items.items():
-        if name not in kept or item.asked not in registration.samples:
-            continue
-        outside = pd.Series(False, index=kept.index)
-        for factor, levels in registration.samples[item.asked].items():
+    outsiders: dict[str, np.ndarray] = {}
+    for sample, conditions in registration.samples.items():
+        outside = np.zeros(len(kept), dtype=bool)
+        for factor, levels in conditions.items():
             if factor in registration.design.factors:
-                outside |= ~kept[factor].isin(levels) & kept[factor].notna()
+                outside |= (~kept[factor].isin(levels) & kept[factor].notna()).to_numpy()
+        outsiders[sample] = outside
+    for name, item in registration.instrument.items.items():
+        if name not in kept or item.asked not in outsiders:
+            continue
+        outside = outsiders[item.asked]
         problems += [
             at(export, row, name, "an answer", f"none outside the sample {item.asked!r}",
                 f"check who was shown {shown(name)!r}")

@@ -66,11 +66,13 @@ def known_private(cells: pd.DataFrame, registration: Registration) -> list[str]:
         last, first = (cells[c].astype(object).str.strip()
                        for c in sorted(names, key=qualtrics.canonical)[::-1])
         known |= set((first + " " + last)[(first != "") & (last != "")])
+    public = plain("\n".join(_strings(registration.model_dump())))
     for name, item in registration.instrument.items.items():
         if registration.instrument.scales[item.scale].kind == "text" and name in cells:
-            known |= {v for v in _distinct(cells[name]) if len(v) >= _LETTERS}
-    public = plain("\n".join(_strings(registration.model_dump())))
-    return sorted(text for text in known if plain(text) not in public)
+            written = {v for v in _distinct(cells[name]) if len(v) >= _LETTERS}
+            known |= written
+            known -= {v for v in written if plain(v) in public}
+    return sorted(known)
 
 
 def _distinct(cells: pd.Series) -> Iterable[str]:
@@ -95,9 +97,12 @@ def _strings(value: object) -> Iterable[str]:
 _NAMES = ("RecipientFirstName", "RecipientLastName")
 
 
+_MIXED = re.compile(r"(?=.*\d)(?=.*[^\W\d_]).{6,}", re.DOTALL)
+
+
 def _telling(value: str) -> bool:
-    mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
-    return (len(value) >= 6 and mixed) or _ADDRESS.fullmatch(value) is not None
+    """A text with digits and letters, of six signs or more, or an address."""
+    return _MIXED.match(value) is not None or _ADDRESS.fullmatch(value) is not None
 
 
 def assert_public(content: pd.DataFrame | str, known: Iterable[str] = ()) -> None:
@@ -105,6 +110,8 @@ def assert_public(content: pd.DataFrame | str, known: Iterable[str] = ()) -> Non
 
     `known` are identifiers to look for besides, such as the panel's ids of this export.
     """
+    whole = {text for text in known if text}
+    known = whole, [text for text in whole if text.count(" ") > 1]
     if isinstance(content, str):
         _check("text", content, [], known)
         return
@@ -121,7 +128,10 @@ def assert_public(content: pd.DataFrame | str, known: Iterable[str] = ()) -> Non
             _check(f"column {name}", "\n".join(map(str, values.unique())), values, known)
 
 
-def _check(where: str, text: str, values: Iterable, known: Iterable[str]) -> None:
+_Known = tuple[set[str], list[str]]      # all that is known, and of it the texts of many words
+
+
+def _check(where: str, text: str, values: Iterable, known: _Known) -> None:
     found = [what for what, pattern in _PATTERNS.items() if pattern.search(text)]
     if any(_is_address(match, text) for match in _ADDRESS.finditer(text)) or any(
             _is_address(match, text) for match in _ADDRESS_6.finditer(text)):
@@ -135,16 +145,16 @@ def _check(where: str, text: str, values: Iterable, known: Iterable[str]) -> Non
         )
 
 
-def _holds(text: str, values: Iterable, known: Iterable[str]) -> bool:
+def _holds(text: str, values: Iterable, known: _Known) -> bool:
     """Whether any known word, pair of words or longer text is there."""
-    words, known = text.split(), set(filter(None, known))
+    words = text.split()
     there = set(re.findall(r"[\w-]+", text)) | set(map(str, values))
     there |= {word.strip(".,:;-+") for word in re.findall(r"[\w.@+:-]+", text)}
     there |= set(map(" ".join, pairwise(words)))
-    if not there.isdisjoint(known):
+    if not there.isdisjoint(known[0]):
         return True
     whole = " ".join(words)
-    return any(" ".join(key.split()) in whole for key in known if key.count(" ") > 1)
+    return any(" ".join(key.split()) in whole for key in known[1])
 
 
 def _is_address(match: re.Match, text: str) -> bool:

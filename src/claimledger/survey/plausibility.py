@@ -20,6 +20,7 @@ SHARE = 1 / 3         # a rule that drops more of the rows that reach it is wort
 _MOST = 1000          # rows told one by one for each column
 _SLACK = 60           # seconds by which a duration may differ from end minus start
 _HOUR = 3600
+_SAMPLE = 20_000      # ids that are looked at
 DURATION = "Duration (in seconds)"
 
 
@@ -108,7 +109,8 @@ def rounded_ids(export: Export, registration: Registration) -> list[Problem]:
     for name in qualtrics.key_columns(registration):
         if name not in export.columns:
             continue
-        cells = [text for cell in distinct(export.columns[name]) if (text := str(cell).strip())]
+        cells = [text for cell in distinct(export.columns[name])[:_SAMPLE]
+                 if (text := str(cell).strip())]
         digits = [text for text in cells if re.fullmatch(r"\d{16,}", text)]
         powers = [text for text in cells
                   if re.fullmatch(r"-?\d+([.,]\d+)?[eE][+-]?\d+", text)]
@@ -271,8 +273,9 @@ def persons(
         cells = export.columns[name].astype(object).str.strip()
         cells = cells[(cells != "") & (cells != qualtrics.UNANSWERED)]
         shared = cells[cells.duplicated(keep=False)]
-        for _, rows in shared.groupby(shared):
-            order = list(in_time(frame.loc[rows.index]))
+        shared = shared.loc[in_time(frame.loc[shared.index])]
+        for _, rows in shared.groupby(shared, sort=False):
+            order = list(rows.index)
             stay = [row for row in order if row in staying]
             if not stay:
                 continue
@@ -304,24 +307,25 @@ def missing_by_arm(
     `unanswered` counts cells in which the platform says "seen but unanswered", `blank` the rest.
     """
     rows = []
-    items = registration.instrument.items
+    items, factors = registration.instrument.items, registration.design.factors
+    arms = {(factor, level): (kept[factor] == level).to_numpy(dtype=bool)
+            for factor, about in factors.items() for level in about.levels}
     for name, item in items.items():
         if item.role != "outcome" or name not in kept:
             continue
-        asked = pd.Series(True, index=kept.index)
+        asked = np.ones(len(kept), dtype=bool)
         for factor, levels in registration.samples[item.asked].items():
-            if factor in registration.design.factors:
-                asked &= kept[factor].isin(levels)
+            if factor in factors:
+                asked &= np.any([arms[factor, level] for level in levels], axis=0)
         marked = [cell for cell in distinct(export.columns[name])
                   if _number(cell.strip()) == qualtrics.UNANSWERED]
-        seen = export.columns[name].loc[kept.index].isin(marked)
-        blank = kept[name].isna() & ~seen
-        for factor, about in registration.design.factors.items():
-            for level in about.levels:
-                here = asked & (kept[factor] == level)
-                if here.any():
-                    rows.append((name, factor, level, int(here.sum()), int((here & seen).sum()),
-                                 int((here & blank).sum())))
+        seen = export.columns[name].loc[kept.index].isin(marked).to_numpy()
+        blank = kept[name].isna().to_numpy() & ~seen
+        for (factor, level), arm in arms.items():
+            here = asked & arm
+            if here.any():
+                rows.append((name, factor, level, int(here.sum()), int((here & seen).sum()),
+                             int((here & blank).sum())))
     return pd.DataFrame(
         rows, columns=["item", "factor", "level", "asked", "unanswered", "blank"])
 
