@@ -1,0 +1,253 @@
+"""A round trip: what a registration describes is simulated in every form, and read back the same.
+
+Mutations either change nothing, or are said: an error, a warning, or a column that is not certain.
+"""
+
+import csv
+import io
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyreadstat
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from claimledger.errors import LedgerError
+from claimledger.registration.loading import load
+from claimledger.survey import qualtrics
+from claimledger.survey.checks import examine
+from claimledger.survey.reading import read_export
+
+FORMS = ["texts", "codes", "texts.sav", "texts.dta", "codes.sav", "codes.dta", "codes.parquet",
+         "texts.parquet", "one header", "two headers", "old headers", "semicolons", "utf-16"]
+
+
+def registrations(root: Path) -> list[Path]:
+    """Every registration that is part of the repository."""
+    return sorted(path for path in root.glob("**/registration*.yml")
+                  if not {".venv", "build", "_manuscript", ".git"} & set(
+                      path.relative_to(root).parts))
+
+
+def draw(registration, n: int, seed: int) -> list[dict[str, float | str]]:
+    """Answers at random: codes of items, ids of levels, numbers, and the platform's columns."""
+    rng = np.random.default_rng(seed)
+    instrument = registration.instrument
+    people = []
+    for number in range(n):
+        start = pd.Timestamp("2025-03-03 10:00:00") + pd.Timedelta(minutes=7 * number)
+        seconds = int(rng.integers(300, 900))
+        one: dict[str, float | str] = {
+            "StartDate": str(start), "EndDate": str(start + pd.Timedelta(seconds=seconds)),
+            "RecordedDate": str(start + pd.Timedelta(seconds=seconds)), "Status": "IP Address",
+            "Progress": "100", "Duration (in seconds)": str(seconds), "Finished": "True",
+            "ResponseId": f"R_{number:015d}", "UserLanguage": "EN",
+            "DistributionChannel": "anonymous",
+        }
+        for name, factor in registration.design.factors.items():
+            levels = list(factor.levels)
+            one[name] = levels[number % len(levels)] if n > 1 else levels[0]
+        for name, item in instrument.items.items():
+            scale = instrument.scales[item.scale]
+            sample = registration.samples.get(item.asked, {})
+            asked = all(one[f] in levels for f, levels in sample.items()
+                        if f in registration.design.factors)
+            if not asked or rng.random() < 0.05:
+                one[name] = np.nan
+            elif scale.labels:
+                one[name] = float(rng.choice(list(scale.labels)))
+            elif scale.kind == "numeric":
+                low = 0 if scale.minimum is None else scale.minimum
+                high = low + 50 if scale.maximum is None else scale.maximum
+                one[name] = float(rng.integers(int(np.ceil(low)), int(high) + 1))
+            else:
+                one[name] = ""
+        named = [rule.column for rule in registration.exclusions]
+        design, weighting = registration.design, registration.weighting
+        named += [design.respondent, design.blocks, design.clusters]
+        named += [weighting.column, weighting.strata, weighting.clusters] if weighting else []
+        for name in named:
+            if name and name not in one and name not in instrument.derived:
+                one[name] = "1" if weighting and name == weighting.column else f"P{number:08d}"
+        for rule in registration.exclusions:          # everybody stays, whatever was drawn
+            scale = registration.scale_of(rule.column)
+            if scale and scale.labels:
+                fine = [c for c in scale.labels if c not in rule.equals
+                        and (not rule.differs_from or c in rule.differs_from)]
+                one[rule.column] = float(fine[0])
+        people.append(one)
+    return people
+
+
+def written(path: Path, registration, people, form: str) -> Path:
+    """The answers as one of the forms in which platforms and programs write them."""
+    scales = {name: registration.instrument.scales[item.scale]
+              for name, item in registration.instrument.items.items()}
+    names = list(people[0])
+    program = path.suffix in (".sav", ".dta", ".parquet")
+    if program:
+        frame = pd.DataFrame(people)
+        labels = {name: {code: text for code, text in scale.labels.items()}
+                  for name, scale in scales.items() if scale.labels}
+        frame = frame.rename(columns=lambda name: "".join(
+            c if c.isalnum() else "_" for c in name)[:32])
+        if path.suffix == ".parquet":
+            import fastparquet
+
+            for name, texts in labels.items():
+                frame[name] = frame[name].map(texts).astype("category") if form.startswith(
+                    "texts") else frame[name].astype("Int64")
+            fastparquet.write(str(path), frame)
+        elif path.suffix == ".sav":
+            pyreadstat.write_sav(frame, str(path), variable_value_labels={
+                n: {float(c): t for c, t in texts.items()} for n, texts in labels.items()
+            } if form.startswith("texts") else None)
+        else:
+            frame = frame.astype(dict.fromkeys(labels, "Int32"))
+            pyreadstat.write_dta(frame, str(path), variable_value_labels=labels
+                                 if form.startswith("texts") else None)
+        return path
+
+    def cell(name: str, value) -> str:
+        if value != value:
+            return "-99" if len(name) % 2 else ""
+        scale = scales.get(name)
+        if scale is not None and scale.labels:
+            return str(int(value)) if form == "codes" else scale.labels[int(value)]
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    head = [names, [qualtrics.BEFORE.get(n, (registration.instrument.items[n].wording
+                    if n in scales else n,))[0] for n in names],
+            [json.dumps({"ImportId": qualtrics.BEFORE.get(n, ("", f"QID{i}"))[1]})
+             for i, n in enumerate(names)]]
+    if form == "old headers":          # the platform's own names stand in the second row
+        head[0] = [f"V{i}" if n in qualtrics.BEFORE else n for i, n in enumerate(names)]
+        head[1] = [n if n in qualtrics.BEFORE else text
+                   for n, text in zip(names, head[1], strict=True)]
+    keep = {"one header": 1, "two headers": 2, "old headers": 2}.get(form, 3)
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, delimiter=";" if form == "semicolons" else ",")
+    writer.writerows(head[:keep])
+    writer.writerows([[cell(name, one[name]) for name in names] for one in people])
+    path.write_bytes(file.getvalue().encode("utf-16" if form == "utf-16" else "utf-8"))
+    return path
+
+
+def looked(path: Path, registration):
+    """The coded rows that stay, and whether anything was said; None for a refusal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            found = examine(read_export(path, registration), registration)
+        except LedgerError:
+            return None, True
+    wrong = any(p.severity == "error" for p in found.problems)
+    return None if wrong else found.kept, bool(found.problems)
+
+
+def meant(registration, people) -> pd.DataFrame:
+    """The codes and levels that were drawn."""
+    return pd.DataFrame(people)[[
+        *(n for n, item in registration.instrument.items.items()
+          if registration.instrument.scales[item.scale].kind != "text"),
+        *registration.design.factors]]
+
+
+def same(kept: pd.DataFrame, wanted: pd.DataFrame) -> bool:
+    """Whether the codes and levels are those that were drawn, to the last cell."""
+    if len(kept) != len(wanted):
+        return False
+    for name in wanted:
+        one, two = kept[name].to_numpy(), wanted[name].to_numpy()
+        if not all(a == b or (a != a and b != b) or (a is None and b != b)
+                   for a, b in zip(one, two, strict=True)):
+            return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def promises(root):
+    made = []
+    for path in registrations(root):
+        try:
+            made.append(load(path))
+        except LedgerError:      # a draft that somebody has to finish
+            continue
+    assert len(made) >= 2
+    return made
+
+
+def trip(data, promises, folder: Path) -> None:
+    """One registration, in one form, perhaps with one change: the same codes, or it is said."""
+    registration = data.draw(st.sampled_from(promises), label="registration")
+    form = data.draw(st.sampled_from(FORMS), label="form")
+    levels = max([len(f.levels) for f in registration.design.factors.values()], default=1)
+    people = draw(registration, max(6, levels), data.draw(st.integers(0, 10_000), label="seed"))
+    ending = "." + form.split(".")[1] if "." in form else ".csv"
+    path = written(folder / f"x{ending}", registration, people, form)
+    kept, _ = looked(path, registration)
+    if registration.design.respondent is None or kept is not None:
+        assert kept is not None and same(kept, meant(registration, people)), form
+    if ending != ".csv" or form == "utf-16":
+        return
+    change = data.draw(st.sampled_from(["none", "flip", "mix", "twice", "number", "blank"]))
+    rows = list(csv.reader(io.StringIO(path.read_text("utf-8"), newline=""),
+                           delimiter=";" if form == "semicolons" else ","))
+    items = [n for n, item in registration.instrument.items.items()
+             if len(registration.instrument.scales[item.scale].labels) > 2]
+    if change == "none" or not items:
+        return
+    name = data.draw(st.sampled_from(items))
+    place = list(people[0]).index(name)
+    head = {"one header": 1, "two headers": 2, "old headers": 2}.get(form, 3)
+    scale = registration.scale_of(name)
+    ends = min(scale.labels) + max(scale.labels)
+    body = rows[head:]
+    if change == "mix":               # a part of the rows as numbers, the other way round
+        for row in body[::2]:
+            by_text = {text: code for code, text in scale.labels.items()}
+            if row[place] in by_text and form != "codes":
+                row[place] = str(ends - by_text[row[place]])
+    elif change == "flip":            # two columns change places, with their names
+        other = (place + 1) % len(rows[0])
+        for row in rows:
+            row[place], row[other] = row[other], row[place]
+    elif change == "twice":
+        for row in rows:
+            row.append(row[place])
+    elif change == "number":
+        for row in body[:1]:
+            row[place] = str(max(scale.labels) + 7)
+    else:
+        for row in body[:1]:
+            row[place] = ""
+    file = io.StringIO(newline="")
+    csv.writer(file, delimiter=";" if form == "semicolons" else ",").writerows(rows)
+    path.write_bytes(file.getvalue().encode())
+    changed, said = looked(path, registration)
+    if changed is None or said:
+        return
+    wanted = meant(registration, people)
+    if change == "blank":
+        wanted.loc[0, name] = np.nan
+    assert same(changed, wanted), (change, form, name)
+
+
+CALM = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
+
+
+@settings(max_examples=60, **CALM)
+@given(data=st.data())
+def test_nothing_is_changed_in_silence(data, promises, tmp_path):
+    trip(data, promises, tmp_path)
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000, **CALM)
+@given(data=st.data())
+def test_nothing_is_changed_in_silence_ten_thousand_times(data, promises, tmp_path):
+    trip(data, promises, tmp_path)
