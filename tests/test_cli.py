@@ -32,7 +32,8 @@ def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedP
 def test_help_names_every_command():
     shown = CliRunner().invoke(app, ["--help"]).output
     assert all(f" {command} " in shown for command in COMMANDS)
-    names = {info.name or info.callback.__name__ for info in app.registered_commands}
+    names = {info.name or info.callback.__name__ for info in app.registered_commands
+             if not info.hidden}
     assert names == set(COMMANDS)
 
 
