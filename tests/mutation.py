@@ -22,17 +22,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 OWN = [
-    "equivalence", "decision", "multiplicity", "linear", "cluster", "fitted", "marginal", "tally",
-    "batch", "resampling", "randomisation", "ordinal", "attrition", "student", "few_clusters",
-]  # fmt: skip
-FILES = {name: f"statistics/{name}.py" for name in OWN} | {"weigh": "survey/weigh.py"}
+    "decision", "linear", "clustered", "estimators", "discrete", "balance",
+    "randomization_inference", "specification_curve", "simulated_experiments", "design_diagnosis",
+]
+FILES = {name: f"statistics/{name}.py" for name in OWN} | {"weighting": "survey/weighting.py"}
 TESTS = {name: [f"tests/statistics/test_{name}.py"] for name in OWN} | {
-    "fitted": ["tests/statistics/test_bad_input.py", "tests/statistics/test_fitted.py"],
-    "batch": ["tests/statistics/test_batch.py", *(
-        f"tests/statistics/test_fixed.py::test_{name}" for name in
-        ("many_at_once_are_the_fits_of_the_multiverse", "weights_that_do_not_fit"))],
-    "few_clusters": ["tests/statistics/test_cluster.py"],
-    "weigh": ["tests/survey/test_weigh.py"],
+    "decision": [f"tests/statistics/test_{name}.py"
+                 for name in ("decision", "corrections", "equivalence")],
+    "balance": ["tests/statistics/test_balance.py", "tests/statistics/test_attrition.py"],
+    "weighting": ["tests/survey/test_weighting.py"],
 }
 SWAP = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,

@@ -1,4 +1,4 @@
-# Reference Bayes factors (JZS, two-sided, against zero) for claimledger.statistics.equivalence.
+# Reference Bayes factors (JZS, two-sided, against zero) for claimledger.statistics.decision.
 # Run in this folder: Rscript bayes.R   (writes bayes.json)
 suppressPackageStartupMessages({library(BayesFactor); library(jsonlite)})
 cases <- list(c(0, 20, 0), c(0.5, 100, 0), c(2.1, 35, 0), c(-3.4, 400, 0), c(0.3, 751, 751),

@@ -1,4 +1,4 @@
-# Reference numbers for claimledger.statistics.cluster, linear and marginal: estimatr, clubSandwich, survey, sandwich.
+# Reference numbers for claimledger.statistics.clustered and linear: estimatr, clubSandwich, survey, sandwich.
 # Run in this folder: Rscript clusters.R   (draws clusters.csv, writes clusters.json)
 suppressPackageStartupMessages({library(estimatr); library(clubSandwich); library(survey); library(jsonlite)})
 set.seed(20250901)

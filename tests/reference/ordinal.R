@@ -1,4 +1,4 @@
-# Reference numbers for claimledger.statistics.ordinal: MASS::polr, on ordinal.csv (drawn here).
+# Reference numbers for claimledger.statistics.discrete: MASS::polr, on ordinal.csv (drawn here).
 # Run in this folder: Rscript ordinal.R   (writes ordinal.csv and ordinal.json)
 suppressPackageStartupMessages({library(MASS); library(ordinal); library(jsonlite)})
 set.seed(7)
