@@ -31,6 +31,9 @@ function core.read(path)
   return text
 end
 
+-- Whether the document is the paper of a project of ours, with its page; any other has its own.
+core.own = not quarto or (core.read(core.root .. "/_quarto.yml") or ""):match("\nledger:") ~= nil
+
 function core.exists(name) return core.read(core.root .. "/" .. name) ~= nil end
 
 -- The files in which a token may stand: the paper, what it includes, and the executed notebooks.
@@ -114,19 +117,32 @@ function core.given(value)
   return value
 end
 
+core.SCHEMA = 1 -- the newest form of a ledger that this extension reads
 local store
 function core.ledger()
   if not store then
     core.path = os.getenv("CLAIMLEDGER_LEDGER") or core.root .. "/results/ledger.json"
-    core.json = core.read(core.path)
+    core.json = core.read(core.path) or core.read(core.root .. "/ledger.json")
     if not core.json then
       stop(core.path .. "\n  found:    no file\n  expected: the ledger of results\n"
-        .. "  to mend:  claimledger build")
+        .. "  to mend:  claimledger build, or write one: docs/extension.md")
     end
-    store = pandoc.json.decode(core.json, false)
+    local read, found = pcall(pandoc.json.decode, core.json, false)
+    if not read or type(found) ~= "table" or type(found.entries) ~= "table" then
+      stop(core.path .. "\n  found:    no ledger\n  expected: JSON with `entries`, by id")
+    end
+    store = found
+    local schema = core.given(store.schema)
+    if type(schema) == "number" and schema > core.SCHEMA then
+      stop(("%s\n  found:    schema %d\n  expected: %d, or older\n  to mend:  take the extension of the engine that wrote it")
+        :format(core.path, schema, core.SCHEMA))
+    end
   end
   return store
 end
+
+-- What the ledger says of itself; a ledger written by hand may say nothing.
+function core.header() return core.given(core.ledger().header) or {} end
 
 function core.entry(id, pattern)
   local entry = core.ledger().entries[id]

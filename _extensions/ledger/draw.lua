@@ -14,11 +14,29 @@ local function escape(text)
     { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }))
 end
 
--- Ten significant digits, with a real minus sign.
-local function number(value)
+local DIGITS, ALL = 4, 10 -- significant digits that people read, and those that the ledger keeps
+
+-- A number with a real minus sign.
+local function number(value, digits)
   if type(value) ~= "number" then return tostring(value) end
-  local text = math.type(value) == "integer" and tostring(value) or ("%.10g"):format(value)
+  local text = math.type(value) == "integer" and tostring(value) or ("%%.%dg"):format(digits or DIGITS):format(value)
   return (text:gsub("^-", "−"):gsub("e%-", "e−"))
+end
+
+local function probability(p) return type(p) == "number" and p < 0.001 and "< .001" or number(p, 3) end
+
+-- What was rounded, with all its digits.
+local function exact(entry)
+  local parts = pandoc.List()
+  for _, pair in ipairs({ { "value", "estimate" }, { "se", "standard error" }, { "statistic", "statistic" },
+    { "p", "p" }, { "p_adjusted", "corrected p" } }) do
+    local value = given(entry[pair[1]])
+    if math.type(value) == "float" then parts:insert(pair[2] .. " " .. number(value, ALL)) end
+  end
+  local ci = given(entry.ci)
+  if ci then parts:insert(("interval [%s, %s]"):format(number(ci[1], ALL), number(ci[2], ALL))) end
+  if #parts == 0 then return nil end
+  return "<details><summary>As the ledger has it</summary>" .. escape(table.concat(parts, "; ")) .. "</details>"
 end
 
 local function interval(pair, level)
@@ -27,17 +45,19 @@ local function interval(pair, level)
 end
 
 local function corrected(entry)
-  local p = given(entry.p) and number(entry.p)
-  local adjusted = given(entry.p_adjusted) and number(entry.p_adjusted)
+  local p = given(entry.p) and probability(entry.p)
+  local adjusted = given(entry.p_adjusted) and probability(entry.p_adjusted)
   local family = given(entry.family) and " in family " .. tostring(entry.family) or ""
   return p and adjusted and ("%s; corrected%s: %s"):format(p, family, adjusted) or p
 end
 
+local function equal(text) return text:match("^<") and text or "= " .. text end
+
 local function equivalence(test)
   local parts = { "bounds ±" .. number(test.bound) }
   if given(test.ci) then table.insert(parts, "interval " .. interval(test.ci)) end
-  if given(test.p) then table.insert(parts, "p = " .. number(test.p)) end
-  if given(test.p_adjusted) then table.insert(parts, "corrected p = " .. number(test.p_adjusted)) end
+  if given(test.p) then table.insert(parts, "p " .. equal(probability(test.p))) end
+  if given(test.p_adjusted) then table.insert(parts, "corrected p " .. equal(probability(test.p_adjusted))) end
   return table.concat(parts, "; ")
 end
 
@@ -114,9 +134,10 @@ local function row(entry)
   fact("Model", given(entry.model))
   fact("Variance", given(entry.vcov))
   fact("Standing", given(entry.status) and standing(entry))
-  local other = given(entry.source) and core.ledger().header.external[entry.source]
+  local other = given(entry.source) and (given(core.header().external) or {})[entry.source]
   fact("Data", other and elsewhere(other))
-  fact("Notebook", given(entry.notebook) and place(entry), true)
+  fact("Notebook", given(entry.notebook) and (core.own and place(entry) or escape(entry.notebook)), true)
+  fact("All digits", exact(entry), true)
   return ('<details><summary><code>%s</code> %s <b>%s</b></summary><dl id="claim-%s">%s</dl></details>')
     :format(escape(entry.id), escape(given(entry.label) or ""), escape(text.est or ""),
       escape(entry.id), table.concat(facts))
@@ -126,16 +147,20 @@ end
 function draw.section()
   local ledger = core.ledger()
   local rows = pandoc.List()
-  for _, id in ipairs(core.keys(ledger.entries)) do rows:insert(row(ledger.entries[id])) end
-  local header = ledger.header
+  for _, id in ipairs(core.keys(ledger.entries)) do
+    ledger.entries[id].id = id
+    rows:insert(row(ledger.entries[id]))
+  end
+  local header = core.header()
   return table.concat({
     '<section id="ledger-entries" class="ledger-entries" aria-labelledby="ledger-title">',
     '<h2 id="ledger-title" class="unnumbered">The ledger</h2>',
     "<p>Every number and verdict above comes from one of these entries.",
-    ("Data: <code>%s</code> (%s), SHA-256 <code>%s</code>."):format(
-      escape(header.data.file), escape(origin(header)), digits(header.data.sha256)),
-    "<code>claimledger build --notebook NAME</code> runs one of the notebooks again.</p>",
-    table.concat(rows, "\n"),
+    given(header.data) and ("Data: <code>%s</code> (%s), SHA-256 <code>%s</code>."):format(
+      escape(header.data.file), escape(origin(header)), digits(header.data.sha256)) or "",
+    core.own and "<code>claimledger build --notebook NAME</code> runs one of the notebooks again." or "", "</p>",
+    ("<details class=\"all-entries\"><summary>All %d entries</summary>"):format(#rows),
+    table.concat(rows, "\n"), "</details>",
     '<script type="application/json" id="ledger">'
       .. core.json:gsub("\n%s*", ""):gsub('([^\\])": ', '%1":'):gsub("<", "\\u003c") .. "</script>",
     "</section>",
@@ -146,7 +171,7 @@ local function short(hash) return pandoc.Code(digits(hash)) end
 
 -- What this very document was made from, as a definition list.
 function draw.colophon()
-  local header = core.ledger().header
+  local header = core.header()
   local items = pandoc.List()
   local function item(term, ...)
     local inlines = pandoc.Inlines({})
@@ -154,7 +179,9 @@ function draw.colophon()
     items:insert({ pandoc.Inlines(term), { pandoc.Plain(inlines) } })
   end
   local data, registered, code = header.data, given(header.registration), given(header.code)
-  item("Data", pandoc.Code(data.file), " (" .. origin(header) .. "), SHA-256 ", short(data.sha256))
+  if given(data) then
+    item("Data", pandoc.Code(data.file), " (" .. origin(header) .. "), SHA-256 ", short(data.sha256))
+  end
   if registered then
     local frozen = given(registered.frozen) and "frozen on " .. registered.frozen .. ", " or ""
     item("Registration", pandoc.Code(registered.file), ", " .. frozen .. "SHA-256 ", short(registered.sha256))
@@ -174,7 +201,7 @@ function draw.colophon()
   for _, name in ipairs(core.keys(given(header.packages))) do
     packages:insert(name .. " " .. header.packages[name])
   end
-  item("Software", table.concat(packages, ", "))
+  if #packages > 0 then item("Software", table.concat(packages, ", ")) end
   if given(header.seed) then item("Seed of the analysis", number(header.seed)) end
   item("Rendered by", core.renderer)
   local epoch = tonumber(os.getenv("CLAIMLEDGER_DATE") or os.getenv("SOURCE_DATE_EPOCH"))

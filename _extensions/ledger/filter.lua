@@ -35,7 +35,7 @@ local fill = {
       return div
     end
     if div.classes:includes("power-panel") then return panel.fill(div) end
-    if div.identifier == "simulation-notice" and core.ledger().header.status ~= "simulated" then
+    if div.identifier == "simulation-notice" and core.header().status ~= "simulated" then
       return {}
     end
   end,
@@ -70,7 +70,7 @@ local exhibits = {
 }
 
 -- Quarto's node for a callout, in a page or a PDF; the embedded renderer has none.
-local ours = quarto and (core.html or FORMAT == "typst" or FORMAT == "docx")
+local ours = quarto and core.own and (core.html or FORMAT == "typst" or FORMAT == "docx")
 if ours then
   exhibits.Callout = function(callout)
     local title = callout.title and pandoc.utils.blocks_to_inlines(pandoc.Blocks(callout.title))

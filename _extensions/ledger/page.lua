@@ -7,7 +7,7 @@ local function script(name)
 end
 local core, draw, tables = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("tables.lua"))
 local word = dofile(script("word.lua"))
-local page = {}
+local page, alone = {}, nil
 local text_of = pandoc.utils.stringify
 
 -- All files of an ending in one element: a page opened from a file asks for nothing beside it.
@@ -103,10 +103,31 @@ local function index(meta)
   end
 end
 
+-- In a document of any other project: the entries behind its numbers at the foot of the page, so
+-- that each link leads to its own; no style of ours, and one script, which opens what is linked.
+local OPENS = [[<script>
+(function () {
+  function show() {
+    var found = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (var one = found; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
+    if (found) found.scrollIntoView();
+  }
+  addEventListener("hashchange", show);
+  if (location.hash.indexOf("#claim-") === 0) show();
+})();
+</script>]]
+
+function alone(doc)
+  if core.article then
+    doc.blocks:insert(pandoc.RawBlock("html", draw.section() .. OPENS))
+  end
+  return doc
+end
+
 -- The ledger behind the text, the status of the data, and what the template asks for besides.
 function page.dress(doc)
   local meta = doc.meta
-  meta.simulated = core.ledger().header.status == "simulated"
+  meta.simulated = core.header().status == "simulated"
   if quarto and not core.html and core.article then people(meta) end
   if core.article then
     meta.front = front(meta)
@@ -127,6 +148,7 @@ function page.dress(doc)
   end
   if not core.html then return doc end
   meta.notebook = not core.article
+  if not core.own then return alone(doc) end
   if pandoc.utils.type(meta.abstract) == "Inlines" then -- an abstract of one paragraph is bare
     meta.abstract = pandoc.MetaBlocks({ pandoc.Para(meta.abstract) })
   end
@@ -206,6 +228,7 @@ function page.table(tab)
     tab.colspecs = tab.colspecs:map(function(spec) return { spec[1], nil } end)
   end
   tables.fit(tab)
+  for _, body in ipairs(core.html and tab.bodies or {}) do body.row_head_columns = 1 end
   if FORMAT == "typst" then return tab:walk({ Plain = literal, Para = literal }) end
   if FORMAT == "docx" then return word.sized(tab), false end
   local open = '<div class="scroll" tabindex="0" role="group" aria-label="Table">'

@@ -121,6 +121,17 @@ def render(
             print(f"  {name.upper():<5} {_shown(run.output / file)}")
 
 
+@app.command(epilog=_example("claimledger preview"))
+def preview(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of this machine; 0: any.")] = 4848,
+) -> None:
+    """Show the page in a browser, and make it anew at each change of a source."""
+    from claimledger.pipeline import build as paper
+    from claimledger.pipeline.preview import preview as show
+
+    show(paper.open_run(), port)
+
+
 @app.command(epilog=_example("claimledger review"))
 def review() -> None:
     """Render the paper without a word of who wrote it, and search every byte for the names."""

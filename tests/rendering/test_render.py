@@ -118,10 +118,12 @@ def test_a_row_says_what_the_card_needs(page):
         [t.text for t in page.find(id="claim-H1").select("dt")],
         [d.text for d in page.find(id="claim-H1").select("dd")], strict=True,
     ))
-    assert facts["Estimate"] == "0.2123456789 points, 1 to 5"
+    assert facts["Estimate"] == "0.2123 points, 1 to 5"
+    assert "estimate 0.2123456789;" in facts["All digits"]
     assert facts["Interval"] == "[0.1119, 0.3128] (95 %)"
-    assert facts["p"] == "3.6e−05; corrected in family H1: 7.2e−05"
-    assert facts["Statistic"] == "4.1446 on 1195 degrees of freedom"
+    assert facts["p"] == "< .001; corrected in family H1: < .001"
+    assert "p 3.6e−05; corrected p 7.2e−05" in facts["All digits"]
+    assert facts["Statistic"] == "4.145 on 1195 degrees of freedom"
     assert "bounds ±0.17" in facts["Equivalence"]
     assert facts["Standing"].startswith("deviation. registered: HC1 standard errors")
     assert "claimledger build --notebook NAME" in page.select_one("#ledger-entries > p").text

@@ -5,10 +5,11 @@ import os
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.project import Run, settings
+from claimledger.project import Run, settings, write_atomic
 from claimledger.prose.source import read_sources
 from claimledger.prose.tokens import require_tokens
 from claimledger.rendering import tools
@@ -23,6 +24,9 @@ CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
 FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
 IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "acknowledgements",
                "repo-url", "citation", "funding")
+# What a page would ask for beside itself: any picture but an exhibit's, which is a part of it.
+_ASIDE = re.compile(
+    r"!\[[^\]]*\]\((?!cells/)|<(?:img|video|audio|source|script|link|iframe)\b", re.I)
 _SPOKEN = re.compile(rb' role="img" aria-label="[^"]*"(?=[^>]* alt=")')  # the alt says it
 
 
@@ -93,7 +97,7 @@ class Press:
         (self.folder / "cells").mkdir()
         for book, _ in self.books:
             extract_figures(book, self.folder / "cells")
-        _ = self.paper
+        _ = self.paper, self._behind
 
     def html(self) -> bytes:
         """The paper as one self-contained page."""
@@ -103,12 +107,31 @@ class Press:
         })
 
     def notebook_page(self, book: Notebook, title: str) -> bytes:
-        """A notebook's code and outputs as a page of the same design."""
+        """A notebook's code and outputs as a page of the same design; kept while it is the same."""
         tokens = Tokens()
         text = tokens.replace(as_page(book, self.alts))
         meta = {"title": title, "notebook": True, "lang": self._lang}
         shared = {k: v for k, v in self._meta("html").items() if k in CITING}
-        return self._page(book.path.stem, text, tokens, shared | meta | self._status, book.path)
+        meta = shared | meta | self._status
+        kept = self.run.base / "pages" / f"{book.path.stem}.html"
+        key = sha256(json.dumps([text, tokens.found, meta, self._behind], default=str).encode())
+        mark = f"<!-- {key.hexdigest()} -->".encode()
+        if kept.is_file() and (known := kept.read_bytes()).startswith(mark):
+            return known.removeprefix(mark)
+        made = self._page(book.path.stem, text, tokens, meta, book.path)
+        write_atomic(kept, mark + made)
+        return made
+
+    @cached_property
+    def _behind(self) -> list:
+        """What every notebook's page depends on besides its text."""
+        entries = {name: (one.get("text"), one.get("verdict"), one.get("verdicts"))
+                   for name, one in self.ledger["entries"].items()}
+        named = [self.paper.options.get("bibliography"), self.paper.options.get("csl")]
+        cited = [self.run.root / str(name) for name in named if isinstance(name, str)]
+        files = [*sorted(self.extension.rglob("*")), *sorted(ASSETS.glob("*.lua")), *cited]
+        return [entries, self.ledger.get("phrases"), self.review, tools.versions(),
+                [sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()]]
 
     def docx(self) -> bytes:
         """The paper as a Word file."""
@@ -174,7 +197,7 @@ class Press:
     ) -> bytes:
         kind = "notebook" if meta.get("notebook") else "paper"
         extra = [
-            "--to=html5", "--embed-resources", "--mathml",
+            "--to=html5", "--mathml", *(["--embed-resources"] if _ASIDE.search(text) else []),
             f"--template={self.extension / 'page' / 'article.html'}",
         ]
         if kind == "paper" and self.paper.option("html", "toc", True):

@@ -68,7 +68,7 @@ def check_request(words: list[str]) -> None:
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, str]]:
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         name, joined, value = word.partition("=")
         if name.startswith("--") and joined:
             yield name, value

@@ -1,0 +1,166 @@
+"""`claimledger preview`: the page in a browser, made anew while one writes.
+
+HTML only, by the embedded renderer, into `build/preview`. An edited sentence presses the paper
+alone; an edited notebook (or registration, or data) is run first. What the checks of the prose
+find is told and stops nothing: a page is read while it is unfinished.
+"""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from claimledger.errors import LedgerError
+from claimledger.pipeline import build
+from claimledger.project import CONFIG, Run, write_atomic
+from claimledger.rendering import press_files
+from claimledger.rendering.pages import Press
+
+PAUSE = 0.2      # seconds between two looks at the files
+WAITING = 20     # seconds that a browser's question may stay open
+NEWS = "/changed"
+RELOAD = """<script>
+(function ask(last) {
+  fetch("/changed?" + last).then(r => r.text())
+    .then(now => { if (last && now !== last) location.reload(); else ask(now); })
+    .catch(() => setTimeout(ask, 1000, last));
+})("");
+</script>"""
+
+
+class Preview:
+    """The files that are watched, and the pages as they were last made."""
+
+    def __init__(self, run: Run, say: Callable[[str], None] = print) -> None:
+        """`say` is given each line for the person who writes."""
+        self.run, self.say = run, say
+        self.folder = run.base / "preview"
+        self.version = 0
+        self.changed = threading.Condition()
+        self._seen: dict[Path, tuple[int, int]] = {}
+
+    def prose(self) -> list[Path]:
+        """What is read for a page only."""
+        root = self.run.root
+        named = [build.article(self.run), root / CONFIG, *root.glob("*.bib"), *root.glob("*.csl"),
+                 *(root / "paper").glob("*.qmd"), *(root / "_extensions").rglob("*")]
+        return [path for path in named if path.is_file() and "__pycache__" not in path.parts]
+
+    def sources(self) -> list[Path]:
+        """What the results depend on."""
+        root = self.run.root
+        named = [self.run.registration, self.run.data, *(root / "data").glob("*.*"),
+                 *(root / "notebooks").glob("*.ipynb")]
+        return [path for path in named if path.is_file()]
+
+    def look(self) -> bool:
+        """Make anew what the files that changed ask for; whether anything was made."""
+        prose, sources = _states(self.prose()), _states(self.sources())
+        now = prose | sources
+        if now == self._seen:
+            return False
+        results = any(self._seen.get(path) != state for path, state in sources.items())
+        self._seen = now
+        start = time.monotonic()
+        try:
+            if results:
+                build.build(self.run)
+            self._press()
+        except LedgerError as error:
+            self.say(f"Error {error}")
+            return False
+        self.say(f"{time.strftime('%H:%M:%S')} made in {time.monotonic() - start:.1f} s")
+        with self.changed:
+            self.version += 1
+            self.changed.notify_all()
+        for problem in build.lint(self.run)[:build.SHOWN]:
+            self.say(f"  {problem}")
+        return True
+
+    def _press(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="preview-") as folder:
+            ready = press_files(Press(self.run, Path(folder), ("html",)), lambda _: None)
+        for name, content in ready.items():
+            path = self.folder / name
+            if not path.is_file() or path.read_bytes() != content:
+                write_atomic(path, content)
+
+    def wait(self, known: str) -> str:
+        """The number of the newest page, as soon as it is another than the one known."""
+        with self.changed:
+            self.changed.wait_for(lambda: known != str(self.version), WAITING)
+            return str(self.version)
+
+
+def _states(paths: list[Path]) -> dict[Path, tuple[int, int]]:
+    states = {}
+    for path in paths:
+        try:
+            states[path] = (path.stat().st_mtime_ns, path.stat().st_size)
+        except FileNotFoundError:  # an editor replaces it at this moment
+            continue
+    return states
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """The preview's folder; each page with the line that asks for news."""
+
+    def __init__(self, *args, preview: Preview, **options) -> None:
+        self.preview = preview
+        super().__init__(*args, directory=str(preview.folder), **options)
+
+    def do_GET(self) -> None:
+        """A file, or the number of the newest page."""
+        name, _, known = self.path.partition("?")
+        if name == NEWS:
+            return self._send(self.preview.wait(known).encode(), "text/plain")
+        path = Path(self.translate_path(self.path))
+        path = path / "index.html" if path.is_dir() else path
+        if path.suffix == ".html" and path.is_file():
+            page = path.read_bytes().replace(b"</body>", RELOAD.encode() + b"</body>")
+            return self._send(page, "text/html; charset=utf-8")
+        return super().do_GET()
+
+    def _send(self, content: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: the terminal is for what is made."""
+
+
+def serve(preview: Preview, port: int) -> ThreadingHTTPServer:
+    """A server of the preview on this machine alone, running in a thread of its own."""
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, preview=preview))
+    except OSError as error:
+        raise LedgerError(
+            f"--port {port}", found=error.strerror, expected="a free port of this machine",
+            mend="name another one, or 0 for any",
+        ) from error
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def preview(run: Run, port: int) -> None:
+    """Make the page, serve it, and watch the files until Ctrl+C."""
+    shown = Preview(run)
+    shown.folder.mkdir(parents=True, exist_ok=True)
+    server = serve(shown, port)
+    print(f"http://127.0.0.1:{server.server_port}/  (Ctrl+C ends it)", flush=True)
+    try:
+        while True:
+            shown.look()
+            time.sleep(PAUSE)
+    except KeyboardInterrupt:
+        print()
+    finally:
+        server.shutdown()
