@@ -52,8 +52,94 @@ verify: $(STAMP)
 	@$(BIN)/claimledger verify $(if $(PAPER),'$(PAPER)') $(foreach one,$(WITH),--with '$(one)')
 	@$(call took,make verify)
 
+replicate: $(STAMP)
+	@$(BIN)/python tests/independent_replication.py $(PEACE)
+
 preview: $(STAMP)
 	@$(BIN)/claimledger preview
 
-replicate: $(STAMP)
-	@$(BIN)/python tests/independent_replication.py $(PEACE)
+review: $(STAMP)
+	@$(BIN)/claimledger review
+	@$(call took,make review)
+
+worlds: $(STAMP)
+	@$(BIN)/python tests/support/random_worlds.py build/worlds
+
+archive: $(STAMP)
+	@$(BIN)/claimledger archive
+	@$(call took,make archive)
+
+test: $(STAMP)
+	@echo "tests, on all cores; the slow ones are left to make test-slow"
+	@$(PYTEST) -m "not slow" $(ARGS)
+	@$(call took,make test)
+
+test-slow: $(STAMP)
+	@echo "the slow tests, on all cores"
+	@$(PYTEST) -m slow $(ARGS)
+	@$(call took,make test-slow)
+
+# pip fetches uv, uv the rest. uv does not read pip's settings: a package index that is set for
+# pip is handed on, so that a mirror set up for this machine is used throughout.
+$(STAMP):
+	@set -eu; mkdir -p build; exec 9> build/.environment.lock; \
+	if command -v flock > /dev/null; then flock -n 9 || { echo "waiting for another make"; flock 9; }; fi; \
+	if [ -f $@ ] && [ -x $(BIN)/python ]; then exit 0; fi; \
+	python=""; \
+	for one in $(or $(PYTHON),python3.11 python3.12 python3.13 python3); do \
+		if "$$one" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null; \
+		then python="$$one"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		found="$$($(or $(PYTHON),python3) --version 2> /dev/null || true)"; \
+		echo "Error: no Python 3.11, 3.12 or 3.13 found, but $${found:-none at all}." >&2; \
+		echo "  to mend:  install one, or name it: make paper PYTHON=/path/to/python3.11" >&2; exit 1; \
+	fi; \
+	echo "environment: $$("$$python" --version) in $(VENV), packages from requirements.lock"; \
+	rm -f $(VENV)/made-from-*; \
+	if ! "$$python" -m venv --clear $(VENV) > build/environment.log 2>&1; then \
+		tail -n 20 build/environment.log >&2; \
+		echo "Error: Python could not make an environment in $(VENV)." >&2; \
+		echo "  to mend:  install Python's venv module (Debian: apt-get install python3-venv)" >&2; exit 1; \
+	fi; \
+	if ! $(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/tools \
+		uv==$(UV_VERSION) > build/environment.log 2>&1; then \
+		tail -n 20 build/environment.log >&2; \
+		echo "Error: pip could not install uv $(UV_VERSION)." >&2; \
+		echo "  to mend:  check that this machine reaches a package index" >&2; exit 1; \
+	fi; \
+	index="$$($(BIN)/python -m pip config list 2> /dev/null \
+		| sed -n "s/^[^=]*\.index-url='\(.*\)'$$/\1/p" | head -n 1 || true)"; \
+	if [ -n "$$index" ] && [ -z "$${UV_DEFAULT_INDEX:-}$${UV_INDEX_URL:-}" ] \
+		&& [ ! -f "$${XDG_CONFIG_HOME:-$$HOME/.config}/uv/uv.toml" ]; then \
+		export UV_DEFAULT_INDEX="$$index"; fi; \
+	export UV_COMPILE_BYTECODE=1; \
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock; \
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .; \
+	touch "$(VENV)/made-from-$$({ echo "$(CURDIR)"; echo python; \
+		cat requirements.lock pyproject.toml; } | cksum | cut -d' ' -f1)"; \
+	echo "environment: ready after $$(( $$(date +%s) - $(BEGIN) )) s"
+
+quarto: $(STAMP)
+	@echo "trying to install Quarto $(QUARTO_VERSION): its installer downloads from GitHub"
+	@if $(UV) pip install --python $(BIN)/python --no-deps quarto-cli==$(QUARTO_VERSION) \
+		> build/quarto.log 2>&1 && $(BIN)/quarto --version; then \
+		echo "Quarto is installed; make paper uses it from now on"; \
+	else \
+		$(UV) pip uninstall --quiet --python $(BIN)/python quarto-cli > /dev/null 2>&1 || true; \
+		echo "Quarto could not be installed (see build/quarto.log); the environment is as it was." >&2; \
+		echo "The paper does not need it: make paper uses the embedded renderer." >&2; exit 1; \
+	fi
+
+lock: $(STAMP)
+	@echo "resolving pyproject.toml for Python 3.11 to 3.13 on all systems"
+	@$(UV) pip compile --quiet --universal --upgrade --extra test --generate-hashes \
+		--no-header --no-annotate --output-file requirements.lock pyproject.toml
+	@if grep -n '://' requirements.lock; then echo "Error: an address in the lock" >&2; exit 1; fi
+	@echo "requirements.lock is new; the next make makes the environment anew"
+
+clean:
+	@echo "removing build, _manuscript, drawn figures and caches"
+	@rm -rf build _manuscript .quarto .pytest_cache .ruff_cache .hypothesis
+	@find figures -type f ! -name README.md -delete
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
