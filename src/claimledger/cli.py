@@ -527,7 +527,7 @@ def docs(
     from claimledger.project import write_atomic
     from claimledger.start.reference import refresh
 
-    for path, text in refresh(folder).items():
+    for path, text in refresh(folder, app.registered_commands).items():
         if text != path.read_text(encoding="utf-8"):
             print(_shown(write_atomic(path, text).resolve()))
 

@@ -30,9 +30,9 @@ KEYS = (
 )
 
 
-def refresh(folder: Path) -> dict[Path, str]:
-    """The text that each page of the folder should have."""
-    made = {name: make() for name, make in REGIONS.items()}
+def refresh(folder: Path, commands: list) -> dict[Path, str]:
+    """The text that each page of the folder should have; `commands` are those of the command line."""
+    made = {name: make() for name, make in REGIONS.items()} | {"commands": _commands(commands)}
     return {
         path: REGION.sub(lambda found: f"<!-- made: {found[1]} -->\n{made[found[1]].strip()}\n"
                          "<!-- end -->", path.read_text(encoding="utf-8"))
@@ -121,11 +121,9 @@ def _signature(function) -> str:
     return str(inspect.Signature(shown))
 
 
-def _commands() -> str:
-    from claimledger import cli
-
+def _commands(commands: list) -> str:
     rows = ["| command | what it does |", "|---|---|"]
-    for info in cli.app.registered_commands:
+    for info in commands:
         if info.hidden:
             continue
         name = info.name or info.callback.__name__
@@ -152,5 +150,4 @@ REGIONS = {
     "verdicts": _verdicts,
     "deviations": lambda: _keys(lock.Deviation, lock.Amendment),
     "calls": _calls,
-    "commands": _commands,
 }
