@@ -31,7 +31,7 @@ KEYS = (
 
 
 def refresh(folder: Path, commands: list) -> dict[Path, str]:
-    """The text that each page of the folder should have; `commands` are those of the command line."""
+    """The text that each page should have; `commands` are those of the command line."""
     made = {name: make() for name, make in REGIONS.items()} | {"commands": _commands(commands)}
     return {
         path: REGION.sub(lambda found: f"<!-- made: {found[1]} -->\n{made[found[1]].strip()}\n"
