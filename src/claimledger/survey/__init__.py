@@ -1,1 +1,1 @@
-"""The answers: from an export, or a simulated world, to the frame that is analysed."""
+"""From an export to the frame that is analyzed: reading, checks, recoding, weights, disclosure."""
