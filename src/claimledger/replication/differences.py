@@ -62,7 +62,9 @@ def compare_units(published: list[Unit], here: list[Unit], strict: bool = True) 
         new = [unit for unit in here if unit.group == group]
         for one, other in pairs(old, new):
             found += _differences(one, other, strict)
-    return found
+    told = {(one.place, one.published, one.here, getattr(one, "group", "")): one
+            for one in reversed(found)}  # markup of a paragraph is that of each of its sentences
+    return list(reversed(told.values()))
 
 
 def _normal(unit: Unit) -> Unit:

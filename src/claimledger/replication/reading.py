@@ -34,6 +34,7 @@ SPOKEN = ("aria-label", "aria-description", "title", "placeholder", "alt", "summ
 OPEN, SHUT = "\ue000", "\ue001"  # around the text of a claim or a link, with its number
 MARK = re.compile(f"{OPEN}(\\d+):([^{SHUT}]*){SHUT}")
 SENTENCE = re.compile(rf"(?<=[.?!])\s+(?=[^\W_a-z]|[“‘(\"{OPEN}])")
+KNOWN = re.compile(r"(claim (num|says|when)|(quarto-)?xref)?")  # classes of what is bound
 COMMENT = re.compile(r"/\*.*?\*/", re.S)  # of a style sheet
 LINE = re.compile(r"#cb\d+-\d+")  # Quarto makes each line of code a link to itself
 DANGEROUS = re.compile(r"^[\s\x00-\x20]*(?:javascript|vbscript|data):", re.I)
@@ -379,7 +380,9 @@ class _Reader:
         elif paired == "dd":
             self.sentence(f"{self.term}: {text}")
         elif text:
+            markup = self.markup  # of the paragraph, for each of its sentences
             for one in _split(text):
+                self.markup = list(markup)
                 self.sentence(one)
 
     def sentence(self, marked: str) -> None:
@@ -403,7 +406,9 @@ class _Reader:
         kept = [f' {key}="{value}"' for key, value in sorted(given.items())
                 if key not in ("href", "src", *SPOKEN) and not key.startswith("on")
                 and not (name == "a" and key in ("data-field", "data-verdict"))]
-        if name not in RUNS and not LINE.fullmatch(given.get("href", "")):
+        bound = name == "a" and KNOWN.fullmatch(given.get("class", "")) and given.keys() <= {
+            "href", "class", "data-field", "data-verdict"}
+        if name not in RUNS and not bound and not LINE.fullmatch(given.get("href", "")):
             self.markup.append(f"<{name}{''.join(kept)}>")
 
     def runs(self, name: str, given: dict[str, str]) -> None:
