@@ -18,6 +18,13 @@ local function inlined(tag, ending)
   return ("<%s>\n%s</%s>"):format(tag, table.concat(parts), tag)
 end
 
+-- A line of the front matter as it was written: Quarto takes the name of a group apart into a given
+-- and a family name, and a licence into one that it knows.
+local function written(key)
+  local line = ("\n" .. (core.read(core.input) or "")):match("\n%s*" .. core.literal(key) .. ":%s*([^\n]+)")
+  return line and (line:match('^"(.*)"%s*$') or line:match("^'(.*)'%s*$") or line:match("^(.-)%s*$"))
+end
+
 -- Quarto's authors in the words of our template; the embedded renderer hands them over itself.
 local function people(meta)
   local places, numbers = pandoc.List(), {}
@@ -34,7 +41,7 @@ local function people(meta)
       return numbers[text_of(place.id)]
     end)
     local name = text_of(person.name.literal)
-    local group = pandoc.List(meta["collective-authors"] or {}):find_if(function(one) return text_of(one) == name end)
+    local group = written("literal") == name
     return {
       name = name, url = person.url, orcid = person.orcid, marks = marks,
       family = not group and person.name.family or nil, given = not group and person.name.given or nil,
@@ -67,6 +74,7 @@ local function front(meta)
     if type(value) == "table" and pandoc.utils.type(value) == "List" then value = value[1] end
     if type(value) == "table" and pandoc.utils.type(value) == "table" then value = value.text or value.url end
     local said = value and text_of(value) or ""
+    if quarto and said ~= "" and pair[1] == "license" then value, said = written("license"), written("license") or said end
     if said ~= "" then
       local inlines = said:match("^https?://%S+$") and pandoc.Inlines({ pandoc.Link(said:gsub("^https?://", ""), said) })
         or pandoc.utils.type(value) == "Inlines" and value or pandoc.Inlines(said)
@@ -92,13 +100,19 @@ local function index(meta)
     meta.published = { year = year, month = tostring(tonumber(month)), day = tostring(tonumber(day)),
       iso = ("%s-%02d-%02d"):format(year, tonumber(month), tonumber(day)) }
   end
+  local archive = meta.archive and text_of(meta.archive) or ""
+  if archive:match("^10%.%d+/%S+$") then
+    meta.identifier = { kind = "doi", text = archive }
+  elseif archive:match("^https?://%S+$") then
+    meta.identifier = { kind = "uri", text = archive }
+  end
   local repository = meta["repo-url"] and text_of(meta["repo-url"])
   if repository and repository:match("^https?://") then meta.repository = repository end
   for _, one in ipairs(meta.front or {}) do
     if one.name == "License" then
       local name = text_of(one.value)
-      meta.licensed = { name = name, url = name:match("^CC BY 4%.0") and "https://creativecommons.org/licenses/by/4.0/"
-        or name:match("^CC BY%-SA 4%.0") and "https://creativecommons.org/licenses/by-sa/4.0/" or nil }
+      meta.licensed = { name = name, url = name:find("CC BY 4.0", 1, true) and "https://creativecommons.org/licenses/by/4.0/"
+        or name:find("CC BY-SA 4.0", 1, true) and "https://creativecommons.org/licenses/by-sa/4.0/" or nil }
     end
   end
 end

@@ -97,14 +97,4 @@ function keep.Inlines(inlines)
   return out
 end
 
--- Quarto takes a name given as a whole apart, into a given and a family name; that of a group has none.
-function keep.Meta(meta)
-  if not quarto then return nil end
-  local people = meta.author or meta.authors or {}
-  meta["collective-authors"] = pandoc.List(pandoc.utils.type(people) == "List" and people or { people }):filter(
-    function(one) return type(one) == "table" and type(one.name) == "table" and one.name.literal and not one.name.family end
-  ):map(function(one) return pandoc.utils.stringify(one.name.literal) end)
-  return meta
-end
-
 return { keep }
