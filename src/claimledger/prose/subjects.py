@@ -1,6 +1,6 @@
 """What a sentence is about: a direction is said only of what a condition or a token vouches for.
 
-"Thinks worse of an ally for underspending" under a condition on another comparison is refused,
+"Thinks worse of a letter that is long" under a condition on another comparison is refused,
 whatever came out: the entry that would make it true or false is not asked for. Names are the labels
 of levels and of the items that are compared, and further words that `_quarto.yml` lists below
 `ledger: subjects:`, each with what it stands for.
