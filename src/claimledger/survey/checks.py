@@ -14,7 +14,7 @@ import pandas as pd
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
 from claimledger.survey import plausibility, qualtrics
-from claimledger.survey.disclosure import assert_public, known_private
+from claimledger.survey.disclosure import assert_public, known_private, words_of
 from claimledger.survey.plausibility import RARE, missing_by_arm
 from claimledger.survey.problem import Problem, at, require, short, shown
 from claimledger.survey.reading import OPEN, Export, coded, read_export
@@ -86,7 +86,8 @@ def examine(export: Export, registration: Registration, root: Path | None = None
     if len(kept) and not any(p.severity == "error" for p in problems):
         try:
             made = recode(kept, registration)
-            assert_public(made, known=known_private(export.columns, registration))
+            assert_public(
+                made, known=known_private(export.columns, registration, words_of(made)))
             if root is not None and registration.weighting and registration.weighting.margins:
                 raking = rake_as_registered(made, registration, root)
         except LedgerError as error:

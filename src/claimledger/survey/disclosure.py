@@ -51,18 +51,24 @@ _TELLING = frozenset(qualtrics.BEFORE) - {
     "UserLanguage", *qualtrics.DATES}
 
 
-def known_private(cells: pd.DataFrame, registration: Registration) -> list[str]:
+def known_private(
+    cells: pd.DataFrame, registration: Registration, within: set[str] | None = None
+) -> list[str]:
     """What this export itself says of who answered: ids, addresses, full names and free texts.
 
     Short words and numbers are left out, for they would be found anywhere; so is what stands in
-    the registration, which is public: a comment may be the wording of a label.
+    the registration, which is public: a comment may be the wording of a label. Of a big export
+    only the ids that are among the words `within` are wanted.
     """
     known: set[str] = set()
     names = [c for c in cells if qualtrics.canonical(str(c)) in _NAMES]
     for column in [*private_columns(cells), *qualtrics.key_columns(registration)]:
         if column in cells and column not in names:
-            known |= {v for v in _distinct(cells[column]) if _telling(str(v))}
-    if len(names) == len(_NAMES):
+            values = _distinct(cells[column])
+            values = values if within is None else within.intersection(values)
+            known |= {v for v in values if _telling(str(v))}
+    if len(names) == len(_NAMES) and (within is None or any(
+            within.intersection(" ".join(_distinct(cells[c])).split()) for c in names)):
         last, first = (cells[c].astype(object).str.strip()
                        for c in sorted(names, key=qualtrics.canonical)[::-1])
         known |= set((first + " " + last)[(first != "") & (last != "")])
@@ -77,8 +83,8 @@ def known_private(cells: pd.DataFrame, registration: Registration) -> list[str]:
 
 def _distinct(cells: pd.Series) -> Iterable[str]:
     if isinstance(cells.dtype, pd.CategoricalDtype):
-        return cells.cat.categories
-    return cells.unique()
+        return list(cells.cat.categories)
+    return pd.unique(cells.to_numpy(dtype=object)).tolist()
 
 
 def _strings(value: object) -> Iterable[str]:
@@ -145,12 +151,30 @@ def _check(where: str, text: str, values: Iterable, known: _Known) -> None:
         )
 
 
+def words_of(frame: pd.DataFrame) -> set[str]:
+    """The texts of a frame, their words, and pairs of words: where an id could stand."""
+    found: set[str] = set()
+    for name in frame.columns:
+        values = frame[name]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            values = pd.Series(values.cat.categories)
+        if not pd.api.types.is_numeric_dtype(values):
+            texts = list(map(str, values.unique()))
+            found |= set(texts) | _tokens("\n".join(texts))
+    return found
+
+
+def _tokens(text: str) -> set[str]:
+    """Words, with and without the signs around them, and pairs of words."""
+    there = set(re.findall(r"[\w-]+", text))
+    there |= {word.strip(".,:;-+") for word in re.findall(r"[\w.@+:-]+", text)}
+    return there | set(map(" ".join, pairwise(text.split())))
+
+
 def _holds(text: str, values: Iterable, known: _Known) -> bool:
     """Whether any known word, pair of words or longer text is there."""
     words = text.split()
-    there = set(re.findall(r"[\w-]+", text)) | set(map(str, values))
-    there |= {word.strip(".,:;-+") for word in re.findall(r"[\w.@+:-]+", text)}
-    there |= set(map(" ".join, pairwise(words)))
+    there = _tokens(text) | set(map(str, values))
     if not there.isdisjoint(known[0]):
         return True
     whole = " ".join(words)
