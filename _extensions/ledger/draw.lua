@@ -81,6 +81,7 @@ local function standing(entry)
     return "registered (see the registration of " .. entry.source .. "), run as registered"
   end
   if entry.status == "registered" then return "registered, run as registered" end
+  if entry.status == "alternative" then return "a registered alternative to the registered analysis" end
   if entry.status == "public" then return "a fact of the public record, no answer of the survey" end
   return tostring(entry.status)
 end
@@ -184,7 +185,16 @@ function draw.colophon()
   end
   if registered then
     local frozen = given(registered.frozen) and "frozen on " .. registered.frozen .. ", " or ""
-    item("Registration", pandoc.Code(registered.file), ", " .. frozen .. "SHA-256 ", short(registered.sha256))
+    item("Registration", pandoc.Code(registered.file), ", " .. frozen .. "SHA-256 ",
+      short(given(registered.first_sha256) or registered.sha256))
+    -- The date above is that of the first text; what was changed since has dates and reasons of its own.
+    local amendments = given(registered.amendments)
+    for _, one in ipairs(type(amendments) == "table" and amendments or {}) do
+      local touched = #(one.touched or {}) > 0 and "touches " .. table.concat(one.touched, ", ")
+        or "touches no analysis"
+      item(("Amendment %d"):format(one.number), one.date .. ": " .. one.what .. " Why: " .. one.why .. " ("
+        .. touched .. "; SHA-256 since then ", short(one.sha256), ")")
+    end
   end
   for _, name in ipairs(core.keys(given(header.external))) do
     local other = header.external[name]
@@ -222,8 +232,15 @@ function draw.deviations()
         why:extend(pandoc.Inlines(found[key]))
       end
     end
-    rows:insert({ { pandoc.Plain({ pandoc.Code(found.id) }) }, { pandoc.Plain(found.registered or "") },
-      { pandoc.Plain(found.run or "") }, { pandoc.Plain(why) } })
+    -- What was registered and what was run, each with the verdict that it gives.
+    local function with(text, verdict)
+      local inlines = pandoc.Inlines(text or "")
+      if given(verdict) then inlines:extend({ pandoc.LineBreak(), pandoc.Emph(verdict) }) end
+      return { pandoc.Plain(inlines) }
+    end
+    local run = found.recomputed == false and (found.run or "") .. " (not recomputed by the audit)" or found.run
+    rows:insert({ { pandoc.Plain({ pandoc.Code(found.id) }) }, with(found.registered, found.verdict_registered),
+      with(run, found.verdict_run), { pandoc.Plain(why) } })
   end
   local head = { "Entry", "Registered", "Run", "Why, and what it means" }
   local simple = pandoc.SimpleTable({}, { "AlignLeft", "AlignLeft", "AlignLeft", "AlignLeft" },
