@@ -17,13 +17,11 @@ What is kept of the experiments is sums only, so that memory does not grow with 
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from joblib import Parallel, delayed, parallel_config
-from joblib.parallel import get_active_backend
+from joblib import Parallel, delayed
 from scipy import special
 
 from claimledger.errors import LedgerError
@@ -422,8 +420,9 @@ def run(
     """Run `job(seed, size)` on chunks of experiments and add the tallies, in order.
 
     Each chunk has its own seed, spawned from `seed`: the result depends on `chunk`, not on
-    `workers`. An enclosing `joblib.parallel_config` names another backend, such as Dask; without
-    one, workers are copies of this process, which need not import anything again.
+    `workers`. An enclosing `joblib.parallel_config` names another backend, such as Dask. Workers
+    are fresh processes: a copy of this one can wait forever for a lock that a thread of it held
+    (that of a progress bar, say).
     progress : called with the number of experiments done and their total.
     """
     if simulations < 2 or chunk < 1:
@@ -433,9 +432,7 @@ def run(
             mend="ask for more simulations",
         )
     root, total, done = np.random.SeedSequence(seed), None, 0
-    unnamed = type(get_active_backend()[0]).__name__ == "LokyBackend"  # the default
-    copies = parallel_config(backend="multiprocessing") if unnamed else nullcontext()
-    with copies, Parallel(n_jobs=workers) as many:
+    with Parallel(n_jobs=workers) as many:
         while done < simulations:
             left = simulations - done
             sizes = [min(chunk, left - at) for at in range(0, min(left, chunk * ROUND), chunk)]
