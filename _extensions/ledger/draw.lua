@@ -191,6 +191,7 @@ function draw.colophon()
     local amendments = given(registered.amendments)
     for _, one in ipairs(type(amendments) == "table" and amendments or {}) do
       local touched = #(one.touched or {}) > 0 and "touches " .. table.concat(one.touched, ", ")
+        or #(one.worded or {}) > 0 and "touches no analysis, only words of " .. table.concat(one.worded, ", ")
         or "touches no analysis"
       item(("Amendment %d"):format(one.number), one.date .. ": " .. one.what .. " Why: " .. one.why .. " ("
         .. touched .. "; SHA-256 since then ", short(one.sha256), ")")

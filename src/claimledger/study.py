@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from claimledger.errors import LedgerError
@@ -24,6 +25,7 @@ from claimledger.project import Run, write_atomic
 from claimledger.registration.loading import load
 from claimledger.registration.lock import Lock, check_lock
 from claimledger.registration.models import Registration
+from claimledger.statistics.estimators import COLUMNS
 from claimledger.survey.loading import Survey, open_survey
 from claimledger.survey.recoding import sample_rows, stack
 
@@ -118,7 +120,11 @@ class Study:
 
         `what` is a registered family of hypotheses or set of comparisons; or, for what is not
         registered, a mapping of new ids to coefficients (or to weights on coefficients). `fit` is
-        one model, or one for each id. `bound` is the smallest effect of interest in points: the
+        one model, or one for each id (at several values of a moderator: fitted with the moderator
+        centered there). None takes the registered estimator of this package, for what statsmodels
+        does not give to the letter: average effects of logit and probit, restricted conjoints,
+        imputed covariates. A joint test has `statistic` (F), `df1`, `df` and p, and no estimate; p
+        of non-inferiority is one-sided. `bound` is the smallest effect of interest in points: the
         registered share of the outcome's SD (0.20 where nothing is registered), the SD that of the
         registered analysis. Correction, equivalence and verdict are the notebook's to add:
 
@@ -138,12 +144,22 @@ class Study:
             raise LedgerError(f"results of {what}", found=", ".join(fits) or "no fits",
                               expected=", ".join(ids), mend=f"add: {', '.join(missing)}")
         alpha = self.registration.families[tests[0].analysis.family].alpha
-        table = results(fits, {test.id: test.contrast for test in tests}, level=1 - alpha,
-                        groups=groups, correction=correction)
-        table["sd"] = self.record.audit.table(what)["sd"]
+        audit = self.record.audit.table(what)
+        own = [id for id in ids if fits[id] is None]
+        parts = [audit.loc[own, [*audit.columns.intersection([*COLUMNS, "df1", "low", "high"])]]]
+        if others := {test.id: list(getattr(test.analysis, "joint", [])) or test.contrast
+                      for test in tests if test.id not in own}:
+            parts.append(results(fits, others, level=1 - alpha, groups=groups,
+                                 correction=correction))
+        table = pd.concat([part for part in parts if len(part)]).loc[ids]
+        table["sd"] = audit["sd"]
         bounds = [test.analysis.bound(sd) for test, sd in zip(tests, table["sd"], strict=True)]
-        return table.assign(bound=np.array(bounds, dtype=float),
-                            direction=[test.direction for test in tests])
+        table = table.assign(bound=np.array(bounds, dtype=float),
+                             direction=[test.direction for test in tests])
+        margin = table["direction"] == 4
+        above = (table["estimate"] + table["bound"]) / table["se"]
+        table.loc[margin, "p"] = stats.t.sf(above[margin], table.loc[margin, "df"])
+        return table
 
     @cached_property
     def rng(self) -> np.random.Generator:

@@ -131,6 +131,11 @@ def test_an_amendment_names_the_analyses_it_touches(root, tmp_path):
         return change(path, text.replace(old, new)).amendments[-1].touched
 
     assert after("label: Militant assertiveness", "label: Militance") == []
+    assert after('1: "Decrease a lot"', '1: "Decrease much"') == []
+    last = read_lock(path)
+    assert {"H2b"} <= set(last.effects[-1][1]) and last.amended("H2b") == []
+    assert after("They prefer coercive measures to words.", "Words are not enough.") == []
+    assert read_lock(path).effects[-1] == ([], ["H1b", "H2b", "H2b.kind"])  # and back
     assert after('{"treaty[T.signed]": 1}', '{"treaty[T.signed]": 2}') == ["H3c"]
     both = after("and contributions, correction: holm", "and contributions, correction: none")
     assert {"H2a", "H2b", "H3c"} == set(both)  # the change before was undone, too

@@ -7,6 +7,9 @@ for this as soon as a table is recorded, so that a difference shows at once; the
 again in a process of its own, from the file, and only its answer makes a result `registered`.
 """
 
+import datetime
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -25,12 +28,13 @@ from claimledger.registration.lock import Deviation, Lock
 from claimledger.registration.models import Registration
 from claimledger.registration.source import Source
 from claimledger.statistics.decision import DIRECTIONS, decide, verdict_name
-from claimledger.statistics.estimators import contrasts_of, estimate, model_of
+from claimledger.statistics.estimators import contrasts_of, estimate, model_of, moderator_values
 from claimledger.survey.loading import Survey, open_survey
 from claimledger.survey.recoding import STRATUM, UNIT, WEIGHT, recode, sample_rows
 
 TOLERANCE = 1e-8  # absolute, and relative to numbers above one
 NUMBERS = ("estimate", "se", "df", "p", "p_adjusted", "low", "high", "p_equivalence", "n")
+JOINT = ("statistic", "df1")  # of a joint test also these
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,12 @@ def tests_of(registration: Registration, group: str) -> list[Test]:
             continue
         for id, contrast in contrasts_of(analysis).items():
             levels = id.removeprefix(f"{analysis.id}.").split(".")
-            words = " minus ".join(map(registration.label, levels))
-            found.append(Test(id, f"{analysis.estimand}: {words}", analysis, contrast, 0))
+            label = f"{analysis.estimand}: " + " minus ".join(map(registration.label, levels))
+            found += [
+                Test(id + ending, label + place, analysis, contrast, 0) for ending, place in [
+                    (ending, f", at {registration.label(name)} {value:g}")
+                    for name, value, ending in moderator_values(analysis)] or [("", "")]
+            ]
     return found
 
 
@@ -127,7 +135,9 @@ class Audit:
         table = pd.concat(parts).loc[[test.id for test in tests]]
         for test in tests:
             if any(one.aspect == "other" for one in declared.get(test.analysis.id, [])):
-                for name in ("estimate", "se", "df", "n"):
+                joint = isinstance(test.analysis, Hypothesis) and test.analysis.joint
+                own = ("statistic", "p") if joint else ("estimate", "se")
+                for name in (*own, "df", "n"):
                     table.loc[test.id, name] = float(handed[test.id][name])
         bounds = [run[id].bound(sd) for id, sd in table["sd"].items()]
         table["bound"] = np.array(bounds, dtype=float)
@@ -200,7 +210,8 @@ class Audit:
         first = tests_of(self.registration, group)[0]
         if first.direction:
             return found | self._pattern(group, found)
-        return found | (self._ranks(first.analysis, found) if first.analysis.pairs == "all" else {})
+        ranked = first.analysis.pairs == "all" and not moderator_values(first.analysis)
+        return found | (self._ranks(first.analysis, found) if ranked else {})
 
     def _words(self, analysis: Analysis) -> str:
         own = self.deviations(analysis)
@@ -300,22 +311,54 @@ def dry_run(path: Path) -> None:
     """
     source = Source.read(path)
     registration = parse(source)
+    audit = rehearsal(registration)
+    places = [(kind, place, analysis) for kind in ("hypotheses", "comparisons")
+              for place, analysis in enumerate(getattr(registration, kind))]
+    for group, members in groups(registration).items():
+        own = [one for one in places if any(one[2] is a for a in members)]
+        try:  # decided and written down, as a notebook will
+            _tried(source, *own[0], lambda g=group: audit.entries(g))
+        except LedgerError:
+            for one in own:  # which of them it is
+                _tried(source, *one, lambda a=one[2]: audit.estimates(a))
+            raise
+
+
+def rehearsal(registration: Registration) -> Audit:
+    """The audit of answers drawn at random, without deviations."""
     frame = recode(_random_answers(registration), registration)
     weights = frame.get(WEIGHT, pd.Series(1.0, index=frame.index))
-    survey = SimpleNamespace(frame=frame, weights=weights)
-    audit = Audit(registration, None, survey)
-    for kind in ("hypotheses", "comparisons"):
-        for place, analysis in enumerate(getattr(registration, kind)):
-            try:
-                audit.estimates(analysis)
-            except LedgerError as error:
-                absent = "coefficient" in error.found
-                key = ("contrast" if kind == "hypotheses" else "term") if absent else "model"
-                raise LedgerError(
-                    source.where((kind, place, key)), found=error.found, expected=error.expected
-                    or "an analysis that can be computed on answers drawn at random",
-                    mend=error.mend or "correct it before the registration is frozen",
-                ) from None
+    lock = Lock(registration="", sha256="", frozen=datetime.date.min)
+    survey = SimpleNamespace(frame=frame, weights=weights, path=Path("answers at random"))
+    return Audit(registration, lock, survey)
+
+
+def _tried(source: Source, kind: str, place: int, analysis: Analysis, run: Callable) -> None:
+    """Run it; what fails is told with the line of the key that asks for it.
+
+    Any exception counts: what statsmodels or patsy cannot do fails before the promise, not after.
+    """
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            run()
+        return
+    except LedgerError as error:
+        told = error
+    except Exception as error:
+        told = LedgerError(
+            analysis.id, found=f"{type(error).__name__}: {error or 'no message'}", expected="",
+            mend="simplify the model, or register another estimator, vcov or rule for covariates")
+    claim = kind == "hypotheses"
+    key = "model"
+    if "coefficient" in told.found or "main effect" in told.found:
+        key = ("joint" if analysis.joint else "contrast") if claim else "term"
+    where = source.where((kind, place, key))
+    raise LedgerError(
+        where if analysis.id in where else f"{where} ({analysis.id})", found=told.found,
+        expected=told.expected or "an analysis that can be computed on answers drawn at random",
+        mend=told.mend or "correct it before the registration is frozen",
+    ) from None
 
 
 def _random_answers(registration: Registration, respondents: int = 600) -> pd.DataFrame:
@@ -352,14 +395,25 @@ def _random_answers(registration: Registration, respondents: int = 600) -> pd.Da
     for name, number in columns.items():
         if name and name not in drawn:
             drawn[name] = rng.integers(0, number, n).astype(str)
-    return pd.DataFrame(drawn)
+    answers = pd.DataFrame(drawn)
+    if any(a.missing != "complete" for a in (*registration.hypotheses, *registration.comparisons)):
+        for name in registration.instrument.covariates:  # so that the rule has something to do
+            if name in answers:
+                answers[name] = answers[name].mask(rng.uniform(size=n) < 0.03)
+    return answers
 
 
 def decided(table: pd.DataFrame, alpha: float, correction: str) -> pd.DataFrame:
-    """A table of estimates with tests, intervals and verdicts added; the family is its rows."""
+    """A table of estimates with tests, intervals and verdicts added; the family is its rows.
+
+    A joint test (a row with `df1`) has its own p value and no estimate, hence no interval.
+    """
     t, (estimate, se, df) = table.copy(), table[["estimate", "se", "df"]].to_numpy(float).T
     bound, direction = t["bound"].to_numpy(float), t["direction"].to_numpy()
-    found = decide(estimate, se, df, bound, direction, alpha, correction)
+    joint = t["df1"].notna().to_numpy() if "df1" in t else np.zeros(len(t), dtype=bool)
+    p = np.where(joint, t["p"].to_numpy(float), np.nan) if joint.any() else None
+    found = decide(np.where(joint, 0.0, estimate), np.where(joint, 1.0, se), df, bound, direction,
+                   alpha, correction, p=p)
     t["alpha"], t["p"], t["p_adjusted"] = alpha, found.p, found.p_adjusted
     t["equivalence_p"], t["p_equivalence"] = found.tost_p, found.tost_p_adjusted
     t["verdict"] = [verdict_name(int(code), int(d)) for code, d
@@ -394,12 +448,14 @@ def with_intervals(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
 def differences(handed: pd.Series, found: pd.Series) -> list[str]:
     """Columns in which two rows of tables do not agree."""
     wrong = []
-    for name in NUMBERS:
+    for name in (*NUMBERS, *(JOINT if pd.notna(found.get("df1")) else ())):
         a, b = handed.get(name), found.get(name)
         if name == "p_equivalence" and pd.isna(found.get("bound")):
             continue
+        if pd.isna(b) and (a is None or pd.isna(a)):  # what a joint test does not have
+            continue
         try:
-            near = abs(float(a) - float(b)) <= TOLERANCE * max(1.0, abs(float(b)))
+            near = a == b or abs(float(a) - float(b)) <= TOLERANCE * max(1.0, abs(float(b)))
         except (TypeError, ValueError):
             near = False
         if not near:
@@ -432,4 +488,6 @@ def _numbers(row: pd.Series) -> dict:
     kept = {key: value if isinstance(value, str) else float(value) for key, value in kept.items()
             if isinstance(value, str) or isfinite(float(value))}
     kept["n"] = int(kept["n"])
-    return kept | {"ci": [float(row["low"]), float(row["high"])]}
+    if isfinite(float(row["low"])):
+        return kept | {"ci": [float(row["low"]), float(row["high"])]}
+    return kept | {"value": float(row["statistic"])}

@@ -80,6 +80,14 @@ class Fitted:
             )
         return estimate, float(np.sqrt(variance)), float(self.fit.df_resid)
 
+    def joint(self, names: list[str]) -> tuple[float, float, float, float]:
+        """F of several coefficients at once, its two degrees of freedom, and p."""
+        C = np.array([self.vector({name: 1.0}) for name in names])
+        if self.clusters is not None:
+            return of_fit(self.fit, self.clusters, self.correction).wald(C)
+        found = self.fit.f_test(C)
+        return float(found.fvalue), found.df_num, float(found.df_denom), float(found.pvalue)
+
     def sd(self, contrast: dict[str, float]) -> float:
         """Standard deviation (ddof 1) of the analysed outcome, the unit of the smallest effect.
 

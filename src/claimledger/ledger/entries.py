@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.numbers import WORDS, texts, tidy
+from claimledger.ledger.numbers import WORDS, number, texts, tidy
 
 # Every kind of decision, and all the verdicts that it can come to.
 VERDICTS = {
@@ -103,8 +103,19 @@ def entry(id: str, label: str, row: Mapping, *, unit: str, status: str, model: s
           weighted: bool = False, **more) -> Entry:
     """An entry of the ledger from one row of a decided table."""
     decision = "hypothesis" if row["direction"] else "comparison"
+    model += " (weighted)" if weighted else ""
+    if not math.isnan(row.get("df1", math.nan)):  # a joint test: F, and nothing to estimate
+        ready = dict(p=row["p"], p_adjusted=row["p_adjusted"], df=row["df"], n=int(row["n"]),
+                     statistic=row["statistic"])
+        text = texts(row["statistic"], unit="F", **ready) | {"df1": number(row["df1"], 0)}
+        return Entry(
+            id=id, label=label, value=row["statistic"], unit="F", **ready, status=status,
+            decision=decision, model=model, vcov=vcov, verdict=row["verdict"],
+            verdicts=["supported", "undecided"], text=text, **more,
+        )
     ci, corrected = [row["low"], row["high"]], [row["corrected_low"], row["corrected_high"]]
-    ready = dict(se=row["se"], ci=ci, p=row["p"], p_adjusted=row["p_adjusted"], df=row["df"],
+    ready = dict(se=row["se"], ci=ci, p=row["p"], p_adjusted=row["p_adjusted"],
+                 df=row["df"] if math.isfinite(row["df"]) else None,
                  statistic=row["estimate"] / row["se"], n=int(row["n"]))
     bound = None if math.isnan(row["bound"]) else float(row["bound"])
     text = texts(row["estimate"], unit=unit, bound=bound, sd=row["sd"], corrected=corrected,
@@ -116,7 +127,7 @@ def entry(id: str, label: str, row: Mapping, *, unit: str, status: str, model: s
     return Entry(
         id=id, label=label, value=row["estimate"], unit=unit, ci_level=1 - row["alpha"], **ready,
         ci_corrected=corrected, equivalence=equivalence, status=status, decision=decision,
-        model=model + (" (weighted)" if weighted else ""), vcov=vcov, verdict=row["verdict"],
+        model=model, vcov=vcov, verdict=row["verdict"],
         verdicts=VERDICTS[decision], text=text, **more,
     )
 

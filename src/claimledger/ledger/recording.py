@@ -66,7 +66,8 @@ class Record:
             raise LedgerError(where, found=", ".join(map(str, table.index)) or "no rows",
                               expected=", ".join(wanted), mend="record the group as a whole")
         for name in (*auditing.NUMBERS, "verdict"):
-            optional = name == "p_equivalence" and known[group][0].sesoi is None
+            optional = name == "p_equivalence" and all(
+                analysis.bound(1.0) is None for analysis in known[group])
             if name not in table and not optional:
                 raise LedgerError(where, found=f"no column {name}", expected="a column with it",
                                   mend=MAKES.get(name, f'study.results(fit, "{group}") has it'))
@@ -184,7 +185,8 @@ class Record:
         """
         rows = []
         for one in (self.entries[id] for id in ids):
-            row = {"estimate": one.value, "low": one.ci[0], "high": one.ci[1], "n": one.n,
+            low, high = one.ci or (np.nan, np.nan)  # a joint test has no interval
+            row = {"estimate": one.value, "low": low, "high": high, "n": one.n,
                    "verdict": one.verdict, "text": one.text["est"]}
             if one.ci_corrected:
                 row["corrected_low"], row["corrected_high"] = one.ci_corrected
@@ -212,8 +214,10 @@ class Record:
 def _row(entry: Entry) -> dict[str, str]:
     text = entry.text
     return {
-        "Verdict": entry.verdict, "Estimate": text["est"], "SE": text["se"],
-        "95% interval": text["ci"], "Corrected interval": text["corrected"],
+        "Verdict": entry.verdict,
+        "Estimate": f"*F* = {text['est']}" if entry.unit == "F" else text["est"],
+        "SE": text.get("se", ""), "95% interval": text.get("ci", ""),
+        "Corrected interval": text.get("corrected", ""),
         "*p*, corrected": text["padj"].removeprefix("= "), "Bound": text.get("sesoi", ""),
         "Equivalence *p*": text.get("tost", "").removeprefix("= "), "N": text["n"],
     }

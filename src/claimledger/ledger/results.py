@@ -18,8 +18,8 @@ from claimledger.statistics import decision
 
 
 def results(
-    fits: Mapping, contrasts: Mapping[str, Mapping[str, float] | str], *, level: float = 0.95,
-    groups: pd.Series | None = None, correction: str = "CR2",
+    fits: Mapping, contrasts: Mapping[str, Mapping[str, float] | str | list[str]], *,
+    level: float = 0.95, groups: pd.Series | None = None, correction: str = "CR2",
 ) -> pd.DataFrame:
     """One row for each contrast: estimate, se, df, p (two-sided), low, high, n, sd.
 
@@ -27,7 +27,8 @@ def results(
     ----------
     fits : id of each contrast: statsmodels OLS or WLS results, fitted with `cov_type="HC2",
         use_t=True`. A fit that has one coefficient gives that one, whatever the contrast.
-    contrasts : id: the name of a coefficient, or weights on coefficients by name.
+    contrasts : id: the name of a coefficient, weights on coefficients by name, or a list of
+        coefficients that are tested together: that row has `statistic` (F), `df1`, `df` and p.
     groups : (n,) whose each row is, where one respondent gives several: the variance is then
         `correction` (CR2, stata or survey), and n counts respondents.
     """
@@ -40,6 +41,11 @@ def results(
             )
         fitted = Fitted(fits[id], groups, correction)
         check_vcov(fitted)
+        if isinstance(contrast, list):
+            f, q, df, p = fitted.joint(contrast)
+            rows[id] = {"statistic": f, "df1": q, "df": df, "p": p, "n": fitted.n,
+                        "sd": float(np.std(np.asarray(fitted.fit.model.endog, float), ddof=1))}
+            continue
         names = list(fitted.fit.params.index)
         if len(names) == 1:
             contrast = {names[0]: 1.0}
@@ -51,16 +57,25 @@ def results(
             "low": estimate - half, "high": estimate + half, "n": fitted.n,
             "sd": fitted.sd(contrast),
         }
-    return pd.DataFrame(rows).T.astype({"n": int})
+    table = pd.DataFrame(rows).T
+    first = ["estimate", "se", "df", "p", "low", "high", "n", "sd"]  # NaN in a joint test
+    return table.reindex(columns=[*first, *table.columns.difference(first)]).astype({"n": int})
 
 
 def tost(table: pd.DataFrame) -> np.ndarray:
     """p values of two one-sided t tests of each estimate against its bound (Schuirmann 1987).
 
-    The larger of the two: of "not above -bound" and of "not below +bound".
+    The larger of the two: of "not above -bound" and of "not below +bound". One where there is no
+    bound; in a claim of non-inferiority that of "not below -margin", which would refute it.
     """
     estimate, se, df, bound = table[["estimate", "se", "df", "bound"]].to_numpy(float).T
-    return decision.tost(estimate, se, df, bound).p
+    p, known = np.ones(len(table)), np.isfinite(bound)
+    if known.any():
+        found = decision.tost(*(column[known] for column in (estimate, se, df, bound)))
+        margin = np.broadcast_to(table["direction"] == 4 if "direction" in table else False,
+                                 len(table))[known]
+        p[known] = np.where(margin, 1 - found.lower_p, found.p)
+    return p
 
 
 def verdicts(table: pd.DataFrame, alpha: float = 0.05) -> list[str]:

@@ -95,6 +95,8 @@ class Hypothesis(Analysis):
 
     def bound(self, sd: float) -> float | None:
         """The size that the claim is tested against, in units of the estimate; None without one."""
+        if self.joint:
+            return None
         return self.margin.of(sd) if self.margin else super().bound(sd)
 
     @model_validator(mode="after")

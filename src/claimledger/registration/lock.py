@@ -10,6 +10,7 @@ repository as witness of the dates.
 import datetime
 import difflib
 import re
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
@@ -79,8 +80,22 @@ class Lock(Model):
         return self.amendments[-1].sha256 if self.amendments else self.sha256
 
     def amended(self, analysis: str) -> list[int]:
-        """Numbers, from one, of the amendments that touch an analysis."""
-        return [n for n, one in enumerate(self.amendments, 1) if analysis in one.touched]
+        """Numbers, from one, of the amendments that change how an analysis is computed."""
+        return [n for n, (changed, _) in enumerate(self.effects, 1) if analysis in changed]
+
+    @property
+    def effects(self) -> list[tuple[list[str], list[str]]]:
+        """Of each amendment the analyses that it changes, and those of which only words change.
+
+        Read off the two texts, which the lock restores; where one was not kept, what was noted.
+        """
+        found, after = [], self.text
+        for one in reversed(self.amendments):
+            before = undo(after, one.diff)
+            found.append((touched(before, after), worded(before, after)) if before
+                         else (one.touched, []))
+            after = before
+        return found[::-1]
 
     def header(self) -> dict:
         """What the ledger's header says of the registration."""
@@ -88,8 +103,9 @@ class Lock(Model):
             "first_sha256": self.sha256, "frozen": self.frozen.isoformat(), "sha256": self.current,
             "amendments": [
                 {"number": n, "date": one.date.isoformat(), "what": one.what, "why": one.why,
-                 "sha256": one.sha256, "touched": one.touched, "diff": one.diff}
-                for n, one in enumerate(self.amendments, 1)
+                 "sha256": one.sha256, "touched": changed, "worded": words, "diff": one.diff}
+                for n, (one, (changed, words)) in enumerate(
+                    zip(self.amendments, self.effects, strict=True), 1)
             ],
         }
 
@@ -255,23 +271,41 @@ def undo(after: str, diff: str) -> str:
 
 
 def touched(before: str, after: str) -> list[str]:
-    """Ids of the analyses that a change of the registration's text concerns."""
+    """Ids of the analyses that a change of the registration's text makes come out differently."""
+    return list(_changed(before, after, words=False))
+
+
+def worded(before: str, after: str) -> list[str]:
+    """Ids of the analyses of which a change concerns words alone: what is read, not computed."""
+    return sorted({*_changed(before, after, words=True)} - {*touched(before, after)})
+
+
+@lru_cache(maxsize=64)
+def _changed(before: str, after: str, words: bool) -> tuple[str, ...]:
     try:
         old, new = (yaml.load(text, Loader=SAFE) or {} for text in (before, after))
-        was, now = _concerns(old), _concerns(new)
+        was, now = _concerns(old, words), _concerns(new, words)
     except (yaml.YAMLError, AttributeError, TypeError, KeyError):
-        return []
-    return sorted(id for id in was.keys() | now.keys() if was.get(id) != now.get(id))
+        return ()
+    return tuple(sorted(id for id in was.keys() | now.keys() if was.get(id) != now.get(id)))
 
 
-_SILENT = {"mark", "label"}  # words of tables: they change no analysis
+# What is read and decides no number.
+_WORDS = {"mark", "label", "wording", "text", "block", "estimand", "statement", "criterion"}
 
 
-def _concerns(content: dict) -> dict[str, object]:
-    """For each analysis all that decides its result, as plain values."""
-    def plain(value: object) -> object:
-        if isinstance(value, dict):
-            return {k: plain(v) for k, v in value.items() if k not in _SILENT}
+def _concerns(content: dict, words: bool) -> dict[str, object]:
+    """For each analysis all that decides its result, as plain values; with the words, or without.
+
+    The order of levels counts, because the first is the reference. The labels of an ordinal scale
+    are words, those of a nominal one are the groups of a model.
+    """
+    def plain(value: object, key: str = "") -> object:
+        if isinstance(value, dict) and not words:
+            if value.get("kind") == "ordinal" and isinstance(value.get("labels"), dict):
+                value = value | {"labels": list(value["labels"])}
+            value = {k: plain(v, k) for k, v in value.items() if k not in _WORDS}
+            return list(value.items()) if key == "levels" else value
         return [plain(item) for item in value] if isinstance(value, list) else value
 
     factors = (content.get("design") or {}).get("factors") or {}

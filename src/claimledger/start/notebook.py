@@ -4,6 +4,7 @@ import json
 import re
 
 from claimledger.registration.models import Analysis, Hypothesis, Registration
+from claimledger.statistics.estimators import moderator_values
 
 STEM = "01_results"
 
@@ -93,16 +94,25 @@ def _group(
     fits: dict[tuple, str] = {}
     code, given = [], {}
     for a in members:
+        if _own(a):
+            given[a.id] = "None"
+            continue
         kind = (a.frame, a.sample, tuple(a.stack) or a.outcome, a.model, a.weighted, a.vcov)
         if kind not in fits:
             fits[kind] = "fit" if not fits else f"fit_{len(fits) + 1}"
             code.append(_fit(r, a, fits[kind]))
         given[a.id] = fits[kind]
-    cells.append(("code", "\n".join([*code, f"{list(fits.values())[-1]}.summary().tables[1]"])))
-    clustered = members[0].vcov in ("CR2", "stata", "survey")
+    if fits:
+        last = f"{list(fits.values())[-1]}.summary().tables[1]"
+        cells.append(("code", "\n".join([*code, last])))
+    if "None" in given.values():
+        cells.append(("markdown", "Of " + ", ".join(id for id in given if given[id] == "None")
+                      + " statsmodels does not give what is registered to the letter; None takes "
+                      "the estimator of claimledger (`statistics.estimators`)."))
+    clustered = fits and members[0].vcov in ("CR2", "stata", "survey")
     by = (f', groups=rows["{_groups(r, members[0])}"], correction="{members[0].vcov}"'
           if clustered else "")
-    each = "fit" if len(fits) == 1 else "{" + ", ".join(
+    each = next(iter(given.values())) if len(set(given.values())) == 1 else "{" + ", ".join(
         f'"{id}": {fit}' for id, fit in given.items()) + "}"
     method = {"holm": "holm", "bh": "fdr_bh"}.get(family.correction)
 
@@ -111,7 +121,7 @@ def _group(
 
     test = [f'{name} = study.results({each}, "{group}"{by})',
             f'{name}["p_adjusted"] = {corrected(f"""{name}["p"]""")}']
-    bounded = all(a.sesoi is not None for a in members)
+    bounded = any(a.bound(1.0) is not None for a in members)
     if bounded:
         test.append(f'{name}["p_equivalence"] = {corrected(f"tost({name})")}')
     level = "" if family.alpha == 0.05 else f", alpha={family.alpha}"
@@ -127,10 +137,11 @@ def _group(
         ("code", f'#| label: tbl-{key}\n#| tbl-cap: "{title}: estimates, tests and verdicts."\n'
                  f"table = record.table(list({name}.index)).rename_axis(\"Claim\").reset_index()\n"
                  f'study.table("tbl-{key}", table)'),
-        ("markdown", "### Picture"),
-        ("code", PICTURE.format(
-            key=key, name=name, title=title, height=round(1.1 + 0.35 * _rows(members), 2),
-            region="region(axis, shown[\"bound\"].max())" if bounded else "axis.axvline(0)")),
+        *([("markdown", "### Picture"),
+           ("code", PICTURE.format(
+               key=key, name=name, title=title, height=round(1.1 + 0.35 * _rows(members), 2),
+               region='region(axis, shown["bound"].max())' if bounded else "axis.axvline(0)"))]
+          if any(not getattr(a, "joint", []) for a in members) else []),
         ("markdown", "### Verdict"),
         ("code", f"{{id: record.entries[id].verdict for id in {name}.index}}"),
     ]
@@ -139,7 +150,7 @@ def _group(
 
 PICTURE = '''#| label: fig-{key}
 #| fig-cap: "{title}: estimates, with intervals at the level of the corrected tests."
-shown = record.numbers(list({name}.index)).rename_axis("claim").reset_index()
+shown = record.numbers(list({name}["estimate"].dropna().index)).rename_axis("claim").reset_index()
 figure, axis = plt.subplots(figsize=(6.5, {height}))
 {region}
 sns.pointplot(spread(shown, "corrected"), x="value", y="claim", ax=axis, **POINTS)
@@ -147,7 +158,7 @@ axis.set_xlabel("Estimate")
 bare(axis)
 study.figure("fig-{key}", figure, "Estimates: " + alt_list([
     (id, f"{{record.entries[id].text['est']}}, {{record.entries[id].verdict}}")
-    for id in {name}.index
+    for id in shown["claim"]
 ]))'''
 
 
@@ -155,7 +166,13 @@ def _rows(members: list[Analysis]) -> int:
     if isinstance(members[0], Hypothesis):
         return len(members)
     size = len(members[0].levels)
-    return size if members[0].pairs == "reference" else size * (size - 1) // 2
+    pairs = size if members[0].pairs == "reference" else size * (size - 1) // 2
+    return pairs * max(1, len(moderator_values(members[0])))
+
+
+def _own(a: Analysis) -> bool:
+    """Whether only the estimators of this package give what is registered to the letter."""
+    return a.estimator != "ols" or a.missing != "complete" or bool(a.at)
 
 
 def _groups(r: Registration, a: Analysis) -> str:

@@ -319,7 +319,7 @@ def model_of(
 def contrasts_of(analysis: Analysis) -> dict[str, dict[str, float]]:
     """Registered contrasts by the id of their result: one of a hypothesis, each of a comparison.
 
-    Empty for a joint test. With several values of a moderator see `estimate`.
+    Empty for a joint test. At several values of a moderator see `moderator_values`.
     """
     if isinstance(analysis, Hypothesis):
         return {} if analysis.joint else {analysis.id: dict(analysis.contrast)}
@@ -332,6 +332,12 @@ def contrasts_of(analysis: Analysis) -> dict[str, dict[str, float]]:
         f"{analysis.id}.{a}.{b}": {term[a]: 1.0, term[b]: -1.0}
         for i, a in enumerate(analysis.levels) for b in analysis.levels[i + 1:]
     }
+
+
+def moderator_values(analysis: Analysis) -> list[tuple[str, float, str]]:
+    """Variable, value and ending of the ids, where effects are reported at several values."""
+    return [(name, value, f".{name}_{value:g}") for name, values in analysis.at.items()
+            for value in values if len(values) > 1]
 
 
 def estimate(
@@ -356,14 +362,13 @@ def estimate(
         row = {"estimate": np.nan, "se": np.nan, "df": df, "statistic": f, "p": p, "n": model.n,
                "sd": float(np.std(model.y, ddof=1)), "df1": q}  # fmt: skip
         return pd.DataFrame([row], index=pd.Index([analysis.id], name="id"))
-    several = [(name, value) for name, values in analysis.at.items() for value in values
-               if len(values) > 1]  # fmt: skip
+    several = moderator_values(analysis)
     if not several:
         return model.contrasts(wanted)
     parts = []
-    for name, value in several:
+    for name, value, ending in several:
         there = replace(model, at=model.at | {name: [value]})
-        ids = {f"{id}.{name}_{value:g}": contrast for id, contrast in wanted.items()}
+        ids = {f"{id}{ending}": contrast for id, contrast in wanted.items()}
         parts.append(there.contrasts(ids))
     return pd.concat(parts)
 
