@@ -298,11 +298,10 @@ def check(
     from claimledger.ledger.audit import dry_run
     from claimledger.project import Run, write_atomic
     from claimledger.registration.loading import load
-    from claimledger.survey.checks import examine, require
+    from claimledger.survey.checks import require, shown, warning_lines
     from claimledger.survey.disclosure import coarsen, identifying_variables
-    from claimledger.survey.problem import shown, warning_lines
+    from claimledger.survey.loading import examine, html_report
     from claimledger.survey.reading import read_export
-    from claimledger.survey.report import html_report
 
     run = Run.open()
     dry_run(run.registration)

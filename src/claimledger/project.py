@@ -5,9 +5,11 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import yaml
 
@@ -24,13 +26,20 @@ PARTIAL = ".partial"  # the end of the name of a file that is being written
 def write_atomic(path: Path, content: str | bytes) -> Path:
     """Write beside, then rename: a reader sees the old file or the new one, never a half."""
     path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
+    with writing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into, piece by piece, that takes its name only when all went well."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(PARTIAL, f".{path.name}.", path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o644)
@@ -43,7 +52,6 @@ def write_atomic(path: Path, content: str | bytes) -> Path:
             path, found=error.strerror, expected="a place that can be written to",
             mend="free space, or change the folder's permissions",
         ) from error
-    return path
 
 
 def inside(root: Path, name: str, where: str) -> Path:

@@ -1,8 +1,10 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from claimledger.errors import LedgerError
+from claimledger.ledger import merging
 from claimledger.ledger.merging import merge
 from claimledger.project import Run
 from unhypothesized import write_registration
@@ -66,3 +68,17 @@ def test_a_changed_registration_stops_the_merge(run):
     run.registration.write_text(run.registration.read_text() + "# later\n")
     with pytest.raises(LedgerError, match="changed since it was frozen"):
         merge(run)
+
+
+def test_warnings_about_the_data_are_told_once(run, monkeypatch):
+    survey = SimpleNamespace(warnings=["columns that are not registered"])
+    audit = SimpleNamespace(of_file=lambda *_: SimpleNamespace(survey=survey))
+    monkeypatch.setattr(merging, "Audit", audit)
+    monkeypatch.setattr(merging, "groups", lambda registration: ["main"])
+    monkeypatch.setattr(merging, "provenance", lambda run, survey: DATA)
+    monkeypatch.setattr(merging, "audited", lambda audit, own, origin, part: (own, []))
+    put(run, "a", fragment("one"))
+    put(run, "b", fragment("two"))
+    told = []
+    merge(run, tell=told.append)
+    assert told == ["x.csv: warning: columns that are not registered"]

@@ -40,7 +40,7 @@ def project(tmp_path, monkeypatch):
             path.write_text(json.dumps({"exhibits": {}, "data": run.data.read_text()}))
         return execute.executed_of(run, stem), [engine / "study.py"]
 
-    def merge(run):
+    def merge(run, tell):
         run.ledger.parent.mkdir(parents=True, exist_ok=True)
         run.ledger.write_text("".join(p.read_text() for p in sorted(run.fragments.iterdir())))
 
@@ -55,6 +55,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr("claimledger.rendering.render", render)
     monkeypatch.setattr("claimledger.registration.loading.load", lambda path: None)
     monkeypatch.setattr("claimledger.registration.lock.check_lock", lambda path: None)
+    monkeypatch.setattr("claimledger.ledger.audit.dry_run", lambda path: None)
     monkeypatch.setattr(build, "lint", lambda run: [])
     monkeypatch.setattr("claimledger.pipeline.privacy.check_private", lambda run, files: None)
     for name in list(os.environ):

@@ -9,6 +9,7 @@ import pytest
 from claimledger.errors import LedgerError
 from claimledger.pipeline import build
 from claimledger.pipeline.privacy import check_private, text_of
+from claimledger.progress import Progress
 from claimledger.project import Run
 from claimledger.registration.loading import load
 from claimledger.survey.reading import read_export
@@ -62,4 +63,4 @@ def test_the_build_stops_before_the_ledger_is_written(run, first, tmp_path, monk
     notebook(own.notebooks / "01_a.ipynb", text=[f"mail {first['RecipientEmail']}"])
     monkeypatch.setattr("claimledger.ledger.merging.merge", lambda run: pytest.fail("merged"))
     with pytest.raises(LedgerError, match=r"01_a\.ipynb"):
-        build._merge_step(own, ["01_a"]).action(lambda part, of: None)
+        build._merge_step(own, ["01_a"], Progress()).action(lambda part, of: None)

@@ -3,9 +3,9 @@ import re
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.survey.checks import Problem, check, examine, require
+from claimledger.survey.checks import Problem, require
+from claimledger.survey.loading import check, examine, html_report
 from claimledger.survey.reading import read_export
-from claimledger.survey.report import html_report
 
 
 def errors(path, registration) -> list[Problem]:

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from claimledger.errors import LedgerError
 from claimledger.simulation.platform_file import export
-from claimledger.survey.checks import examine
+from claimledger.survey.loading import examine, html_report
 from claimledger.survey.mapping_draft import draft, write_draft
 from claimledger.survey.reading import answers, coded, read_export
-from claimledger.survey.report import html_report
 from claimledger.survey.tables import plain
 
 FUZZ = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[
@@ -205,7 +204,7 @@ def peak(registration, path) -> int:
         "import resource, sys; from pathlib import Path;"
         "from claimledger.registration.loading import load;"
         "from claimledger.errors import LedgerError;"
-        "from claimledger.survey.checks import examine; from claimledger.survey.reading import *;"
+        "from claimledger.survey.loading import examine; from claimledger.survey.reading import *;"
         "r = load(Path(sys.argv[1]));\n"
         "try: e = read_export(Path(sys.argv[2]), r); assert not [p for p in "
         "examine(e, r).problems if p.severity == 'error']\n"

@@ -11,9 +11,9 @@ import pytest
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Factor, Scale
 from claimledger.survey import qualtrics
-from claimledger.survey.checks import check, examine
+from claimledger.survey.checks import Problem, warning_lines
+from claimledger.survey.loading import check, examine
 from claimledger.survey.mapping_draft import draft, read_qsf, write_draft
-from claimledger.survey.problem import Problem, warning_lines
 from claimledger.survey.reading import (
     CODES,
     OPEN,

@@ -9,7 +9,7 @@ import pytest
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Scale
 from claimledger.simulation.platform_file import export
-from claimledger.survey.checks import check_export
+from claimledger.survey.loading import check_export
 from claimledger.survey.reading import answers, coded, levels, read_export
 
 SUPPORT = Scale(kind="ordinal", labels={1: "Strongly oppose", 2: "Don't know", 3: "Support"})

@@ -8,8 +8,7 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
-from claimledger.survey.checks import check
-from claimledger.survey.loading import open_survey
+from claimledger.survey.loading import check, open_survey
 from claimledger.survey.reading import coded, read_export
 from claimledger.survey.recoding import exclude
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
 from claimledger.survey import qualtrics
-from claimledger.survey.checks import examine
+from claimledger.survey.loading import examine
 from claimledger.survey.reading import read_export
 
 FORMS = ["texts", "codes", "texts.sav", "texts.dta", "codes.sav", "codes.dta", "codes.parquet",

@@ -9,9 +9,9 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
-from claimledger.survey.checks import examine
+from claimledger.survey.checks import warning_lines
+from claimledger.survey.loading import examine
 from claimledger.survey.mapping_draft import draft, write_draft
-from claimledger.survey.problem import warning_lines
 from claimledger.survey.reading import coded, read_export
 
 

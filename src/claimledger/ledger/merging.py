@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import claimledger
@@ -25,10 +26,13 @@ def notebook_stems(run: Run) -> list[str]:
     return [Path(one["notebook"]).stem for one in listed]
 
 
-def merge(run: Run, stems: list[str] | None = None) -> Path:
+def merge(
+    run: Run, stems: list[str] | None = None, tell: Callable[[str], None] | None = None
+) -> Path:
     """Write the ledger from all fragments, after an audit of everything called registered.
 
     With `stems`, from these alone: registered analyses of other notebooks may then be missing.
+    `tell` is called with each warning about the data, as `check` gives them.
 
     A fragment is what a notebook's process says it found. What it says of registered analyses is
     computed again here, from the raw file and the registration; a difference, a result that is
@@ -65,6 +69,8 @@ def merge(run: Run, stems: list[str] | None = None) -> Path:
     if groups(registration) and ours:
         audit = Audit.of_file(registration, lock, run.data, run.root, run.mapping)
         data = provenance(run, audit.survey)
+        for line in audit.survey.warnings if tell else ():
+            tell(f"{run.data.name}: warning: {line}")
     _same_data(run, fragments, data)
     found, rows = audited(audit, own, origin, part=stems is not None)
     header = _header(run, lock, data) | ({"external": others} if others else {})

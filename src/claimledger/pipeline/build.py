@@ -82,10 +82,12 @@ def build(
     With `proceed` a notebook that fails does not keep the others from running. With `prose` the
     text is checked against the ledger, as before any rendering.
     """
-    def steps() -> list[Step]:
-        return [*_ledger_steps(run, only), *([_lint_step(run)] if prose else [])]
+    progress = progress or Progress()
 
-    return _make(run, world, steps, progress or Progress(), proceed)
+    def steps() -> list[Step]:
+        return [*_ledger_steps(run, only, progress), *([_lint_step(run)] if prose else [])]
+
+    return _make(run, world, steps, progress, proceed)
 
 
 def render(
@@ -103,7 +105,8 @@ def render(
     chosen = renderer.choose(run, progress)
 
     def steps() -> list[Step]:
-        return [*_ledger_steps(run, None), _lint_step(run), _paper_step(run, wanted, chosen)]
+        return [*_ledger_steps(run, None, progress), _lint_step(run),
+                _paper_step(run, wanted, chosen)]
 
     return chosen.name, _make(run, world, steps, progress)
 
@@ -146,7 +149,7 @@ def check_profiles(root: Path) -> None:
             )
 
 
-def _ledger_steps(run: Run, only: str | None) -> list[Step]:
+def _ledger_steps(run: Run, only: str | None, progress: Progress) -> list[Step]:
     names = stems(run)
     if only is not None and only not in names:
         raise LedgerError(
@@ -156,7 +159,8 @@ def _ledger_steps(run: Run, only: str | None) -> list[Step]:
     if only:
         return [_notebook_step(run, only)]
     # The last ones first: robustness and simulations take longest, and the others fill the gaps.
-    return [*(_notebook_step(run, name) for name in reversed(names)), _merge_step(run, names)]
+    return [*(_notebook_step(run, name) for name in reversed(names)),
+            _merge_step(run, names, progress)]
 
 
 def _promise_step(run: Run) -> Step:
@@ -207,13 +211,13 @@ def _notebook_step(run: Run, stem: str) -> Step:
     return Step(stem, action, inputs, config, candidates=_engine(), used=lambda: modules)
 
 
-def _merge_step(run: Run, names: list[str]) -> Step:
+def _merge_step(run: Run, names: list[str], progress: Progress) -> Step:
     def action(report: Report) -> list[Path]:
         from claimledger.ledger.merging import merge
         from claimledger.pipeline.privacy import check_private
 
         check_private(run, [*fragments, *(execute.executed_of(run, name) for name in names)])
-        merge(run)
+        merge(run, tell=progress.say)
         return [run.ledger]
 
     fragments = [execute.fragment_of(run, name) for name in names]

@@ -14,7 +14,7 @@ from claimledger.errors import LedgerError
 from claimledger.ledger.entries import load_ledger
 from claimledger.pipeline import build
 from claimledger.pipeline import notebooks as execute
-from claimledger.project import Run, settings, sha256_file
+from claimledger.project import Run, load_yaml, settings, sha256_file
 from claimledger.rendering.document import Paper, epoch, read_paper
 
 CHECKSUMS = "SHA256SUMS"
@@ -63,16 +63,8 @@ class Contents:
     @cached_property
     def citation(self) -> dict:
         """`CITATION.cff`: title, authors, licences, version."""
-        import yaml
-
         path = self.run.root / "CITATION.cff"
-        try:
-            content = yaml.safe_load(path.read_text("utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise LedgerError(
-                path.name, found=str(error), expected="how this paper is cited",
-                mend="restore the file; it is in the Citation File Format, 1.2.0",
-            ) from None
+        content = load_yaml(path, "how this paper is cited, in the Citation File Format, 1.2.0")
         for key in ("title", "authors", "license", "version", "abstract"):
             if not isinstance(content, dict) or not content.get(key):
                 raise LedgerError(f"{path.name}: {key}", found="nothing", expected="a value")

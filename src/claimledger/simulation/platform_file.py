@@ -2,18 +2,13 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
-from claimledger.errors import LedgerError
-from claimledger.project import sha256_file, write_atomic
+from claimledger.project import sha256_file, write_atomic, writing
 from claimledger.registration.loading import load
 from claimledger.registration.models import Registration
 from claimledger.simulation.assumptions import load_simulation
@@ -46,7 +41,7 @@ def export(
     size = simulator.size(n)
     writer = _Writer(simulator, world, seed, codes)
     digest = hashlib.sha256()
-    with _beside(Path(path)) as file:
+    with writing(Path(path)) as file:
         for text in writer.parts(size, tick):
             data = text.encode()
             digest.update(data)
@@ -60,27 +55,6 @@ def export(
     }
     write_atomic(manifest_path(path), json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     return [Path(path), manifest_path(path)]
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into that takes its name only when all went well."""
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise LedgerError(
-            path, found=error.strerror, expected="a place that can be written to",
-            mend="free space, or change the folder's permissions",
-        ) from error
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
 
 
 class _Writer:

@@ -18,8 +18,7 @@ from claimledger.ledger.results import tost, verdicts
 from claimledger.registration import analyses, lock, models
 from claimledger.simulation import assumptions
 from claimledger.study import Study
-from claimledger.survey.mapping import Mapping
-from claimledger.survey.profiles import Tasks
+from claimledger.survey.mapping import Mapping, Tasks
 
 REGION = re.compile(r"<!-- made: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 KEYS = (

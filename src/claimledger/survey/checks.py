@@ -1,257 +1,445 @@
-"""Is an export what the registration says it should be? Every problem at once, with a remedy.
+"""Problems of an export, in words; and checks of it as a whole.
 
-`examine` is the one way from an export to the frame that is analysed: the command `check` shows
-what it finds, and `open_survey` refuses an export for the same errors.
+Who is lost and why, who stands in it twice, what is missing.
 """
 
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+import re
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2_contingency, chisquare
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
-from claimledger.survey import plausibility, qualtrics
-from claimledger.survey.disclosure import assert_public, known_private, words_of
-from claimledger.survey.plausibility import RARE, missing_by_arm
-from claimledger.survey.problem import Problem, at, require, short, shown
-from claimledger.survey.reading import OPEN, Export, coded, read_export
-from claimledger.survey.recoding import exclude, recode
-from claimledger.survey.weighting import Raking, rake_as_registered
+from claimledger.survey import qualtrics
+from claimledger.survey.disclosure import PANEL
+from claimledger.survey.reading import Export, distinct
+from claimledger.survey.recoding import in_time, staying
+from claimledger.survey.tables import plain
 
-__all__ = ["Findings", "Problem", "check", "check_export", "examine", "require"]
-
-_MOST = 1000     # rows told one by one for each column
+SHOWN = 20       # problems in one message
+NAMED = 8        # columns in one line
+_LONG = 120      # letters of a cell that are shown
+RARE = 0.001          # an allocation less probable than this is worth a look
+SHARE = 1 / 3         # a rule that drops more of the rows that reach it is worth a look
+_MOST = 1000          # rows told one by one for each column
+_SLACK = 60           # seconds by which a duration may differ from end minus start
+_HOUR = 3600
+_SAMPLE = 20_000      # ids that are looked at
+DURATION = "Duration (in seconds)"
 
 
 @dataclass(frozen=True)
-class Findings:
-    """All that a check finds: problems, errors first; and, where it came so far, four tables.
+class Problem:
+    """One thing that is not as registered; `row` counts records below the header, from 1.
 
-    flow: rows dropped by each registered exclusion (see `exclude`).
-    missing: answers missing among those asked, by item and arm (see `missing_by_arm`).
-    kept: the coded rows that stay.
-    frame: the frame that is analysed (see `recode`).
+    `kind` says in words what kind of thing it is, where many of a kind are told in one line.
     """
 
-    problems: list[Problem] = field(default_factory=list)
-    flow: pd.DataFrame | None = None
-    missing: pd.DataFrame | None = None
-    kept: pd.DataFrame | None = None
-    frame: pd.DataFrame | None = None
-    raking: Raking | None = None
+    column: str
+    found: str
+    expected: str
+    mend: str
+    row: int | None = None
+    response: str | None = None
+    severity: Literal["error", "warning"] = "error"
+    kind: str = ""
+
+    def __str__(self) -> str:
+        """Where, what was found, what was expected."""
+        place = f"row {self.row} ({self.response or 'no id'}), " if self.row else ""
+        return f"{place}{shown(self.column)}: {self.found}; expected {self.expected}"
 
 
-def check(path: Path, registration: Registration, mapping: Path | None = None) -> list[Problem]:
-    """Every problem of an export, errors first."""
-    return check_export(read_export(path, registration, mapping), registration)
+def warning_lines(problems: list[Problem]) -> list[str]:
+    """The warnings among the problems in words: a line for each kind, not one for each column."""
+    groups: dict[str, list[Problem]] = {}
+    for problem in problems:
+        if problem.severity == "warning":
+            key = problem.kind or f"{problem.column}\0{problem.found}"
+            groups.setdefault(key, []).append(problem)
+    lines = []
+    for group in groups.values():
+        columns = list(dict.fromkeys(problem.column for problem in group))
+        if group[0].kind and len(group) > 1:
+            names = ", ".join(map(shown, columns[:NAMED]))
+            more = f" and {len(columns) - NAMED:,} more" if len(columns) > NAMED else ""
+            rows = len([problem for problem in group if problem.row])
+            counted = f"{rows:,} rows, " if rows else f"{len(columns):,}: "
+            lines.append(f"{group[0].kind} ({counted}{names}{more}); {group[0].mend}")
+        else:
+            again = f" (and {len(group) - 1:,} more rows)" if len(group) > 1 else ""
+            lines.append(f"{group[0]}{again}; {group[0].mend}")
+    return lines
 
 
-def check_export(export: Export, registration: Registration) -> list[Problem]:
-    """The same for an export that has been read."""
-    return examine(export, registration).problems
-
-
-def examine(export: Export, registration: Registration, root: Path | None = None) -> Findings:
-    """Every problem, and the tables that go with them.
-
-    With the project's `root` the registered margins are read, and raking is tried, too.
-    """
-    problems = _file(export) + _columns(export, registration)
-    frame, strange = coded(export, registration)
-    problems += _strange(export, registration, strange) + _ranges(export, registration, frame)
-    del strange
-    problems += plausibility.dates(export)
-    problems += plausibility.platform(export, registration)
-    problems += plausibility.questions(export, registration)
-    problems += plausibility.rounded_ids(export, registration)
-    if any(p.row is None and p.severity == "error" for p in problems):
-        return Findings(_sorted(problems))
-    kept, flow = exclude(frame, registration)
-    problems += plausibility.losses(registration, flow, len(frame))
-    missing = made = raking = None
-    if len(kept):
-        problems += _empty_arms(registration, kept, "warning" if root is None else "error")
-        missing = missing_by_arm(export, registration, kept)
-        problems += _kept(export, registration, kept)
-        problems += plausibility.allocation(registration, kept)
-        problems += plausibility.test_rows(export, kept)
-        problems += plausibility.repeats(export, registration, frame)
-        if registration.design.respondent is None:  # else persons have several rows each
-            problems += plausibility.persons(export, registration, frame, kept)
-        problems += plausibility.uneven(missing, RARE)
-    del frame
-    if len(kept) and not any(p.severity == "error" for p in problems):
-        try:
-            made = recode(kept, registration)
-            assert_public(
-                made, known=known_private(export.columns, registration, words_of(made)))
-            if root is not None and registration.weighting and registration.weighting.margins:
-                raking = rake_as_registered(made, registration, root)
-        except LedgerError as error:
-            problems.append(Problem(error.where, error.found, error.expected, error.mend))
-    return Findings(_sorted(problems), flow, missing, kept, made, raking)
-
-
-def _sorted(problems: list[Problem]) -> list[Problem]:
-    return sorted(problems, key=lambda p: (p.severity, p.row or 0))
-
-
-def _file(export: Export) -> list[Problem]:
-    """Doubts about the file, and what it declares missing."""
-    problems = [
-        Problem("file", doubt, "no doubt", "look at it, or say it in a mapping", severity="warning")
-        for doubt in export.doubts
+def require(path: Path, problems: list[Problem]) -> None:
+    """Raise one LedgerError that lists the errors among the problems, like ones together."""
+    groups: dict[tuple, list[Problem]] = {}
+    for problem in problems:
+        if problem.severity == "error":
+            groups.setdefault((problem.column, problem.found, problem.mend), []).append(problem)
+    if not groups:
+        return
+    told = [
+        f"{group[0]}" + (f" (and {len(group) - 1} more rows)" if len(group) > 1 else "")
+        for group in groups.values()
     ]
-    problems += [
-        Problem(name, f"{count:,} values that the file declares missing", "answers",
-                "nothing to do if they are no answers", severity="warning",
-                kind="values that the file itself declares missing were taken as missing")
-        for name, count in export.missing.items() if name in export.meanings
-    ]
+    if len(told) > SHOWN:
+        told = [*told[:SHOWN], f"and {len(groups) - SHOWN} other problems"]
+    raise LedgerError(
+        path, found=f"{len(groups)} problem(s)\n    " + "\n    ".join(told),
+        expected="an export as the registration describes it",
+        mend="; ".join(list(dict.fromkeys(mend for _, _, mend in groups))[:SHOWN]),
+    )
+
+
+def at(export: Export, row: int, column: str, found: str, expected: str, mend: str,
+       severity: Literal["error", "warning"] = "error", kind: str = "") -> Problem:
+    """A problem of one record, with the id of its response."""
+    ids = export.columns.get("ResponseId")
+    response = None if ids is None else str(ids.loc[row])
+    return Problem(column, found, expected, mend, row=int(row), response=response,
+                   severity=severity, kind=kind)
+
+
+def short(cell: object) -> str:
+    """A cell in quotes, without signs that a terminal would act on, cut where it is long."""
+    text = str(cell)
+    return repr(text if len(text) <= _LONG else f"{text[:_LONG]} ... ({len(text):,} letters)")
+
+
+def shown(name: object) -> str:
+    """A name as it is, or like a cell where it is very long or has signs that act on a terminal."""
+    text = str(name)
+    return text if text.isprintable() and len(text) <= _LONG else short(text)
+
+
+def losses(registration: Registration, flow: pd.DataFrame, size: int) -> list[Problem]:
+    """Nobody stays: an error that lists who took whom. One rule drops more than a third: said."""
+    taken = ", ".join(f"{row.label} {row.dropped:,}" for row in flow.iloc[1:].itertuples()
+                      if row.dropped)
+    if not flow["left"].iloc[-1]:
+        return [Problem(
+            "rows", f"nobody stays of {size:,}" + (f": {taken}" if taken else ""),
+            "respondents", "export all responses; or look at what the rule that took them is about"
+        )]
+    problems = []
+    before = flow["left"].shift()
+    for rule, row, reached in zip(registration.exclusions, flow.iloc[1:].itertuples(),
+                                  before.iloc[1:], strict=True):
+        if row.dropped >= 3 and row.dropped > SHARE * reached:
+            problems.append(Problem(
+                rule.column, f"the exclusion {row.label!r} drops {row.dropped:,} of "
+                f"{int(reached):,} rows ({row.dropped / reached:.0%})",
+                "no more than a third of the rows that reach a rule",
+                f"look at the cells of {rule.column!r}", severity="warning"))
     return problems
 
 
-def _columns(export: Export, registration: Registration) -> list[Problem]:
-    """Columns that are missing, not registered, or not certain."""
-    instrument, design, weighting = (
-        registration.instrument, registration.design, registration.weighting)
-    needed = [n for n, item in instrument.items.items()
-              if instrument.scales[item.scale].kind != "text"]
-    needed += [*design.factors, *(rule.column for rule in registration.exclusions)]
-    needed += [design.respondent, design.blocks, design.clusters]
-    needed += [weighting.column, weighting.strata, weighting.clusters] if weighting else []
-    needed = [n for n in dict.fromkeys(needed) if n and n not in instrument.derived]
-    known = {*needed, *instrument.items, *qualtrics.PLATFORM, *qualtrics.embedded(registration)}
-    there = list(export.columns)
-    clashing = {name: text for name, text in export.clashes.items() if name in {
-        *needed, *qualtrics.ANSWERS, *qualtrics.key_columns(registration), "ResponseId"}}
-    problems = [
-        Problem(name, f"several columns that could be it: {text}", "one column",
-                f"say which one in a mapping, such as `columns: {{EXPORT NAME: {name}}}`")
-        for name, text in clashing.items()
-    ]
-    strangers = [name for name in there if name not in known]
-    problems += [
-        Problem(name, "a column that is not registered", "nothing",
-                "nothing to do if they hold no answers", severity="warning",
-                kind="columns that are not registered")
-        for name in strangers
-    ]
-    for name in needed:
-        if name in there or name in clashing:
-            continue
-        near = get_close_matches(name, strangers, n=1)
+def dates(export: Export) -> list[Problem]:
+    """Texts that are no date, ends before starts, and durations that say something else."""
+    names = [name for name in qualtrics.DATES if name in export.columns]
+    times, doubtful = qualtrics.moments({name: export.columns[name] for name in names})
+    problems = []
+    for name in names:
+        wrong = times[name].isna() | ~times[name].dt.year.between(2000, 2099)
+        wrong &= export.columns[name].astype(object).str.strip() != ""
+        rows = wrong.index[wrong]
+        if len(rows) > _MOST:
+            problems.append(Problem(
+                name, f"{len(rows):,} such cells, of which {_MOST:,} are listed",
+                "a date such as 2025-01-31 12:00:00", "export dates in the standard format"))
+        problems += [
+            at(export, row, name, short(export.columns[name].loc[row]),
+               "a date such as 2025-01-31 12:00:00", "export dates in the standard format")
+            for row in rows[:_MOST]
+        ]
+    if doubtful:
         problems.append(Problem(
-            name, f"no such column{f' (but {near[0]!r})' if near else ''}", "the column",
-            f"map {near[0]!r} to {name!r}" if near else f"export {name!r}, or map a column to it",
-        ))
-    for name, meaning in export.meanings.items():
-        if meaning.form != OPEN:
-            continue
-        mend = f"say in a mapping what they are: `values: {{{name}: ...}}`"
-        if name in instrument.items:
-            mend += f", or `codes: {{{name}: registered}}` (or `reversed`, or `texts`)"
-        problems.append(Problem(name, f"not certain: {meaning.uncertain}", "one meaning a cell",
-                                mend))
+            names[0], "dates that could have the day or the month first; read month first",
+            "dates such as 2025-01-31", "export dates in the standard format", severity="warning"))
+    if not {"StartDate", "EndDate"} <= set(names):
+        return problems
+    taken = (times["EndDate"] - times["StartDate"]).dt.total_seconds()
+    said = pd.Series(np.nan, index=taken.index)
+    if DURATION in export.columns:
+        said = pd.to_numeric(export.columns[DURATION].astype(object), errors="coerce")
+    off = taken - said
+    clock = (off.abs() - _HOUR).abs() <= _SLACK        # the clock was changed meanwhile
+    clock |= (taken < 0) & (taken >= -_HOUR)
+    back = (taken < 0) & ~clock
+    for row in back.index[back][:_MOST]:
+        sure = all(re.match(r"\s*\d{4}-", str(export.columns[name].loc[row]))
+                   for name in qualtrics.DATES[:2])
+        problems.append(at(
+            export, row, "EndDate", "a date before StartDate", "a later one",
+            "export again, and do not edit the file", severity="error" if sure else "warning",
+            kind="" if sure else "dates of ends before dates of starts"))
+    problems += [
+        at(export, row, "EndDate", "dates that a change of clocks would explain",
+           "an end after the start, as long as the duration",
+           "nothing to do where clocks were changed that night", severity="warning",
+           kind="dates up to an hour off: was the clock changed while somebody answered?")
+        for row in clock.index[clock]
+    ]
+    differ = (off.abs() > _SLACK) & ~clock & ~back
+    if differ.any():
+        row = differ.index[differ][0]
+        problems.append(Problem(
+            DURATION, f"{int(differ.sum()):,} rows whose duration is not end minus start (first: "
+            f"row {row}, {said[row]:,.0f} s against {taken[row]:,.0f} s)",
+            f"the same but for {_SLACK} seconds", "find out which of them was edited, or which "
+            "clock the dates follow", severity="warning"))
     return problems
 
 
-def _strange(
-    export: Export, registration: Registration, strange: pd.DataFrame
+def rounded_ids(export: Export, registration: Registration) -> list[Problem]:
+    """Keys of persons that a spreadsheet or a floating-point number has rounded."""
+    problems = []
+    for name in qualtrics.key_columns(registration):
+        if name not in export.columns:
+            continue
+        cells = [text for cell in distinct(export.columns[name])[:_SAMPLE]
+                 if (text := str(cell).strip())]
+        digits = [text for text in cells if re.fullmatch(r"\d{16,}", text)]
+        powers = [text for text in cells
+                  if re.fullmatch(r"-?\d+([.,]\d+)?[eE][+-]?\d+", text)]
+        zeros = [text for text in digits if text.endswith("0")]
+        floats = [text for text in cells if re.fullmatch(r"\d+[.,]0+", text)]
+        why = ""
+        if powers and (len(powers) > len(cells) / 2 or any("." in p or "+" in p for p in powers)):
+            why = f"numbers with an exponent, such as {powers[0]!r}"
+        elif len(digits) >= 3 and len(zeros) > 0.5 * len(digits):
+            why = f"long numbers that nearly all end in zeros, such as {zeros[0]!r}"
+        elif len(floats) > len(cells) / 2:
+            why = f"numbers with a decimal point, such as {floats[0]!r}"
+        elif all(int(float(text)) == int(text) for text in digits) and sum(
+                max(0, int(text).bit_length() - 53) for text in digits) >= 20:
+            why = f"long numbers of which each is one that a float can hold, such as {digits[0]!r}"
+        if why:
+            problems.append(Problem(
+                name, f"ids that were rounded: {why}", "ids as the panel gave them",
+                "export again as text: rounded ids make different people one", severity="warning"))
+    return problems
+
+
+def test_rows(export: Export, kept: pd.DataFrame) -> list[Problem]:
+    """Rows that no respondent gave, and that no registered rule takes out."""
+    problems = []
+    for name, words in (("Status", qualtrics.TESTS),
+                        ("DistributionChannel", {"preview", "test", "synthetic"})):
+        if name not in export.columns:
+            continue
+        odd = [cell for cell in distinct(export.columns[name]) if _number(plain(cell)) in words]
+        cells = export.columns[name].loc[kept.index]
+        rows = cells.index[cells.isin(odd)]
+        if len(rows):
+            told = ", ".join(f"{short(cell)} {int((cells == cell).sum()):,}" for cell in odd
+                             if (cells == cell).any())
+            problems.append(Problem(
+                name, f"{len(rows):,} rows stay that no respondent gave: {told}",
+                "answers of respondents",
+                f"register an exclusion on {name!r}, or remove the rows on the platform",
+                severity="warning"))
+    return problems
+
+
+def repeats(
+    export: Export, registration: Registration, frame: pd.DataFrame
 ) -> list[Problem]:
-    """Cells that mean nothing registered."""
+    """Where persons stand twice, something must say which of their rows was first."""
     problems = []
-    for column in strange:
-        rows = strange.index[strange[column].to_numpy()]
-        problems += _told(export, column, rows, *_wanted(registration, column))
-    return problems
-
-
-def _told(export: Export, column: str, rows: pd.Index, expected: str, mend: str) -> list[Problem]:
-    """A problem for each of the rows, up to a thousand."""
-    problems = []
-    if len(rows) > _MOST:
-        problems.append(Problem(
-            column, f"{len(rows):,} such cells, of which {_MOST:,} are listed", expected, mend))
-    cells = export.columns[column].loc[rows[:_MOST]]
-    problems += [at(export, row, column, short(cell), expected, mend)
-                 for row, cell in cells.items()]
-    return problems
-
-
-def _ranges(export: Export, registration: Registration, frame: pd.DataFrame) -> list[Problem]:
-    """Numbers outside the registered range."""
-    problems = []
-    for name, item in registration.instrument.items.items():
-        scale = registration.instrument.scales[item.scale]
-        if scale.kind != "numeric" or name not in frame:
+    reached = staying(frame, registration)
+    for rule, there in zip(registration.exclusions, reached, strict=False):
+        if not rule.repeats:
             continue
-        low = -np.inf if scale.minimum is None else scale.minimum
-        high = np.inf if scale.maximum is None else scale.maximum
-        outside = frame[name].notna() & ~frame[name].between(low, high)
-        problems += _told(export, name, frame.index[outside], *_wanted(registration, name))
+        name = rule.column
+        keys = export.columns[name][there].astype(object).str.strip()
+        keys = keys[~keys.isin(["", qualtrics.UNANSWERED])]
+        keys = keys[keys.duplicated(keep=False)]
+        if keys.empty:
+            continue
+        start = pd.Series(pd.NaT, index=keys.index)
+        if "StartDate" in export.columns:
+            cells = export.columns["StartDate"].loc[keys.index]
+            start = qualtrics.moments({"StartDate": cells})[0]["StartDate"]
+        same = start.isna() | pd.DataFrame({"key": keys, "start": start}).duplicated(keep=False)
+        if same.any():
+            row = same.index[same][0]
+            problems.append(Problem(
+                name, f"{int(same.sum()):,} rows of persons with several, whose start is missing "
+                f"or the same (first: row {row})", "StartDate: the row that was begun first stays",
+                "export the dates, or remove the rows that do not count", severity="warning"))
     return problems
 
 
-def _wanted(registration: Registration, column: str) -> tuple[str, str]:
-    """What a column may hold, and how to mend it."""
-    if column in registration.design.factors:
-        levels = registration.design.factors[column].levels
-        return ", ".join(levels), f"map the values of {column!r} to level ids"
-    scale = registration.instrument.scales[registration.instrument.items[column].scale]
-    if scale.labels:
-        labels = ", ".join(f"{code} {label!r}" for code, label in scale.labels.items())
-        return labels, f"map the values of {column!r} to codes"
-    ends = [f"{'from' if at == 0 else 'to'} {end:g}"
-            for at, end in enumerate((scale.minimum, scale.maximum)) if end is not None]
-    return (" ".join(["a number", *ends]),
-            f"correct {column!r} on the platform, or exclude the row there")
-
-
-def _empty_arms(registration: Registration, kept: pd.DataFrame, severity: str) -> list[Problem]:
-    """Arms in which nobody stays: their effects cannot be estimated."""
+def allocation(registration: Registration, kept: pd.DataFrame) -> list[Problem]:
+    """Chi-square of the counts of each factor's levels against the registered probabilities."""
     problems = []
     for name, factor in registration.design.factors.items():
-        absent = [level for level in factor.levels if not (kept[name] == level).any()]
-        if absent:
+        counts = kept[name].value_counts().reindex(list(factor.levels), fill_value=0).to_numpy()
+        chances = np.array([level.probability for level in factor.levels.values()])
+        total = counts.sum()
+        p = chisquare(counts, total * chances / chances.sum()).pvalue if total else 1
+        if p < RARE:
             problems.append(Problem(
-                name, f"nobody stays in {', '.join(absent[:5])} ({len(kept):,} stay in all)",
-                "respondents in every arm", "export all responses, or find out who was dropped",
-                severity=severity, kind="arms in which nobody stays"))  # type: ignore[arg-type]
+                name, f"counts {', '.join(map(str, counts))} (p = {p:.2g})",
+                "counts near the registered probabilities",
+                "find out how the levels were assigned", severity="warning",
+            ))
     return problems
 
 
-def _kept(export: Export, registration: Registration, kept: pd.DataFrame) -> list[Problem]:
-    """Respondents who stay must have a cell of the design, and no answer to what was not asked."""
+def platform(export: Export, registration: Registration) -> list[Problem]:
+    """Words in the platform's columns, and texts instead of numbers, that no rule would know."""
     problems = []
-    for factor in registration.design.factors:
-        gone = kept.index[kept[factor].isna()]
-        cells = export.columns[factor].loc[gone]
-        unknown = export.meanings[factor].strange
+    rules = {rule.column: rule for rule in registration.exclusions}
+    for name in sorted({*qualtrics.ANSWERS, *rules} & set(export.columns)):
+        cells = export.columns[name]
+        unique = [cell for cell in distinct(cells) if cell.strip()]
+        strange: list[str] = []
+        if name in rules and rules[name].below is not None:
+            strange = [c for c in unique if not re.fullmatch(r" *\d+(\.\d+)? *", c, re.ASCII)]
+            expected = "a number"
+        elif name in qualtrics.ANSWERS:
+            known = set(qualtrics.ANSWERS[name])
+            rule = rules.get(name)
+            known |= {plain(str(v)) for v in (rule.equals + rule.differs_from if rule else [])}
+            strange = [cell for cell in unique if _number(plain(cell)) not in known]
+            expected = "a word of the platform in English, or a code"
+        for cell in strange[:20]:
+            row = int(cells.index[cells == cell][0])
+            problems.append(at(
+                export, row, name, short(cell), expected,
+                f"map the values of {name!r}, such as {{{short(cell[:40])}: ...}}",
+            ))
+    return problems
+
+
+def _number(text: str) -> str:
+    """A whole number without a point; any other text as it is."""
+    return text.removesuffix(".0") if re.fullmatch(r"\d+\.0", text) else text
+
+
+def questions(export: Export, registration: Registration) -> list[Problem]:
+    """Columns whose own question text is the wording of another item: names were moved."""
+    items = registration.instrument.items
+    worded = Counter(plain(item.wording) for item in items.values())
+    wordings = {plain(i.wording): n for n, i in items.items() if worded[plain(i.wording)] == 1}
+    return [
+        Problem(name, f"the question text of {other!r}", f"{items[name].wording!r}",
+                "find out which question the column holds, and map it")
+        for name in items if name in export.columns
+        if (other := wordings.get(plain(export.texts.get(name, "")), name)) != name
+    ]
+
+
+def persons(
+    export: Export, registration: Registration, frame: pd.DataFrame, kept: pd.DataFrame
+) -> list[Problem]:
+    """Responses that stand twice, and respondents who stay but saw two arms.
+
+    Rows that an exclusion drops as repeats are as registered. What is told: an id of the platform
+    on two rows; a person with two rows that stay; and one whose earlier row, dropped for another
+    reason, showed another arm.
+    """
+    factors = list(registration.design.factors)
+    keys = qualtrics.key_columns(registration)
+    problems = []
+    ids = export.columns.get("ResponseId")
+    if ids is not None and "ResponseId" not in keys:
+        ids = ids.astype(object)
+        again = ids.duplicated() & (ids.str.strip() != "")
         problems += [
-            at(export, row, factor, short(cell) if str(cell).strip() else "nothing",
-               "an assigned level",
-               f"find out why {factor!r} was not assigned, or exclude the row")
-            for row, cell in cells.items() if cell not in unknown
+            at(export, row, "ResponseId", "the id of an earlier row", "an id of its own",
+               "remove the repeated row: the platform gives each response its own id")
+            for row in ids.index[again][:_MOST]
         ]
-    outsiders: dict[str, np.ndarray] = {}
-    for sample, conditions in registration.samples.items():
-        outside = np.zeros(len(kept), dtype=bool)
-        for factor, levels in conditions.items():
-            if factor in registration.design.factors:
-                outside |= (~kept[factor].isin(levels) & kept[factor].notna()).to_numpy()
-        outsiders[sample] = outside
-    for name, item in registration.instrument.items.items():
-        if name not in kept or item.asked not in outsiders:
+    start = frame.get("StartDate")
+    arms = frame.groupby(factors, dropna=False).ngroup() if factors else pd.Series(0, frame.index)
+    assigned = frame[factors].notna().all(axis=1)
+    staying = set(kept.index)
+    for name in [c for c in export.columns if c in keys or PANEL.fullmatch(c)]:
+        cells = export.columns[name].astype(object).str.strip()
+        cells = cells[(cells != "") & (cells != qualtrics.UNANSWERED)]
+        shared = cells[cells.duplicated(keep=False)]
+        shared = shared.loc[in_time(frame.loc[shared.index])]
+        for _, rows in shared.groupby(shared, sort=False):
+            order = list(rows.index)
+            stay = [row for row in order if row in staying]
+            if not stay:
+                continue
+            before = set(order[:order.index(stay[0])])
+            if start is not None:      # begun at the same moment
+                before |= {row for row in order if start[row] == start[stay[0]]}
+            others = [row for row in order if assigned[row] and arms[row] != arms[stay[0]]
+                      and (row in before or row in stay or name not in keys)]
+            if others and assigned[stay[0]]:
+                other = others[0]
+                problems.append(at(
+                    export, stay[0], name, f"the person of row {other}, who saw another arm",
+                    "each person in one arm", "decide which row counts, and exclude the other",
+                    severity="error" if len(stay) > 1 else "warning",
+                    kind="" if len(stay) > 1 else "persons who saw another arm before"))
+            elif len(stay) > 1:
+                problems.append(at(
+                    export, stay[1], name, f"the person of row {stay[0]} again",
+                    "each person once", "register an exclusion of repeats, or remove the row",
+                    severity="warning", kind="persons who stay twice"))
+    return problems
+
+
+def missing_by_arm(
+    export: Export, registration: Registration, kept: pd.DataFrame
+) -> pd.DataFrame:
+    """Answers missing among those asked: item, factor, level, asked, unanswered, blank.
+
+    `unanswered` counts cells in which the platform says "seen but unanswered", `blank` the rest.
+    """
+    rows = []
+    items, factors = registration.instrument.items, registration.design.factors
+    arms = {(factor, level): (kept[factor] == level).to_numpy(dtype=bool)
+            for factor, about in factors.items() for level in about.levels}
+    for name, item in items.items():
+        if item.role != "outcome" or name not in kept:
             continue
-        outside = outsiders[item.asked]
-        problems += [
-            at(export, row, name, "an answer", f"none outside the sample {item.asked!r}",
-                f"check who was shown {shown(name)!r}")
-            for row in kept.index[outside & kept[name].notna()]
-            if str(export.columns[name].loc[row]).strip()
-        ]
+        asked = np.ones(len(kept), dtype=bool)
+        for factor, levels in registration.samples[item.asked].items():
+            if factor in factors:
+                asked &= np.any([arms[factor, level] for level in levels], axis=0)
+        marked = [cell for cell in distinct(export.columns[name])
+                  if _number(cell.strip()) == qualtrics.UNANSWERED]
+        seen = export.columns[name].loc[kept.index].isin(marked).to_numpy()
+        blank = kept[name].isna().to_numpy() & ~seen
+        for (factor, level), arm in arms.items():
+            here = asked & arm
+            if here.any():
+                rows.append((name, factor, level, int(here.sum()), int((here & seen).sum()),
+                             int((here & blank).sum())))
+    return pd.DataFrame(
+        rows, columns=["item", "factor", "level", "asked", "unanswered", "blank"])
+
+
+def uneven(missing: pd.DataFrame, rare: float) -> list[Problem]:
+    """Items whose missing answers differ between arms by more than chance (chi-square test)."""
+    problems = []
+    for (item, factor), part in missing.groupby(["item", "factor"], sort=False):
+        gone = part["unanswered"] + part["blank"]
+        there = part["asked"] - gone
+        if len(part) < 2 or not gone.sum() or not there.sum():
+            continue
+        p = chi2_contingency([gone, there], correction=False).pvalue
+        if p < rare:
+            shares = ", ".join(
+                f"{level} {share:.0%}" for level, share in
+                zip(part["level"], gone / part["asked"], strict=True))
+            problems.append(Problem(
+                str(item), f"missing by {factor}: {shares} (p = {p:.2g})",
+                "about as many missing in each arm", "find out why answers are missing there",
+                severity="warning"))
     return problems

@@ -19,7 +19,7 @@ from claimledger.errors import LedgerError
 from claimledger.registration.models import Factor, Registration, Scale
 from claimledger.survey import mapping as names
 from claimledger.survey import qualtrics
-from claimledger.survey.profiles import unfold
+from claimledger.survey.mapping import unfold
 from claimledger.survey.tables import READERS, Table, plain, read_csv
 
 TEXTS, CODES, NUMBERS = "choice texts", "codes", "numbers"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.survey.profiles import Tasks, unfold
+from claimledger.survey.mapping import Tasks, unfold
 
 
 def registration(tasks=2, profiles=2, respondent="id"):
