@@ -55,7 +55,7 @@ local function sources()
 end
 
 -- The words of the paper, by which its commit can be found: SHA-1 over the name and the git object
--- of the article and of each file that it includes (claimledger.replication.commits does the same).
+-- of the article and of each file that it includes (claimledger.replication.elsewhere does the same).
 function core.words()
   local article = core.read(core.input) or ""
   local folder, names = pandoc.path.directory(core.input), pandoc.List({ pandoc.path.filename(core.input) })

@@ -231,7 +231,7 @@ def verify(
     target, out = (target or run.root).resolve(), (out or run.root / "build" / "verify").resolve()
     published = read_published(target)
     if instead:
-        from claimledger.replication.environment import run_there
+        from claimledger.replication.elsewhere import run_there
 
         same = {"--data": data, "--mapping": mapping, "--tolerance": tolerance, "--out": out}
         options = [str(word) for pair in same.items() if pair[1] is not None for word in pair]

@@ -8,7 +8,7 @@ import statsmodels.formula.api as smf
 from claimledger.errors import LedgerError
 from claimledger.ledger.contrasts import Fitted
 from claimledger.ledger.entries import dump
-from claimledger.statistics.clustered import cr2
+from claimledger.statistics.clustered import of_fit
 from claimledger.statistics.linear import LeastSquares
 from claimledger.statistics.randomization_inference import randomization_test
 from claimledger.survey.weighting import rake
@@ -40,7 +40,7 @@ def test_a_constant_outcome(data):
     with pytest.raises(LedgerError):
         contrast_of(same)
     with pytest.raises(LedgerError):
-        cr2(smf.ols("y ~ arm", same).fit(), same["who"])
+        of_fit(smf.ols("y ~ arm", same).fit(), same["who"])
     X = pd.get_dummies(same["arm"], dtype=float).to_numpy()
     se = LeastSquares.of(X).estimate(same["y"]).se
     assert (se == 0).all(), "exactly zero, which every test refuses"
@@ -59,7 +59,7 @@ def test_a_singular_design(data):
     with pytest.raises(LedgerError, match="rank"):
         contrast_of(twice, model="y ~ x + z", term="x")
     with pytest.raises(LedgerError, match="rank"):
-        cr2(smf.ols("y ~ x + z", twice).fit(), twice["who"])
+        of_fit(smf.ols("y ~ x + z", twice).fit(), twice["who"])
     with pytest.raises(LedgerError, match="rank"):
         LeastSquares.of(twice[["x", "z"]])
 
@@ -72,14 +72,14 @@ def test_weights_that_are_no_weights(data, bad):
             contrast_of(data, weights)
     if bad == 0:
         with pytest.raises(LedgerError, match="weight"):
-            cr2(smf.wls("y ~ arm", data, weights=weights).fit(), data["who"])
+            of_fit(smf.wls("y ~ arm", data, weights=weights).fit(), data["who"])
     with pytest.raises(LedgerError, match="weights"):
         rake(data, {"arm": {"a": 0.3, "b": 0.3, "c": 0.4}}, base=weights.to_numpy())
 
 
 def test_one_cluster(data):
     with pytest.raises(LedgerError, match="one cluster"):
-        cr2(smf.ols("y ~ arm", data).fit(), np.zeros(N))
+        of_fit(smf.ols("y ~ arm", data).fit(), np.zeros(N))
 
 
 def test_a_margin_that_the_sample_cannot_meet(data):

@@ -8,7 +8,7 @@ import statsmodels.formula.api as smf
 from scipy import stats
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.clustered import cr2, of_fit
+from claimledger.statistics.clustered import of_fit
 
 FORMULA = "y ~ z * item"
 
@@ -44,14 +44,14 @@ def test_every_correction_equals_its_r_package(data, expected, correction, weigh
 @pytest.mark.parametrize("weighted", ["", "_weighted"])
 def test_degrees_of_freedom_of_a_combination_equal_clubsandwich(data, expected, weighted):
     weights = {"z": 1.0, "item": 2.0, "z:item": -1.0}
-    found = cr2(fitted(data, weighted), data["g"]).contrast(weights)
+    found = of_fit(fitted(data, weighted), data["g"]).contrast(weights)
     wanted = expected["contrast" + weighted]
     np.testing.assert_allclose(found[:3], [wanted[k] for k in ("estimate", "se", "df")], rtol=1e-10)
 
 
 def test_a_cluster_with_a_column_of_its_own(data, expected):
     fit = smf.ols("y ~ z + own", data.assign(own=(data["g"] == 9).astype(float))).fit()
-    found = cr2(fit, data["g"]).contrast(np.eye(3))
+    found = of_fit(fit, data["g"]).contrast(np.eye(3))
     np.testing.assert_allclose(found.se, expected["singular_block"]["se"], rtol=1e-10)
     np.testing.assert_allclose(found.df, expected["singular_block"]["df"], rtol=1e-10)
 
@@ -65,7 +65,7 @@ def test_joint_test_equals_survey(data, expected):
 
 @pytest.mark.parametrize("weighted", ["", "_weighted"])
 def test_joint_test_of_cr2_equals_clubsandwich(data, expected, weighted):
-    found = cr2(fitted(data, weighted), data["g"])
+    found = of_fit(fitted(data, weighted), data["g"])
     wanted = expected["htz" + weighted]
     np.testing.assert_allclose(
         found.wald(np.eye(4)[1:]), [wanted[k] for k in ("f", "df1", "df2", "p")], rtol=1e-9
@@ -79,7 +79,7 @@ def test_joint_test_of_cr2_equals_clubsandwich(data, expected, weighted):
 def test_a_joint_test_of_as_many_contrasts_as_degrees_of_freedom_is_refused():
     rng, g = np.random.default_rng(3), np.repeat(np.arange(6), [12, 2, 2, 2, 2, 2])
     X = rng.normal(size=(6, 5))[g] + 0.3 * rng.normal(size=(22, 5))
-    found = cr2(sm.OLS(rng.normal(size=22), sm.add_constant(X)).fit(), g)
+    found = of_fit(sm.OLS(rng.normal(size=22), sm.add_constant(X)).fit(), g)
     with pytest.raises(LedgerError, match="fewer contrasts"):
         found.wald(np.eye(6)[1:])
     assert found.wald(np.eye(6)[1:3])[2] > 0
@@ -88,7 +88,7 @@ def test_a_joint_test_of_as_many_contrasts_as_degrees_of_freedom_is_refused():
 def test_clusters_of_one_row_are_hc2(rng):
     X = np.column_stack([np.ones(40), rng.normal(size=(40, 2))])
     fit = sm.OLS(rng.normal(size=40), X).fit()
-    np.testing.assert_allclose(cr2(fit, np.arange(40)).cov, fit.cov_HC2, rtol=1e-10)
+    np.testing.assert_allclose(of_fit(fit, np.arange(40)).cov, fit.cov_HC2, rtol=1e-10)
 
 
 def test_items_within_respondents_are_a_paired_t_test(rng):
@@ -97,7 +97,7 @@ def test_items_within_respondents_are_a_paired_t_test(rng):
     item = np.tile([0.0, 1.0], n)
     person = np.repeat(np.arange(n), 2)
     y = rng.normal(size=2 * n) + rng.normal(size=n)[person] + 0.3 * item
-    found = cr2(sm.OLS(y, sm.add_constant(item)).fit(), person).contrast([0, 1])
+    found = of_fit(sm.OLS(y, sm.add_constant(item)).fit(), person).contrast([0, 1])
     paired = stats.ttest_rel(y[1::2], y[::2])
     assert found.t == pytest.approx(paired.statistic, rel=1e-10)
     assert found.df == pytest.approx(n - 1, rel=1e-10)
@@ -126,7 +126,7 @@ def test_coverage_with_few_unequal_clusters():
     covered, runs = 0, 400
     for _ in range(runs):
         y = rng.normal(size=12)[g] * 0.7 + rng.normal(size=len(g))
-        low, high = cr2(sm.OLS(y, X).fit(), g).contrast([0, 1]).ci()
+        low, high = of_fit(sm.OLS(y, X).fit(), g).contrast([0, 1]).ci()
         covered += low <= 0 <= high
     assert abs(covered / runs - 0.95) < 4 * np.sqrt(0.95 * 0.05 / runs)
 
@@ -134,28 +134,28 @@ def test_coverage_with_few_unequal_clusters():
 def broken(data, case):
     fit = fitted(data)
     if case == "one cluster":
-        return cr2(fit, np.zeros(len(data)))
+        return of_fit(fit, np.zeros(len(data)))
     if case == "missing cluster":
-        return cr2(fit, data["g"].astype(float).where(data["g"] != 3))
+        return of_fit(fit, data["g"].astype(float).where(data["g"] != 3))
     if case == "clusters of other rows":
-        return cr2(fit, data["g"].iloc[1:])
+        return of_fit(fit, data["g"].iloc[1:])
     if case == "singular design":
-        return cr2(smf.ols("y ~ z + again", data.assign(again=2 * data["z"])).fit(), data["g"])
+        return of_fit(smf.ols("y ~ z + again", data.assign(again=2 * data["z"])).fit(), data["g"])
     if case == "zero weight":
         w = data["w"].where(data["g"] != 1, 0.0)
-        return cr2(smf.wls(FORMULA, data, weights=w).fit(), data["g"])
+        return of_fit(smf.wls(FORMULA, data, weights=w).fit(), data["g"])
     if case == "another model":
-        return cr2(smf.logit("z ~ item", data).fit(disp=0), data["g"])
+        return of_fit(smf.logit("z ~ item", data).fit(disp=0), data["g"])
     if case == "unknown correction":
         return of_fit(fit, data["g"], "CR3")
     if case == "unknown coefficient":
-        return cr2(fit, data["g"]).contrast("democracy")
+        return of_fit(fit, data["g"]).contrast("democracy")
     if case == "wrong length of weights":
-        return cr2(fit, data["g"]).contrast([0, 1])
+        return of_fit(fit, data["g"]).contrast([0, 1])
     if case == "constant outcome":
-        return cr2(fitted(data.assign(y=3.0)), data["g"]).contrast("z")
+        return of_fit(fitted(data.assign(y=3.0)), data["g"]).contrast("z")
     if case == "repeated contrast":
-        return cr2(fit, data["g"]).wald([[0, 1, 0, 0], [0, 2, 0, 0]])
+        return of_fit(fit, data["g"]).wald([[0, 1, 0, 0], [0, 2, 0, 0]])
     raise AssertionError(case)
 
 
@@ -176,7 +176,7 @@ def test_missing_value_never_reaches_the_covariance(data):
     fit = sm.OLS(data["y"].to_numpy(), sm.add_constant(data["z"].to_numpy())).fit()
     fit.model.exog[0, 1] = np.nan
     with pytest.raises(LedgerError, match="missing or infinite"):
-        cr2(fit, data["g"])
+        of_fit(fit, data["g"])
 
 
 def test_survey_and_estimatr_corrections_differ_by_name(expected, data):

@@ -6,7 +6,7 @@ import pytest
 import statsmodels.api as sm
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.clustered import cr2
+from claimledger.statistics.clustered import of_fit
 from claimledger.statistics.linear import (
     Cells,
     Estimates,
@@ -143,7 +143,7 @@ def test_weights_are_those_of_statsmodels_or_of_cr2(experiment, rng, working):
     for j, y in enumerate(Y.T):
         fit = sm.WLS(y, X, weights=w).fit(cov_type="HC2", use_t=True)
         np.testing.assert_allclose(found.coef[:, j], fit.params, rtol=1e-9, atol=1e-12)
-        cov = fit.cov_params() if working == "weights" else cr2(fit, np.arange(len(X))).cov
+        cov = fit.cov_params() if working == "weights" else of_fit(fit, np.arange(len(X))).cov
         np.testing.assert_allclose(found.se[:, j], np.sqrt(np.diag(cov)), rtol=1e-9)
     equal = hc2(X, Y, None, np.full(len(X), 7.0), working)
     np.testing.assert_allclose(equal.se, hc2(X, Y).se, rtol=1e-10)

@@ -11,7 +11,7 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from patsy import dmatrices
 
-from claimledger.statistics.clustered import cr2, of_fit
+from claimledger.statistics.clustered import of_fit
 from claimledger.statistics.decision import benjamini_hochberg, holm, tost
 from claimledger.statistics.estimators import Model
 from claimledger.statistics.linear import adjusted
@@ -98,9 +98,9 @@ def test_projoint_choices_with_cr2(realdata, published):
     )
     against = {level: chosen_over(tasks, level, "15") for level in ("40", "30")}
     fit = smf.ols("y ~ 1", against["40"]).fit()
-    mean = cr2(fit, against["40"]["id"]).contrast("Intercept")
+    mean = of_fit(fit, against["40"]["id"]).contrast("Intercept")
     both = pd.concat([against["40"].assign(x=1), against["30"].assign(x=0)])
-    effect = cr2(smf.ols("y ~ x", both).fit(), both["id"]).contrast("x")
+    effect = of_fit(smf.ols("y ~ x", both).fit(), both["id"]).contrast("x")
     # Agreement of a choice with its repetition is (1 - tau)^2 + tau^2.
     same = np.mean(data["choice1"].str[-1] != data["choice1_repeated_flipped"].str[-1])
     tau = (1 - np.sqrt(2 * same - 1)) / 2

@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from claimledger.errors import LedgerError
-from claimledger.statistics.clustered import cr2
+from claimledger.statistics.clustered import of_fit
 from claimledger.statistics.decision import decide
 from claimledger.statistics.simulated_experiments import (
     People,
@@ -201,7 +201,7 @@ def within_respondents(t: RegisteredTest, answers) -> tuple[tuple, float]:
     weights = 1.0 if t.used is None else np.tile(t.used, len(items))
     columns = (item[:, None] == np.arange(len(items))).astype(float)
     fit = sm.WLS(used.ravel(), columns, weights=weights).fit()
-    return cr2(fit, person).contrast(t.outcome[items])[:3], used.std(ddof=1)
+    return of_fit(fit, person).contrast(t.outcome[items])[:3], used.std(ddof=1)
 
 
 ARM = np.arange(ROWS) % 2 == 1

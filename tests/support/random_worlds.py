@@ -24,7 +24,7 @@ from claimledger.project import settings
 from claimledger.prose.source import Source, read_sources
 from claimledger.prose.tokens import tokens
 from claimledger.registration.loading import load
-from claimledger.replication.sentences import resolve
+from claimledger.replication.differences import resolve
 from claimledger.statistics.decision import decide, verdict_name
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from claimledger.prose.lint import APART, parts
 from claimledger.prose.source import Problem, Source
 from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
-from claimledger.replication.sentences import verdicts
+from claimledger.replication.differences import verdicts
 
 BREAK = "\x00"  # where the source has something that the finished text shows in another form
 TELLING = 12  # letters; a shorter passage may stand anywhere by chance

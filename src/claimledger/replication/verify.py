@@ -25,11 +25,18 @@ from claimledger.progress import Progress
 from claimledger.project import Run, write_atomic
 from claimledger.prose.source import Source, read_sources
 from claimledger.rendering.pages import FILES, Press
-from claimledger.replication import commits, documents
-from claimledger.replication.differences import Difference, Found, Misprint, compare_units
+from claimledger.replication import documents, elsewhere
+from claimledger.replication.differences import (
+    Difference,
+    Found,
+    Misprint,
+    Sentence,
+    changed,
+    compare_units,
+    of_claim,
+)
 from claimledger.replication.published import Published, plain
 from claimledger.replication.reading import Page, Unit, read_page
-from claimledger.replication.sentences import Sentence, changed, of_claim
 
 SAFE = re.compile(r"[\w\s.,;:%()\[\]/+=’'–−-]*|[<>] ?[\d.]+")  # a text that holds no markup
 PLACE = re.compile(r'( output = "build)/runs/[\w.-]+(?=")')
@@ -157,17 +164,17 @@ def of_commit(published: Published, here: Here, run: Run, progress: Progress) ->
     words = re.search(r"\b[0-9a-f]{40}\b", published.page.named("Words"))
     engine = _sha(published.ledger["header"].get("code"))
     if not words or (words[0], engine) == (
-            commits.words_here(run), _sha(here.ledger["header"].get("code"))):
+            elsewhere.words_here(run), _sha(here.ledger["header"].get("code"))):
         return None
-    found = commits.find(run, words[0], engine)
-    present = words[0] == commits.words_here(run)
+    found = elsewhere.find(run, words[0], engine)
+    present = words[0] == elsewhere.words_here(run)
     if found is None or present and not found.exact:
         return None if present else replace(rendered(published, here, run), commit=(
             "this page has words that no commit known here has: it is compared with the present "
             "ones"))
     progress.say(f"verify: the page is of {found}; building its paper")
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-        built = commits.build(run, found, Path(folder))
+        built = elsewhere.build(run, found, Path(folder))
         if built is None:
             return replace(rendered(published, here, run), commit=(
                 f"this page is of another state of the project, {found}, which could not be built "

@@ -153,11 +153,6 @@ def contrast_rows(names, weights) -> np.ndarray:
     return rows
 
 
-def cr2(fit, clusters) -> ClusterRobust:
-    """CR2 covariance of a fitted statsmodels OLS or WLS; see `cluster_robust`."""
-    return of_fit(fit, clusters, "CR2")
-
-
 def of_fit(fit, clusters, correction: str = "CR2") -> ClusterRobust:
     """Cluster-robust covariance of a fitted statsmodels OLS or WLS (weights: sampling weights)."""
     X, w, e = checked_fit(fit)

@@ -2,7 +2,7 @@
 
 Raking is iterative proportional fitting (Deming and Stephan 1940). Variances of raked means are
 linearised by the residuals of a regression on the margins' indicators, with the weights from
-before raking (Deville and Särndal 1992), or come from a jackknife that rakes every replicate.
+before raking (Deville and Särndal 1992).
 """
 
 from dataclasses import dataclass
@@ -206,21 +206,3 @@ def mean(values: np.ndarray, raking: Raking) -> tuple[float, float]:
     scores = weights * residuals / weights.sum()
     n = len(values)
     return estimate, float(np.sqrt(n / (n - 1) * ((scores - scores.mean()) ** 2).sum()))
-
-
-def jackknife(values: np.ndarray, raking: Raking) -> tuple[float, float]:
-    """Raked mean and its delete-one jackknife error about the replicates' mean.
-
-    Each replicate is raked, none is trimmed. Slow: a raking for each respondent.
-    """
-    values = np.asarray(values, dtype=float)
-    n = len(values)
-    whole, _ = _fit(raking.base, raking.codes, raking.targets)
-    estimate = float(whole @ values / whole.sum())
-    means = np.empty(n)
-    for i in range(n):
-        start = raking.base.copy()
-        start[i] = 0
-        weights, _ = _fit(start, raking.codes, raking.targets)
-        means[i] = weights @ values / weights.sum()
-    return estimate, float(np.sqrt((n - 1) / n * ((means - means.mean()) ** 2).sum()))
