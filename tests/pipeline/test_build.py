@@ -267,9 +267,9 @@ def test_an_old_quarto_is_passed_over_with_a_word_and_a_failing_one_is_quoted(
 ):
     write_quarto(project, monkeypatch, version="1.3.450")
     assert build.render(project)[0] == "embedded renderer"
-    assert "Quarto 1.3.450 is older than 1.4" in capsys.readouterr().err
+    assert "Quarto 1.3.450 is older than 1.9" in capsys.readouterr().err
     monkeypatch.setenv("CLAIMLEDGER_RENDERER", "quarto")
-    with pytest.raises(LedgerError, match="1.4 or newer"):
+    with pytest.raises(LedgerError, match="1.9 or newer"):
         build.render(project)
     write_quarto(project, monkeypatch, status=3)
     with pytest.raises(LedgerError, match="quarto render"):

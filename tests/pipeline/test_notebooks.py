@@ -139,7 +139,8 @@ def test_paths_are_cleaned_as_whole_names_only(tmp_path):
 
 
 def test_a_data_frame_is_kept_as_text(tmp_path):
-    both = new_output("display_data", data={"text/html": "<table>", "text/plain": "a  b"})
+    both = new_output("display_data", data={
+        "text/html": "<table>", "text/latex": "\\toprule", "text/plain": "a  b"})
     page = new_output("display_data", data={"text/html": "<p>only this</p>"})
     cell = new_code_cell("1", outputs=[both, page])
     clean(new_notebook(cells=[cell]), write_project(tmp_path, "01_a"))

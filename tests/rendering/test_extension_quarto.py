@@ -96,7 +96,7 @@ def test_nobody_can_tell_the_two_pages_apart(root, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     other = render(Run.open(make_project(tmp_path / "project")), ["html"])["html"]
     mine, theirs = read(other), read(root / "_manuscript" / "index.html")
-    assert words(theirs.select_one(".files")) == "PDF · DOCX · JATS"
+    assert words(theirs.select_one(".files")) == "PDF · DOCX · JATS · MECA"
     theirs.select_one(".files").decompose()  # the other was made alone
     assert words(mine.header) == words(theirs.header)
     assert bare(mine.style.text) == bare(theirs.style.text)
@@ -126,8 +126,8 @@ def test_the_head_says_title_and_abstract_as_the_body_does(root):
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
-    ("{{< num H1 se >}}", "{{< num H11 se >}}", r"paper.qmd:32\n.*'H11'"),
-    ('H1="negligible undecided"', 'H1="negligable"', r"paper.qmd:57\n.*'negligable'"),
+    ("{{< num H1 se >}}", "{{< num H11 se >}}", r"paper.qmd:32\n.*`H11`"),
+    ('H1="negligible undecided"', 'H1="negligable"', r"paper.qmd:57\n.*`negligable`"),
 ])
 def test_what_does_not_exist_stops_quarto(tmp_path, old, new, message):
     done = quarto(make_project(tmp_path / "project", paper=(old, new)), "--to", "html")

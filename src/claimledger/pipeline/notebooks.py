@@ -232,8 +232,9 @@ def clean(notebook, run: Run) -> None:
                 output["text"] = scrub(output["text"])
             bundle = output.get("data", {})
             bundle.pop("application/vnd.jupyter.widget-view+json", None)
-            if "text/plain" in bundle:  # Quarto would load scripts from a network for a data frame
+            if "text/plain" in bundle:  # Quarto would load scripts from a network for a data frame,
                 bundle.pop("text/html", None)
+                bundle.pop("text/latex", None)  # and show nothing in a page where there is this
             for kind, value in bundle.items():
                 if kind.startswith("text/"):
                     bundle[kind] = scrub(value)

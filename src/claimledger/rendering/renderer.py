@@ -13,7 +13,7 @@ from claimledger.errors import LedgerError
 from claimledger.progress import Progress, Report
 from claimledger.project import Run, settings
 
-OLDEST = (1, 4)  # the first Quarto that knows manuscripts
+OLDEST = (1, 9)  # as the extension asks: quarto-required in its _extension.yml
 CHOICE = "CLAIMLEDGER_RENDERER"
 QUARTO_FORMAT = {"html": "html", "pdf": "typst", "docx": "docx", "jats": "jats"}
 
