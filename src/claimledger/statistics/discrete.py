@@ -170,8 +170,13 @@ def ordered_logit(outcome, X: pd.DataFrame, contrast: dict[str, float] | str) ->
         )
     design = X.to_numpy(dtype=float)
     check_design(where, np.column_stack([np.ones(len(design)), design]))
-    model = OrderedModel(codes.ravel(), design, distr="logit")
+    # Equal rows count together: few distinct rows carry the same likelihood.
+    cells, many = np.unique(np.column_stack([codes.ravel(), design]), axis=0, return_counts=True)
+    model = _Counted(cells[:, 0].astype(int), cells[:, 1:], distr="logit", count=many)
     fit = _fitted(model)
+    spread = {name: values.std() for name, values in zip(X, design.T, strict=True)}
+    design, many = np.unique(design, axis=0, return_counts=True)
+    share = many / len(y)
     weights = np.array([contrast.get(name, 0.0) for name in X])
     names = [str(name) for name in X]
 
@@ -181,7 +186,7 @@ def ordered_logit(outcome, X: pd.DataFrame, contrast: dict[str, float] | str) ->
             values = design[:, position]
             binary = bool(np.all(np.isin(values, (0, 1))))
             # A slope is the symmetric difference over a small step of the column.
-            step = 1.0 if binary else 1e-4 * values.std()
+            step = 1.0 if binary else 1e-4 * spread[X.columns[position]]
             high, low = design.copy(), design.copy()
             if binary:
                 own = names[position].partition("[")[0] + "["
@@ -190,7 +195,7 @@ def ordered_logit(outcome, X: pd.DataFrame, contrast: dict[str, float] | str) ->
             high[:, position] = 1.0 if binary else values + step / 2
             low[:, position] = 0.0 if binary else values - step / 2
             change = model.predict(params, exog=high) - model.predict(params, exog=low)
-            total += weights[position] * float((change @ scores).mean() / step)
+            total += weights[position] * float(share @ (change @ scores) / step)
         return total
 
     gradient = approx_fprime(fit.params, effect, centered=True)
@@ -200,6 +205,25 @@ def ordered_logit(outcome, X: pd.DataFrame, contrast: dict[str, float] | str) ->
     log_odds_se = float(np.sqrt(weights @ cov[own, own] @ weights))
     p, log_odds_p = (2 * stats.norm.sf(abs(v)) for v in (estimate / se, log_odds / log_odds_se))
     return OrdinalEffect(estimate, se, float(p), log_odds, log_odds_se, float(log_odds_p), len(y))
+
+
+class _Counted(OrderedModel):
+    """An ordered model of distinct rows, each of which stands for `count` (n,) equal ones."""
+
+    def __init__(self, endog, exog, distr, count):
+        self.count = np.asarray(count)
+        super().__init__(endog, exog, distr=distr)
+
+    def loglikeobs(self, params):
+        """Log-likelihood (n,) of each distinct row, all of its equals together."""
+        return self.count * super().loglikeobs(params)
+
+    @property
+    def start_params(self):
+        """No effects, and the thresholds of the answers as they are."""
+        share = np.bincount(self.endog, weights=self.count) / self.count.sum()
+        ends = self.distr.ppf(np.clip(share.cumsum(), 0, 1))
+        return np.r_[np.zeros(self.k_vars), self.transform_reverse_threshold_params(ends)]
 
 
 def _fitted(model: OrderedModel):
