@@ -103,7 +103,7 @@ def _group(
             code.append(_fit(r, a, fits[kind]))
         given[a.id] = fits[kind]
     if fits:
-        last = f"{list(fits.values())[-1]}.summary().tables[1]"
+        last = f"print({list(fits.values())[-1]}.summary().tables[1])"
         cells.append(("code", "\n".join([*code, last])))
     if "None" in given.values():
         cells.append(("markdown", "Of " + ", ".join(id for id in given if given[id] == "None")
