@@ -231,7 +231,7 @@ def test_unknown_formats_and_profiles_are_refused(project, monkeypatch):
 QUARTO = """#!/bin/sh
 if [ "$1" = --version ]; then echo {version}; exit; fi
 echo "$@ date=$SOURCE_DATE_EPOCH" >> calls
-{python} -m claimledger build --for-quarto >> calls
+{python} -m claimledger build >> calls
 mkdir -p _manuscript && cp results/ledger.json _manuscript/index.html
 exit {status}
 """
@@ -288,7 +288,8 @@ from unittest import mock
 sys.path.insert(0, {tests!r})
 from claimledger.cli import app, main
 with mock.patch("claimledger.registration.loading.load"), \\
-     mock.patch("claimledger.registration.lock.check_lock"):
+     mock.patch("claimledger.registration.lock.check_lock"), \\
+     mock.patch("claimledger.ledger.audit.dry_run"):
     sys.argv = ["claimledger", "build"]
     main()
 """
