@@ -36,7 +36,10 @@ def test_a_click_opens_the_card_with_full_precision_and_origin(small, visit):
     page = visit(small)
     page.locator(CLAIM).last.click()
     text = page.locator("#claim-card").inner_text()
-    assert "0.2123456789 points" in text and "0123456789abcdef" in text and "(simulated)" in text
+    assert "0.2123 points" in text and "0123456789abcdef" in text and "(simulated)" in text
+    assert "0.2123456789" not in text
+    page.locator("#claim-card details summary").click()
+    assert "0.2123456789" in page.locator("#claim-card").inner_text()
     assert "claimledger build --notebook 01_mini" in text
     page.locator(CLAIM).last.click()
     assert not page.locator("#claim-card").is_visible()
