@@ -16,7 +16,7 @@ from claimledger.registration.loading import load
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ["build", "render", "new", "record", "lint", "simulate", "check", "map", "codebook",
-            "freeze", "amend", "deviate", "schema", "migrate", "verify",
+            "freeze", "amend", "deviate", "preview", "schema", "migrate", "verify",
             "archive", "diagnose", "review"]
 HEAVY = ["pandas", "numpy", "matplotlib", "papermill", "nbclient", "pydantic", "rich.progress"]
 
