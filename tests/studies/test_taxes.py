@@ -147,7 +147,7 @@ def test_effects_and_errors_in_the_ledger_are_the_printed_ones(real, ledger):
 
 
 def test_the_ledger_counts_respondents_and_names_the_variance(ledger):
-    for entry in (e for e in ledger["entries"].values() if e["decision"] == "comparison"):
+    for entry in (e for e in ledger["entries"].values() if e.get("decision") == "comparison"):
         assert (entry["n"], entry["df"], entry["vcov"]) == (2000, 1999, "survey")
         assert entry["status"] == "registered"
         assert entry["model"].endswith("(weighted)") == entry["id"].startswith("weighted")

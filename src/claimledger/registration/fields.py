@@ -17,13 +17,14 @@ POINTS = "percentage points"        # the unit of outcomes that are 0 or 1
 Mark = Literal["public", "assumed"]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 EntryId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]*$")]
+Code = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 Probability = Annotated[float, Field(gt=0, le=1)]
 
 
 class Model(BaseModel):
     """The common rules: no unknown key, no change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def about(text: str, *example: object, **rules) -> Field:

@@ -64,7 +64,7 @@ def lifted(content: dict) -> dict:
     return content | {"instrument": instrument | {"derived": derived}}
 
 
-def validated(source: Source, model: type[Checked], content: dict) -> Checked:
+def validated(source: Source, model: type[Checked], content: dict, mend: str = "") -> Checked:
     """The content as a model; a LedgerError in words where it does not fit."""
     try:
         return model.model_validate(content)
@@ -80,7 +80,7 @@ def validated(source: Source, model: type[Checked], content: dict) -> Checked:
         for key in deep:      # the other branch of a union whose nearer one is told already
             if len(found[key][0]["loc"]) > len(key):
                 del found[key]
-        raise complain(source, [mistake for _, mistake in found.values()]) from None
+        raise complain(source, [mistake for _, mistake in found.values()], mend) from None
 
 
 def _mistake(model: type[BaseModel], content: object, problem: dict) -> Mistake:
@@ -136,7 +136,8 @@ def _expected(kind: str, context: dict) -> str:
         "string": "a text (in quotes where it looks like something else)",
         "int": "a whole number", "float": "a number", "bool": "true or false",
         "list": "a list, such as [a, b]", "dict": "keys with values", "model": "keys with values",
-        "too_short": "at least one entry",
+        "too_short": "at least one entry", "finite_number": "a number that is finite",
+        "date": "a date such as 2026-05-01",
     }
     return next((text for start, text in words.items() if kind.startswith(start)),
                 "a value of another kind")

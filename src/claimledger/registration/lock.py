@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from claimledger.errors import LedgerError
 from claimledger.project import SAFE, sha256_file, write_atomic
+from claimledger.registration.loading import validated
 from claimledger.registration.models import Model
+from claimledger.registration.source import Source
 
 ASPECTS = ("model", "vcov", "weights", "sample", "outcome", "correction", "sesoi", "other")
 HEAD = (
@@ -28,6 +30,7 @@ HEAD = (
     "# the registration) and deviate (a difference between what is registered and what is run),\n"
     "# and sealed against changes by hand.\n"
 )
+ALTERED = "restore the file: changes go through claimledger freeze, amend and deviate"
 Said = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
@@ -118,23 +121,11 @@ def lock_path(registration: Path) -> Path:
 def read_lock(registration: Path) -> Lock:
     """The lock of a registration; a missing, mistyped or altered one is an error."""
     path = lock_path(registration)
-    try:
-        lock = Lock.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE))
-    except FileNotFoundError as error:
-        raise LedgerError(
-            path, found="no such file", expected="the lock of a frozen registration",
-            mend="freeze it: claimledger freeze",
-        ) from error
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in problem["loc"])
-        expected = "a text" if problem["type"].startswith("string") else problem["msg"]
-        raise LedgerError(
-            f"{path}: {key}", found=repr(problem["input"]), expected=expected,
-            mend="restore the file; it is changed by claimledger freeze, amend and deviate only",
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LedgerError(path, found=" ".join(str(error).split()), expected="YAML") from error
+    if not path.exists():
+        raise LedgerError(path, found="no such file", expected="the lock of a frozen registration",
+                          mend="freeze it: claimledger freeze")
+    source = Source.read(path, "the lock of a frozen registration")
+    lock = validated(source, Lock, source.content, ALTERED)
     _check_history(path, lock)
     return lock
 
@@ -150,10 +141,9 @@ def _check_history(path: Path, lock: Lock) -> None:
                 + ("frozen then" if number == 1 else "amended then"),
                 mend="restore the file, or set the clock and amend again",
             )
-    altered = "restore the file: changes go through claimledger freeze, amend and deviate"
     if lock.seal != _seal(lock):
         raise LedgerError(path, found="changed by hand: its seal is broken",
-                          expected="the file as it was written", mend=altered)
+                          expected="the file as it was written", mend=ALTERED)
     text = lock.text
     for number in range(len(lock.amendments), -1, -1):
         wanted = lock.amendments[number - 1].sha256 if number else lock.sha256
@@ -162,7 +152,7 @@ def _check_history(path: Path, lock: Lock) -> None:
         if sha256(text.encode()).hexdigest() != wanted:
             raise LedgerError(
                 f"{path}: {f'amendment {number}' if number else 'the first text'}",
-                found="a text with another SHA-256", expected=f"{wanted[:12]}…", mend=altered,
+                found="a text with another SHA-256", expected=f"{wanted[:12]}…", mend=ALTERED,
             )
         text = undo(text, lock.amendments[number - 1].diff) if number else ""
 
@@ -315,16 +305,20 @@ def _concerns(content: dict, words: bool) -> dict[str, object]:
     for one in [*(content.get("hypotheses") or []), *(content.get("comparisons") or [])]:
         names = set(re.findall(r"\w+", str(one.get("model")))) | set(one.get("stack") or [])
         names |= set((content.get("samples") or {}).get(one.get("sample")) or {})
-        for name in list(names & derived.keys()):
-            names |= {*(derived[name].get("mean") or []), derived[name].get("of")}
+        for _ in derived:      # what derived variables are made of, however far down
+            for rule in [derived[name] for name in names & derived.keys()]:
+                names |= {*(rule.get("mean") or []), *(rule.get("sum") or []), rule.get("of"),
+                          *re.findall(r"\w+", str(rule.get("formula")))}
         used = {name: known[name] for known in (factors, items, derived)
-                for name in sorted(n for n in names if n in known)}
+                for name in sorted(known.keys() & names)}
         scales = {items[n]["scale"]: (instrument.get("scales") or {}).get(items[n].get("scale"))
                   for n in used if n in items}
         found[one.get("id")] = plain([
             one, used, scales, (content.get("families") or {}).get(one.get("family")),
             (content.get("samples") or {}).get(one.get("sample")), content.get("exclusions"),
             content.get("weighting") if one.get("weighted") else None,
+            [(content.get("design") or {}).get(key) for key in (
+                "respondent", "tasks", "profiles", "restrictions", "blocks", "clusters")],
         ])
     return found
 

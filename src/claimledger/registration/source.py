@@ -23,15 +23,17 @@ class Source:
     lines: dict[Key, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path, what: str = "a registration") -> "Source":
-        """Read and parse; LedgerError for a file that is missing, or is no YAML."""
+    def read(cls, path: Path, what: str = "a registration", texts: bool = False) -> "Source":
+        """Read and parse (see `load_yaml`); an empty file holds no keys."""
         path = Path(path)
-        content = load_yaml(path, what)
+        content = load_yaml(path, what, texts) or {}
         if not isinstance(content, dict):
-            raise LedgerError(path, found=type(content).__name__, expected="keys and values")
+            raise LedgerError(
+                path, found="a list" if isinstance(content, list) else f"{content!r:.60}",
+                expected=f"{what}: keys and values, such as `key: value`",
+                mend="look at the example in docs/")
         source = cls(path, content)
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=SAFE)
-        source._number(node, (), content)
+        source._number(yaml.compose(path.read_text(encoding="utf-8"), Loader=SAFE), (), content)
         return source
 
     def _number(self, node: yaml.Node, key: Key, value: object) -> None:
@@ -115,14 +117,14 @@ def one_of(names: Iterable) -> str:
     return "one of " + ", ".join(words[:12]) + (" …" if len(words) > 12 else "")
 
 
-def complain(source: Source, mistakes: list[Mistake]) -> LedgerError:
+def complain(source: Source, mistakes: list[Mistake], mend: str = "") -> LedgerError:
     """One error for all mistakes of a file, in the order of its lines."""
     mistakes = sorted(mistakes, key=lambda m: source.line(m.key) or 0)
     if len(mistakes) == 1:
         m = mistakes[0]
         return LedgerError(source.where(m.key), found=m.found, expected=m.expected,
-                           mend=m.mend or "correct it")
+                           mend=m.mend or mend or "correct it")
     told = [f"\n    line {source.line(m.key) or 1}, {source.name(m.key)}: {m.found}; expected "
             f"{m.expected}" + f" ({m.mend})" * bool(m.mend) for m in mistakes]
     return LedgerError(source.path, found=f"{len(mistakes)} mistakes" + "".join(told),
-                       mend="correct the lines named above")
+                       mend=mend or "correct the lines named above")

@@ -1,14 +1,15 @@
 """What a simulated world assumes: calibration and worlds as typed data, read from one file."""
 
-from difflib import get_close_matches
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from claimledger.errors import LedgerError
-from claimledger.project import load_yaml
+from claimledger.registration.loading import validated
 from claimledger.registration.models import Identifier, Model, Probability, Registration
+from claimledger.registration.source import Key, Mistake, Source, complain, near, one_of
 
 FILE = "data/simulation.yml"
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -154,27 +155,24 @@ class Simulation(Model):
         if isinstance(name, World):
             return name
         if name not in self.worlds:
-            near = get_close_matches(name, self.worlds, n=3) or list(self.worlds)
             raise LedgerError(
-                f"world {name}", found="no such world", expected="one of " + ", ".join(near),
-                mend="correct the name, or add the world to the simulation file",
+                f"world {name}", found="no such world", expected=one_of(self.worlds),
+                mend=near(name, self.worlds) or "correct the name, or add it to data/simulation.yml",
             )
         return self.worlds[name]
 
 
 def load_simulation(path: Path, registration: Registration) -> Simulation:
-    """Read and validate; names must be those of the registration."""
-    path = Path(path)
-    content = load_yaml(path, "a simulation file")
-    try:
-        simulation = Simulation.model_validate(content)
-    except ValidationError as error:
-        found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise LedgerError(
-            path, found="; ".join(found), expected="keys and values as in its models",
-            mend="correct the keys named above",
-        ) from None
-    _check_names(path, simulation, registration)
+    """Read and validate; names must be those of the registration.
+
+    Raises
+    ------
+    LedgerError : every mistake with its line and key.
+    """
+    source = Source.read(path, "a simulation file")
+    simulation = validated(source, Simulation, source.content)
+    if mistakes := [*_mistakes(simulation, registration)]:
+        raise complain(source, mistakes)
     return _with_sds(simulation, registration)
 
 
@@ -189,82 +187,82 @@ def _with_sds(simulation: Simulation, registration: Registration) -> Simulation:
     return simulation.model_copy(update={"outcomes": outcomes})
 
 
-def _check_names(path: Path, simulation: Simulation, registration: Registration) -> None:
+def _mistakes(simulation: Simulation, registration: Registration) -> Iterator[Mistake]:
+    """Names that the registration does not have, and answers that cannot be."""
     items, factors = registration.instrument.items, registration.design.factors
+    scales = {name: registration.instrument.scales[item.scale] for name, item in items.items()}
 
-    def same(key: str, found: object, expected: object) -> None:
-        found, expected = set(found), set(expected)
-        if found != expected:
-            missing, strange = sorted(expected - found), sorted(found - expected)
-            raise LedgerError(
-                f"{path}: {key}",
-                found="; ".join(filter(None, [
-                    missing and "missing: " + ", ".join(map(str, missing)),
-                    strange and "unknown: " + ", ".join(map(str, strange)),
-                ])),
-                expected="the names of the registration", mend="correct the names",
-            )
+    def known(key: Key, found: Iterable, names: Collection) -> Iterator[Mistake]:
+        for name in found:
+            if name not in names:
+                yield Mistake(key, f"{name!r}", one_of(names) if names else "nothing",
+                              near(name, names))
+
+    def same(key: Key, found: Collection, names: Collection) -> Iterator[Mistake]:
+        yield from known(key, found, names)
+        if missing := [str(name) for name in names if name not in found]:
+            yield Mistake(key, "nothing on " + ", ".join(missing),
+                          "every such name of the registration", "add them")
 
     def role(name: str) -> list[str]:
         return [key for key, item in items.items() if item.role == name]
 
-    def subset(key: str, found: object, known: object) -> None:
-        same(key, set(found) - set(known), ())
-
-    same("background", simulation.background, role("background"))
-    same("outcomes", simulation.outcomes, role("outcome"))
-    same("recall.right", simulation.recall.right, role("recall"))
-    same("fieldwork.extra", simulation.fieldwork.extra, [e.id for e in registration.exclusions])
+    yield from same(("background",), simulation.background, role("background"))
+    yield from same(("outcomes",), simulation.outcomes, role("outcome"))
+    yield from same(("recall", "right"), simulation.recall.right, role("recall"))
+    yield from same(("fieldwork", "extra"), simulation.fieldwork.extra,
+                    [rule.id for rule in registration.exclusions])
     for name, margin in simulation.background.items():
-        if margin.shares:
-            labels = registration.instrument.scales[items[name].scale].labels
-            same(f"background.{name}", margin.shares, labels)
+        if margin.shares and name in items:
+            yield from same(("background", name), margin.shares, scales[name].labels)
+        yield from known(("background", name, "shift"), margin.shift, simulation.background)
     for name, effect in simulation.effects.items():
-        subset(f"effects.{name}.factor", [effect.factor], factors)
-        levels = list(factors[effect.factor].levels)
-        same(f"effects.{name}.levels", effect.levels, levels[1:])
-        subset(f"effects.{name}.items", effect.items, simulation.outcomes)
+        key: Key = ("effects", name)
+        yield from known((*key, "factor"), [effect.factor], factors)
+        if effect.factor in factors:
+            yield from same((*key, "levels"), effect.levels, list(factors[effect.factor].levels)[1:])
+        yield from known((*key, "items"), effect.items, simulation.outcomes)
     for name, group in simulation.spreads.items():
-        subset(f"spreads.{name}", group, simulation.outcomes)
-    for i, slopes in enumerate(simulation.slopes):
-        subset(f"slopes.{i}.items", slopes.items, simulation.outcomes)
-        subset(f"slopes.{i}.slopes", slopes.slopes, simulation.background)
-    for i, gap in enumerate(simulation.gaps):
-        subset(f"gaps.{i}.items", gap.items, simulation.outcomes)
-        subset(f"gaps.{i}.of", [gap.of], simulation.background)
-        subset(f"gaps.{i}", [*gap.high, *gap.low], simulation.background[gap.of].shares)
+        yield from known(("spreads", name), group, simulation.outcomes)
+    for place, slopes in enumerate(simulation.slopes):
+        yield from known(("slopes", place, "items"), slopes.items, simulation.outcomes)
+        yield from known(("slopes", place, "slopes"), slopes.slopes, simulation.background)
+    for place, gap in enumerate(simulation.gaps):
+        key = ("gaps", place)
+        yield from known((*key, "items"), gap.items, simulation.outcomes)
+        yield from known((*key, "of"), [gap.of], simulation.background)
+        if gap.of not in simulation.background:
+            continue
+        yield from known(key, [*gap.high, *gap.low], simulation.background[gap.of].shares)
         if simulation.background[gap.of].shift:
-            raise LedgerError(
-                f"{path}: gaps.{i}.of", found=f"{gap.of!r}, whose answers other answers shift",
-                expected="a background variable without `shift`", mend="name another variable",
-            )
+            yield Mistake((*key, "of"), f"{gap.of!r}, whose answers other answers shift",
+                          "a background variable without `shift`", "name another variable")
         for slopes in simulation.slopes:
-            if set(slopes.items) & set(gap.items):
-                subset(f"gaps.{i}: slopes", {gap.of} & set(slopes.slopes), ())
+            if set(slopes.items) & set(gap.items) and gap.of in slopes.slopes:
+                yield Mistake((*key, "of"), f"{gap.of!r}, which has a slope for these items",
+                              "a gap or a slope", "leave one of them out")
     for name, outcome in simulation.outcomes.items():
-        codes = sorted(registration.instrument.scales[items[name].scale].labels)
-        if not codes or codes != list(range(codes[0], codes[-1] + 1)):
-            raise LedgerError(
-                f"{path}: outcomes.{name}", found=f"codes {codes}",
-                expected="an outcome with labelled codes that follow each other",
-                mend="number the codes of its scale without a break",
-            )
-        implied = max((outcome.mean - codes[0]) * (codes[-1] - outcome.mean), 0) ** 0.5
-        wrong = abs((outcome.sd or implied) - implied) > 0.01
-        if outcome.sd is None if len(codes) > 2 else wrong:
-            raise LedgerError(
-                f"{path}: outcomes.{name}.sd", found=outcome.sd or "nothing",
-                expected="the SD of the item" if len(codes) > 2 else
-                f"{implied:.3f}, as the mean of a yes/no item implies, or no SD",
-                mend="give it under `sd:`" if len(codes) > 2 else "leave `sd:` out",
-            )
-    for key, pairs, known in (
-        ("background_correlations", simulation.background_correlations, simulation.background),
-        ("correlations", simulation.correlations, simulation.outcomes),
-    ):
-        for i, entry in enumerate(pairs):
-            subset(f"{key}.{i}", [*entry.between, *entry.across], known)
-    named = set(simulation.effects) | set(simulation.spreads)
+        if name in items:
+            yield from _answers(("outcomes", name), outcome, sorted(scales[name].labels))
+    for part, names in (("background_correlations", simulation.background),
+                        ("correlations", simulation.outcomes)):
+        for place, entry in enumerate(getattr(simulation, part)):
+            yield from known((part, place), [*entry.between, *entry.across], names)
+    scaled = [*simulation.effects, *simulation.spreads]
     for name, world in simulation.worlds.items():
-        subset(f"worlds.{name}.scale", world.scale, named)
-        subset(f"worlds.{name}.sizes", world.sizes, simulation.effects)
+        yield from known(("worlds", name, "scale"), world.scale, scaled)
+        yield from known(("worlds", name, "sizes"), world.sizes, simulation.effects)
+
+
+def _answers(key: Key, outcome: Outcome, codes: list[int]) -> Iterator[Mistake]:
+    """Mean and SD that an item with these codes cannot have."""
+    if not codes or codes != list(range(codes[0], codes[-1] + 1)):
+        yield Mistake(key, f"codes {codes}", "labeled codes that follow each other",
+                      "number the codes of its scale without a break")
+        return
+    implied = max((outcome.mean - codes[0]) * (codes[-1] - outcome.mean), 0) ** 0.5
+    if len(codes) > 2 and outcome.sd is None:
+        yield Mistake((*key, "sd"), "nothing", "the SD of the item", "give it under `sd:`")
+    elif len(codes) == 2 and abs((outcome.sd or implied) - implied) > 0.01:
+        yield Mistake((*key, "sd"), f"{outcome.sd:g}", f"{implied:.3f}, as the mean of a yes/no "
+                      "item implies, or no SD", "leave `sd:` out")

@@ -16,12 +16,13 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from claimledger.errors import LedgerError
-from claimledger.project import load_yaml
 from claimledger.registration.fields import about
+from claimledger.registration.loading import validated
 from claimledger.registration.models import Model, Registration
+from claimledger.registration.source import Source
 from claimledger.survey import qualtrics
 from claimledger.survey.tables import plain
 
@@ -70,16 +71,9 @@ def read_mapping(path: Path | None, registration: Registration) -> Mapping:
     """The mapping file, or one that changes nothing; what is unfinished in it is an error."""
     if path is None:
         return Mapping()
-    content = load_yaml(path, "a mapping of names", texts=True) or {}
-    _refuse_unfinished(path, content)
-    try:
-        mapping = Mapping.model_validate(content)
-    except ValidationError as error:
-        found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise LedgerError(
-            path, found="; ".join(found), expected="`columns:`, `values:`, `codes:`",
-            mend="write `columns: {export name: registration name}`",
-        ) from error
+    source = Source.read(path, "a mapping of names", texts=True)
+    _refuse_unfinished(path, source.content)
+    mapping = validated(source, Mapping, source.content)
     _check_targets(path, mapping, registration)
     return mapping
 
