@@ -157,7 +157,7 @@ class Simulation(Model):
         if name not in self.worlds:
             raise LedgerError(
                 f"world {name}", found="no such world", expected=one_of(self.worlds),
-                mend=near(name, self.worlds) or "correct the name, or add it to data/simulation.yml",
+                mend=near(name, self.worlds) or f"correct the name, or add it to {FILE}",
             )
         return self.worlds[name]
 
@@ -220,7 +220,8 @@ def _mistakes(simulation: Simulation, registration: Registration) -> Iterator[Mi
         key: Key = ("effects", name)
         yield from known((*key, "factor"), [effect.factor], factors)
         if effect.factor in factors:
-            yield from same((*key, "levels"), effect.levels, list(factors[effect.factor].levels)[1:])
+            others = list(factors[effect.factor].levels)[1:]
+            yield from same((*key, "levels"), effect.levels, others)
         yield from known((*key, "items"), effect.items, simulation.outcomes)
     for name, group in simulation.spreads.items():
         yield from known(("spreads", name), group, simulation.outcomes)
