@@ -1,7 +1,8 @@
 -- The ledger as the prose asks for it: texts, phrases, conditions.
 -- What a token may ask for is checked before the render (claimledger.prose.tokens), with the line
 -- and the nearest ids that exist; here a token that finds no answer stops the render, no more.
--- One source for Quarto (global `quarto`) and for plain pandoc (environment CLAIMLEDGER_*).
+-- One source for Quarto (global `quarto`) and for plain pandoc, whose variable `claimledger` says
+-- where the things of a run lie.
 
 local core = {}
 
@@ -10,7 +11,11 @@ if claimledger_core then return claimledger_core end
 claimledger_core = core
 
 core.html = FORMAT:match("html") ~= nil
-core.root = os.getenv("CLAIMLEDGER_ROOT") or (quarto and quarto.project.directory) or "."
+
+local said = not quarto and PANDOC_WRITER_OPTIONS.variables.claimledger or {}
+function core.setting(name) return said[name] and tostring(said[name]) or nil end
+
+core.root = core.setting("root") or (quarto and quarto.project.directory) or "."
 
 -- Only the paper itself has the cards; in a notebook's page a number is plain text.
 if quarto then
@@ -18,9 +23,9 @@ if quarto then
   core.article = not core.input:match("%.ipynb$") and not core.input:match("%.embed")
   core.renderer = "Quarto " .. tostring(quarto.version)
 else
-  core.input = os.getenv("CLAIMLEDGER_INPUT") or ""
-  core.article = os.getenv("CLAIMLEDGER_PAGE") ~= "notebook"
-  core.renderer = os.getenv("CLAIMLEDGER_RENDERED_BY") or "pandoc " .. tostring(PANDOC_VERSION)
+  core.input = core.setting("input") or ""
+  core.article = core.setting("page") ~= "notebook"
+  core.renderer = core.setting("renderer") or "pandoc " .. tostring(PANDOC_VERSION)
 end
 
 function core.read(path)
@@ -31,6 +36,16 @@ function core.read(path)
   return text
 end
 
+-- Written beside, then renamed: whoever reads meanwhile finds the old text or the new one.
+function core.write(path, text)
+  local beside = path .. "." .. pandoc.utils.sha1(text):sub(1, 8) .. ".partial"
+  local file = io.open(beside, "w")
+  if not file then return end
+  file:write(text)
+  file:close()
+  os.rename(beside, path)
+end
+
 -- Whether the document is the paper of a project of ours, with its page; any other has its own.
 core.own = not quarto or (core.read(core.root .. "/_quarto.yml") or ""):match("\nledger:") ~= nil
 
@@ -38,7 +53,7 @@ function core.exists(name) return core.read(core.root .. "/" .. name) ~= nil end
 
 -- The files in which a token may stand: the paper, what it includes, and the executed notebooks.
 local function sources()
-  local folder = os.getenv("CLAIMLEDGER_NOTEBOOKS") or core.root .. "/build/notebooks"
+  local folder = core.setting("notebooks") or core.root .. "/build/notebooks"
   local there, names = pcall(pandoc.system.list_directory, folder)
   local paths = pandoc.List()
   for _, name in ipairs(there and names or {}) do
@@ -121,7 +136,7 @@ core.SCHEMA = 1 -- the newest form of a ledger that this extension reads
 local store
 function core.ledger()
   if not store then
-    core.path = os.getenv("CLAIMLEDGER_LEDGER") or core.root .. "/results/ledger.json"
+    core.path = core.setting("ledger") or core.root .. "/results/ledger.json"
     core.json = core.read(core.path) or core.read(core.root .. "/ledger.json")
     if not core.json then
       stop(core.path .. "\n  found:    no file\n  expected: the ledger of results\n"

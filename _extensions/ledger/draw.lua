@@ -2,7 +2,7 @@
 -- the colophon, the deviations, and the link from an exhibit to its notebook cell.
 
 local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
-  or os.getenv("CLAIMLEDGER_EXTENSION") .. "/core.lua")
+  or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
 if claimledger_draw then return claimledger_draw end
 local draw = {}
 claimledger_draw = draw
@@ -215,7 +215,7 @@ function draw.colophon()
   if #packages > 0 then item("Software", table.concat(packages, ", ")) end
   if given(header.seed) then item("Seed of the analysis", number(header.seed)) end
   item("Rendered by", core.renderer)
-  local epoch = tonumber(os.getenv("CLAIMLEDGER_DATE") or os.getenv("SOURCE_DATE_EPOCH"))
+  local epoch = tonumber(quarto and os.getenv("SOURCE_DATE_EPOCH") or core.setting("date"))
   if epoch and epoch > UNDATED then item("Date", os.date("!%Y-%m-%d", epoch)) end
   return pandoc.Blocks({ pandoc.DefinitionList(items) })
 end

@@ -3,13 +3,20 @@
 
 local function script(name)
   return quarto and quarto.utils.resolve_path(name)
-    or os.getenv("CLAIMLEDGER_EXTENSION") .. "/" .. name
+    or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
 end
 local core, draw, panel = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("panel.lua"))
 local page = dofile(script("page.lua"))
 local marked = pandoc.List()
 
-local collect = {
+local fills = {
+  ["typed-exceptions"] = function() return draw.exceptions(marked) end,
+  ["ledger-colophon"] = function() return draw.colophon() end,
+  ["deviations"] = function() return draw.deviations() end,
+}
+
+local fill = {  -- spans before blocks: all exceptions are known where they are listed
+  Meta = draw.read_titles,
   Span = function(span)
     if span.classes:includes("typed") then
       marked:insert(span)
@@ -19,16 +26,6 @@ local collect = {
       return core.claim(given.claim, span.content, "when", { ["data-verdict"] = given.verdict })
     end
   end,
-}
-
-local fills = {
-  ["typed-exceptions"] = function() return draw.exceptions(marked) end,
-  ["ledger-colophon"] = function() return draw.colophon() end,
-  ["deviations"] = function() return draw.deviations() end,
-}
-
-local fill = {
-  Meta = draw.read_titles,
   Div = function(div)
     if fills[div.identifier] then
       div.content = fills[div.identifier]()
@@ -79,10 +76,12 @@ if ours then
   end
 end
 
+if not quarto then return { fill, { Pandoc = page.dress } } end
+
 local tables = ours and { traverse = "topdown", Table = page.table } or {}
 -- A block of Quarto's around an exhibit would swallow the space about it in a PDF.
 local bare = {}
-if quarto and FORMAT == "typst" then
+if FORMAT == "typst" then
   tables.Header = page.stated
   bare.Div = function(div)
     local name = div.classes[1] or ""
@@ -90,4 +89,4 @@ if quarto and FORMAT == "typst" then
   end
 end
 
-return { collect, fill, exhibits, bare, tables, { Pandoc = page.dress } }
+return { fill, exhibits, bare, tables, { Pandoc = page.dress } }

@@ -2,7 +2,7 @@
 -- one cell around each (which leaves a table in it no room) and a `fig` around a table.
 
 local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
-  or os.getenv("CLAIMLEDGER_EXTENSION") .. "/core.lua")
+  or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
 if not quarto or core.html or FORMAT == "typst" then return {} end
 
 local word, jats = dofile(quarto.utils.resolve_path("word.lua")), dofile(quarto.utils.resolve_path("jats.lua"))

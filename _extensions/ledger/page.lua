@@ -3,7 +3,7 @@
 
 local function script(name)
   return quarto and quarto.utils.resolve_path(name)
-    or os.getenv("CLAIMLEDGER_EXTENSION") .. "/" .. name
+    or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
 end
 local core, draw, tables = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("tables.lua"))
 local word = dofile(script("word.lua"))
@@ -147,7 +147,7 @@ function page.dress(doc)
     meta.front = front(meta)
     index(meta)
   end
-  if FORMAT == "docx" and quarto and meta.keywords and meta.abstract then
+  if FORMAT == "docx" and core.article and meta.keywords and meta.abstract then
     local said = pandoc.utils.type(meta.abstract) == "Inlines" and pandoc.Blocks({ pandoc.Para(meta.abstract) })
       or pandoc.Blocks(meta.abstract)
     local names = pandoc.List(meta.keywords):map(text_of)
@@ -182,6 +182,9 @@ function page.dress(doc)
   return doc
 end
 
+local PERCENT = {}
+for byte = 0, 127 do PERCENT[string.char(byte)] = ("%%%02X"):format(byte) end
+
 -- A drawing as a part of the page: as text it takes a fifth less than in base64.
 function page.picture(path)
   local svg = core.read(path)
@@ -191,7 +194,7 @@ function page.picture(path)
     return (style:gsub("([:;]) ", "%1"):gsub("#(%x)%1(%x)%2(%x)%3", "#%1%2%3"))
   end)
   svg = svg:gsub("translate%b()", function(shift) return (shift:gsub("(%.%d%d)%d+", "%1")) end)
-  return "data:image/svg+xml," .. svg:gsub('[%c%%#<>&"\']', function(c) return ("%%%02X"):format(c:byte()) end)
+  return "data:image/svg+xml," .. svg:gsub('[%c%%#<>&"\']', PERCENT)
 end
 
 -- A section may say whose answers it reports; the head of a PDF's pages repeats it.

@@ -2,13 +2,13 @@
 -- turns into two sliders. `::: {.power-panel grid="fig-power"}` reads FIGURES/fig-power.json.
 
 local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
-  or os.getenv("CLAIMLEDGER_EXTENSION") .. "/core.lua")
+  or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
 local panel = {}
 local SHARES = { "power", "supported", "refuted", "negligible", "undecided" }
 local HEADS = { "Respondents", "Effect", "Found", "Supported", "Refuted", "Negligible", "Undecided" }
 
 local function read_grid(name)
-  local folder = os.getenv("CLAIMLEDGER_FIGURES") or core.root .. "/figures"
+  local folder = core.setting("figures") or core.root .. "/figures"
   local text = core.read(folder .. "/" .. name .. ".json")
   if not text then
     core.fail("grid=\"" .. core.literal(name) .. "\"", "no " .. name .. ".json among the figures",

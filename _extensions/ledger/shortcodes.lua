@@ -2,7 +2,7 @@
 -- what they mean is told in claimledger.prose.tokens.
 
 local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
-  or os.getenv("CLAIMLEDGER_EXTENSION") .. "/core.lua")
+  or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
 local text_of = pandoc.utils.stringify
 
 local function markdown(text)

@@ -3,9 +3,9 @@
 -- `.when` and a callout at once, which Quarto's own syntax tree would no longer show.
 
 local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
-  or os.getenv("CLAIMLEDGER_EXTENSION") .. "/core.lua")
+  or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
 
-local review = os.getenv("CLAIMLEDGER_REVIEW") == "1"
+local review = core.setting("review") ~= nil
 local keep = { traverse = "topdown" }
 
 -- The verdict that a passage most depends on: of the entry with the fewest words, of these the last.

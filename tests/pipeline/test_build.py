@@ -87,7 +87,7 @@ def built(project):
     ("engine/cli.py", ["ledger", "paper"]),
     ("engine/rendering/document.py", ["ledger", "paper"]),
     ("engine/prose/lint.py", ["ledger", "lint", "paper"]),
-    ("engine/rendering/assets/render.lua", ["paper"]),
+    ("engine/rendering/assets/word-styles.xml", ["paper"]),
     ("paper.qmd", ["lint", "paper"]),
 ])
 def test_a_change_runs_what_depends_on_it_and_nothing_else(built, changed, again):

@@ -2,7 +2,7 @@
 
 Pandoc must not parse a shortcode as prose (its quotation marks would become curly, its Markdown
 would be set), so each one is replaced by a token of private-use characters before parsing;
-`assets/render.lua` puts the answer of the shortcode's handler in the token's place.
+`embedded.lua` puts the answer of the shortcode's handler in the token's place.
 """
 
 import os

@@ -104,7 +104,7 @@ def _quoted(text: str) -> str:
 def exhibit(book: Notebook, label: str, asked: str, alt: str = "") -> str:
     """A labelled cell's output as Markdown: a figure or table with caption, else what it printed.
 
-    The picture is named without its ending: `assets/render.lua` adds the one its format needs.
+    The picture is named without its ending: `embedded.lua` adds the one its format needs.
     """
     cell = book.cell(label, asked)
     caption = str(cell.options.get("fig-cap") or cell.options.get("tbl-cap") or "")

@@ -3,23 +3,27 @@
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.project import Run, settings, write_atomic
+from claimledger.project import Run, settings, sha256_file, write_atomic
 from claimledger.prose.source import read_sources
 from claimledger.prose.tokens import require_tokens
 from claimledger.rendering import tools
 from claimledger.rendering.document import Paper, Tokens, epoch, metadata, read_paper
 from claimledger.rendering.notebook_pages import Notebook, as_page, extract_figures
 
-ASSETS = Path(__file__).parent / "assets"
-# No column of a pipe table is given a width: each format fits the columns to their content.
-COMMON = ["--standalone", "--columns=10000", "--wrap=none", "--strip-comments",
-          "--syntax-highlighting=none"]  # of code: notebooks bring their own
+STYLES = Path(__file__).parent / "assets" / "word-styles.xml"
+# No column of a pipe table is given a width: each format fits the columns to their content. Code is
+# not colored here: notebooks bring their own.
+COMMON = {"standalone": True, "columns": 10000, "wrap": "none", "strip-comments": True,
+          "syntax-highlighting": "none", "fail-if-warnings": True}
+PARSE, PRESS = ["when", "citations"], ["filter", "embedded"]  # scripts of the extension, in order
+PARSED = "paper.json"  # the article, parsed once where several formats are made of it
 CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
 FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
 IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "acknowledgements",
@@ -88,7 +92,7 @@ class Press:
         return self.run.root / "_extensions" / "ledger"
 
     def prepare(self) -> None:
-        """Read everything once, before threads share it; write the pictures into the folder."""
+        """Read and parse all once, before threads share it; write the pictures into the folder."""
         article = self.run.root / self.config.get("manuscript", {}).get("article", "paper.qmd")
         paths = [article, *(book.path for book, _ in self.books)]
         named = [replace(source, file=os.path.relpath(source.file, self.run.root))
@@ -98,27 +102,32 @@ class Press:
         for book, _ in self.books:
             extract_figures(book, self.folder / "cells")
         _ = self.paper, self._behind
+        if len(self.formats) > 1:
+            self._pandoc(PARSED, "json", self.paper.body, self.paper.tokens, self._meta, PARSE)
 
     def html(self) -> bytes:
         """The paper as one self-contained page."""
         others = [{"name": n.upper(), "href": FILES[n]} for n in self.formats if n != "html"]
-        return self._page("paper", self.paper.body, self.paper.tokens, self._meta("html") | {
-            "files": others,
-        })
+        depth = int(self.paper.option("html", "toc-depth", 3)) + 1  # the title is the first
+        toc = bool(self.paper.option("html", "toc", True))
+        return _SPOKEN.sub(b"", self._article(
+            "html", "html5", {"files": others}, **{"table-of-contents": toc, "toc-depth": depth},
+            **self._page(self.paper.body)))
 
     def notebook_page(self, book: Notebook, title: str) -> bytes:
         """A notebook's code and outputs as a page of the same design; kept while it is the same."""
         tokens = Tokens()
         text = tokens.replace(as_page(book, self.alts))
-        meta = {"title": title, "notebook": True, "lang": self._lang}
-        shared = {k: v for k, v in self._meta("html").items() if k in CITING}
-        meta = shared | meta | self._status
+        meta = {"title": title, "notebook": True, "lang": str(self.paper.options.get("lang", "en"))}
+        meta |= {k: v for k, v in self._meta.items() if k in (*CITING, "simulated")}
         kept = self.run.base / "pages" / f"{book.path.stem}.html"
         key = sha256(json.dumps([text, tokens.found, meta, self._behind], default=str).encode())
         mark = f"<!-- {key.hexdigest()} -->".encode()
         if kept.is_file() and (known := kept.read_bytes()).startswith(mark):
             return known.removeprefix(mark)
-        made = self._page(book.path.stem, text, tokens, meta, book.path)
+        made = _SPOKEN.sub(b"", self._pandoc(
+            f"{book.path.stem}.html", "html5", text, tokens, meta, source=book.path,
+            **self._page(text)))
         write_atomic(kept, mark + made)
         return made
 
@@ -127,36 +136,36 @@ class Press:
         """What every notebook's page depends on besides its text."""
         entries = {name: (one.get("text"), one.get("verdict"), one.get("verdicts"))
                    for name, one in self.ledger["entries"].items()}
-        named = [self.paper.options.get("bibliography"), self.paper.options.get("csl")]
-        cited = [self.run.root / str(name) for name in named if isinstance(name, str)]
-        files = [*sorted(self.extension.rglob("*")), *sorted(ASSETS.glob("*.lua")), *cited]
-        return [entries, self.ledger.get("phrases"), self.review, tools.versions(),
-                [sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()]]
+        files = [path for path in sorted(self.extension.rglob("*")) if path.is_file()]
+        return [entries, self.ledger.get("phrases"), self.review, tools.versions(), self._cited,
+                [sha256_file(path) for path in files]]
+
+    @cached_property
+    def _cited(self) -> list[str]:
+        """The contents, as SHA-256, of the style of citations and of what is cited from."""
+        named = self.paper.options.get("bibliography") or []
+        named = [*(named if isinstance(named, list) else [named]), self.paper.options.get("csl")]
+        paths = [self.run.root / str(name) for name in named if name]
+        return [sha256_file(path) for path in paths if path.is_file()]
 
     def docx(self) -> bytes:
         """The paper as a Word file."""
-        meta = self._meta("docx")
-        meta["author"] = [", ".join(filter(None, (p["name"], p["place"]))) for p in meta["by"]]
-        if meta.get("abstract") and meta.get("keywords"):
-            meta["abstract"] += "\n\n*Keywords:* " + ", ".join(meta["keywords"])
-        extra = ["--to=docx", f"--reference-doc={self.reference()}"]
-        return self._pandoc("paper.docx", self.paper.body, self.paper.tokens, meta, extra)
+        people = [", ".join(filter(None, (p["name"], p["place"]))) for p in self._meta["by"]]
+        reference = str(self.reference())
+        return self._article("docx", "docx", {"author": people}, **{"reference-doc": reference})
 
     def reference(self) -> Path:
         """The document that a Word file takes its styles, page, head and foot from."""
-        styles = (ASSETS / "word-styles.xml").read_text(encoding="utf-8")
         status = "Simulated data: see the notice on the first page"
         title = self.paper.options.get("running-head", "")
-        head = f"{title}\t{status if self._status['simulated'] else ''}"
+        head = f"{title}\t{status if self._meta['simulated'] else ''}"
         paper = str(self.paper.option("typst", "papersize", "a4"))
-        return tools.reference_docx(self.folder, styles, head, paper)
+        return tools.reference_docx(self.folder, STYLES.read_text(encoding="utf-8"), head, paper)
 
     def jats(self) -> bytes:
         """The paper as JATS XML, which names its drawings as files in `figures/`."""
-        extra = ["--to=jats_publishing+element_citations",
-                 f"--template={self.extension / 'page' / 'article.xml'}"]
-        made = self._pandoc(
-            "paper.xml", self.paper.body, self.paper.tokens, self._meta("jats"), extra)
+        made = self._article("jats", "jats_publishing+element_citations", {},
+                             template=str(self.extension / "page" / "article.xml"))
         return tools.valid_jats(made.decode()).encode()
 
     def figure(self, name: str) -> bytes:
@@ -170,70 +179,74 @@ class Press:
 
     def pdf(self) -> bytes:
         """The paper as a tagged PDF."""
-        extra = ["--to=typst", f"--template={self.extension / 'page' / 'article.typ'}",
-                 "--extract-media=media"]
-        meta = {"papersize": "a4"} | self._meta("typst")
-        self._pandoc("paper.typ", self.paper.body, self.paper.tokens, meta, extra)
-        about = {"authors": meta["author"], "keywords": meta.get("keywords") or []}
+        size = self.paper.option("typst", "papersize", "a4")
+        made = self._article("typst", "typst-citations", {"papersize": size}, **{
+            "template": str(self.extension / "page" / "article.typ"), "extract-media": "media"})
+        (self.folder / "paper.typ").write_bytes(made)
+        about = {"authors": self._meta["author"], "keywords": self._meta.get("keywords") or []}
         return tools.compile_pdf(self.folder / "paper.typ", about, self.moment, self.paper.path)
 
-    @property
-    def _lang(self) -> str:
-        return str(self.paper.options.get("lang", "en"))
-
-    @property
-    def _status(self) -> dict:
-        return {"simulated": self.ledger["header"]["status"] == "simulated"}
-
-    def _meta(self, form: str) -> dict:
-        own = self.paper.formats.get(form, {})
+    @cached_property
+    def _meta(self) -> dict:
+        """What the templates are told, in any format."""
         base = {"link-citations": True, "reference-section-title": "References"}
-        meta = base | metadata(self.paper.options | own, self.moment) | self._status
+        meta = base | metadata(self.paper.options, self.moment)
         meta.pop("toc", None)  # pandoc's template variable of that name is the table itself
-        return meta
+        return meta | {"simulated": self.ledger["header"]["status"] == "simulated"}
 
-    def _page(
-        self, name: str, text: str, tokens: Tokens, meta: dict, source: Path | None = None
-    ) -> bytes:
-        kind = "notebook" if meta.get("notebook") else "paper"
-        extra = [
-            "--to=html5", "--mathml", *(["--embed-resources"] if _ASIDE.search(text) else []),
-            f"--template={self.extension / 'page' / 'article.html'}",
-        ]
-        if kind == "paper" and self.paper.option("html", "toc", True):
-            depth = int(self.paper.option("html", "toc-depth", 3)) + 1  # the title is the first
-            extra += ["--toc", f"--toc-depth={depth}"]
-        made = self._pandoc(f"{name}.html", text, tokens, meta, extra, source)
-        return _SPOKEN.sub(b"", made)
+    def _page(self, text: str) -> dict:
+        """Options of any page: nothing that it asks for lies beside it."""
+        return {"html-math-method": {"method": "mathml"},
+                "embed-resources": bool(_ASIDE.search(text)),
+                "template": str(self.extension / "page" / "article.html")}
+
+    def _article(self, form: str, to: str, told: dict, **options: object) -> bytes:
+        """The article in a format, with its own metadata beside those of all formats."""
+        own = {k: v for k, v in self.paper.formats.get(form, {}).items() if k != "toc"}
+        parsed = self.folder / PARSED
+        text = parsed.read_text(encoding="utf-8") if parsed.is_file() else self.paper.body
+        scripts = PRESS if parsed.is_file() else PARSE + PRESS
+        return self._pandoc(f"paper.{form}", to, text, self.paper.tokens, self._meta, scripts,
+                            metadata=own | told, **options)
 
     def _pandoc(
-        self, output: str, text: str, tokens: Tokens, meta: dict, extra: list[str],
-        source: Path | None = None,
+        self, name: str, to: str, text: str, tokens: Tokens, meta: dict,
+        scripts: Iterable[str] = (*PARSE, *PRESS), source: Path | None = None, **options: object,
     ) -> bytes:
-        """Run pandoc with the extension's filter, the renderer's own and citeproc."""
-        files = {"tokens": tokens.found, "meta": meta}
-        for kind, content in files.items():
-            path = self.folder / f"{output}.{kind}.json"
+        """Run pandoc with scripts of the extension, on Markdown or on what was parsed before."""
+        def beside(kind: str, content: object) -> str:
+            path = self.folder / f"{name}.{kind}.json"
             path.write_text(json.dumps(content, default=str), encoding="utf-8")
-        environment = {
-            "SOURCE_DATE_EPOCH": self.moment, "CLAIMLEDGER_ROOT": self.run.root,
-            "CLAIMLEDGER_LEDGER": self.run.ledger, "CLAIMLEDGER_NOTEBOOKS": self.run.notebooks,
-            "CLAIMLEDGER_FIGURES": self.run.figures,
-            "CLAIMLEDGER_TOKENS": self.folder / f"{output}.tokens.json",
-            "CLAIMLEDGER_INPUT": self.paper.path, "CLAIMLEDGER_EXTENSION": self.extension,
-            "CLAIMLEDGER_REVIEW": "1" if self.review else "",
-            "CLAIMLEDGER_DATE": os.environ.get("SOURCE_DATE_EPOCH", ""),
-            "CLAIMLEDGER_RENDERED_BY": tools.versions(),
-            "CLAIMLEDGER_PAGE": "notebook" if meta.get("notebook") else "paper",
-        }
-        citing = ["--citeproc"] if "@" in text else []
-        numbers = ["--number-sections"] if meta.get("number-sections") else []
-        arguments = [
-            *COMMON, f"--metadata-file={output}.meta.json", f"--output={output}", *numbers,
-            f"--resource-path={self.folder}{os.pathsep}{self.run.root}",
-            f"--lua-filter={self.extension / 'when.lua'}",
-            f"--lua-filter={self.extension / 'filter.lua'}",
-            f"--lua-filter={ASSETS / 'render.lua'}", *citing, *extra,
-        ]
-        tools.pandoc(arguments, text, self.folder, environment, source or self.paper.path)
-        return (self.folder / output).read_bytes()
+            return str(path)
+
+        told = {
+            "root": self.run.root, "ledger": self.run.ledger, "notebooks": self.run.notebooks,
+            "figures": self.run.figures, "input": self.paper.path, "review": self.review,
+            "date": os.environ.get("SOURCE_DATE_EPOCH"), "renderer": tools.versions(),
+            "page": "notebook" if meta.get("notebook") else "paper",
+            "tokens": beside("tokens", tokens.found),
+        } | self._citing
+        defaults = COMMON | {
+            "from": "markdown" if "when" in scripts else "json", "to": to, "output-file": name,
+            "metadata-files": [beside("meta", meta)],
+            "number-sections": bool(meta.get("number-sections")),
+            "resource-path": [str(self.folder), str(self.run.root)],
+            "variables": {"claimledger": {k: str(v) for k, v in told.items() if v}},
+            "filters": [str(self.extension / f"{script}.lua") for script in scripts],
+        } | options
+        tools.pandoc(beside("defaults", defaults), text, self.folder, self.moment,
+                     source or self.paper.path)
+        return (self.folder / name).read_bytes()
+
+    @cached_property
+    def _citing(self) -> dict:
+        """Where resolved citations are kept, and what they depend on besides themselves.
+
+        Only for a style that sets them in the text: notes are numbered with all the others.
+        """
+        style = self.paper.options.get("csl")
+        if not style or b'class="in-text"' not in (self.run.root / style).read_bytes():
+            return {}
+        told = [self._meta.get(key) for key in CITING] + [self.paper.options.get("lang")]
+        return {"citations": self.run.base / "pages" / "citations.json",
+                "sources": sha256(json.dumps([told, self._cited]).encode()).hexdigest()}

@@ -31,16 +31,16 @@ def versions() -> str:
     return f"the embedded renderer ({pandoc_version}, typst {typst.__version__})"
 
 
-def pandoc(arguments: list[str], text: str, folder: Path, environment: dict, source: Path) -> None:
-    """Run pandoc on `text` in `folder`; every warning is an error.
+def pandoc(defaults: str, text: str, folder: Path, moment: int, source: Path) -> None:
+    """Run pandoc on `text` in `folder`, with the options in a file; every warning is an error.
 
     Raises:
         LedgerError: with the file and line in `source` where that can be told.
     """
-    known = os.environ | {key: str(value) for key, value in environment.items()}
-    known["LC_ALL"] = "C.UTF-8"  # else a file name with an accent is none, where the locale is C
+    # Else a file name with an accent is none, where the locale is C.
+    known = os.environ | {"SOURCE_DATE_EPOCH": str(moment), "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
-        [_pandoc(), "--from=markdown", "--fail-if-warnings", *arguments], input=text, cwd=folder,
+        [_pandoc(), "--defaults", defaults], input=text, cwd=folder,
         env=known, text=True, encoding="utf-8", capture_output=True, check=False,
     )
     if done.returncode < 0 or (done.returncode and not done.stderr.strip()):

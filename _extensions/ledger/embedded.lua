@@ -1,18 +1,13 @@
 -- What Quarto does after parsing and plain pandoc does not: shortcodes, numbered and
 -- cross-referenced figures, tables and sections, callouts. Runs after the extension's filter.
 
-local extension = os.getenv("CLAIMLEDGER_EXTENSION")
-local core = dofile(extension .. "/core.lua")
-local draw = dofile(extension .. "/draw.lua")
-local handlers = dofile(extension .. "/shortcodes.lua")
-local tables, frame = dofile(extension .. "/tables.lua"), dofile(extension .. "/page.lua")
-local jats, word = dofile(extension .. "/jats.lua"), dofile(extension .. "/word.lua")
+local function script(name) return dofile(pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name .. ".lua") end
+local core, draw, handlers, tables = script("core"), script("draw"), script("shortcodes"), script("tables")
+local frame, jats, word = script("page"), script("jats"), script("word")
 local html, typst, xml = FORMAT:match("html") ~= nil, FORMAT == "typst", FORMAT:match("jats") ~= nil
 local page = not core.article
 
-local file = assert(io.open(os.getenv("CLAIMLEDGER_TOKENS"), "r"))
-local tokens = pandoc.json.decode(file:read("a"), false)
-file:close()
+local tokens = pandoc.json.decode(core.read(core.setting("tokens")), false)
 
 local OPEN, CLOSE = utf8.char(0xE000), utf8.char(0xE001)
 local TOKEN = OPEN .. "(%d+)" .. CLOSE
@@ -58,25 +53,6 @@ local function code(el)
   el.text = plain(el.text)
   return el
 end
-
-local shortcodes = {
-  Str = inline,
-  Code = code, CodeBlock = code, RawInline = code, RawBlock = code,
-  Div = attributes, Span = attributes, Header = attributes,
-  Link = function(link)
-    link.target = plain(link.target)
-    return attributes(link)
-  end,
-  Image = attributes,
-  Math = function(math)
-    local number = math.text:match(TOKEN)
-    if number then
-      local raw = tokens[tonumber(number)].raw
-      core.fail("%$.*" .. core.literal(raw), "{{< " .. raw .. " >}} inside mathematics",
-        "a shortcode in the text: Quarto cannot resolve it in a formula")
-    end
-  end,
-}
 
 -- Numbers ------------------------------------------------------------------------------------
 
@@ -213,9 +189,9 @@ end
 
 -- References ---------------------------------------------------------------------------------
 
-local function reference(citation, label)
+local function reference(one, label)
   local number, kind = numbered[label], kind_of(label)
-  local place = "@" .. core.literal(citation.id)
+  local place = "@" .. core.literal(one.attributes.label)
   if not number then
     local known = {}
     for id in pairs(numbered) do if kind_of(id) == kind then table.insert(known, "@" .. id) end end
@@ -226,19 +202,19 @@ local function reference(citation, label)
     core.fail(place, "@" .. label .. ": an unnumbered section", "a numbered one",
       "write [its name](#" .. label .. ")")
   end
-  local text = citation.mode == "SuppressAuthor" and number or names[kind] .. "\u{a0}" .. number
-  if #citation.prefix > 0 then text = text_of(citation.prefix) .. "\u{a0}" .. number end
+  local text = one.attributes.form == "bare" and number or names[kind] .. "\u{a0}" .. number
+  if #one.content > 0 then text = text_of(one) .. "\u{a0}" .. number end
   if xml then return jats.reference(text, label, kind) end
   return pandoc.Link(pandoc.Inlines({ pandoc.Str(text) }), "#" .. label, "", pandoc.Attr("", { "xref" }))
 end
 
-local function references(cite)
+local function references(span)
+  if not span.classes:includes("crossref") then return nil end
   local out = pandoc.Inlines({})
-  for index, citation in ipairs(cite.citations) do
-    local label = citation.id:gsub("^%u", string.lower)
-    if not names[kind_of(label) or ""] then return nil end
+  for index, one in ipairs(span.content) do
+    local label = one.attributes.label:gsub("^%u", string.lower)
     if index > 1 then out:extend({ pandoc.Str(","), pandoc.Space() }) end
-    out:insert(page and pandoc.Str(label) or reference(citation, label))
+    out:insert(page and pandoc.Str(label) or reference(one, label))
   end
   return out
 end
@@ -253,8 +229,14 @@ local function heading(header)
   return header
 end
 
--- PDF/UA wants words for a formula: its TeX source.
+-- A formula holds no shortcode, as in Quarto; PDF/UA wants words for it: its TeX source.
 local function formula(math)
+  local number = math.text:match(TOKEN)
+  if number then
+    local raw = tokens[tonumber(number)].raw
+    core.fail("%$.*" .. core.literal(raw), "{{< " .. raw .. " >}} inside mathematics",
+      "a shortcode in the text: Quarto cannot resolve it in a formula")
+  end
   if not typst then return nil end
   local set = pandoc.write(pandoc.Pandoc({ pandoc.Plain({ math }) }), "typst"):gsub("%s+$", "")
   local quoted = math.text:gsub('["\\]', "\\%0")
@@ -263,22 +245,29 @@ local function formula(math)
 end
 
 local function fitted(tab)
-  if typst then return frame.table(tab) end
+  if html or typst then return frame.table(tab) end
   tables.fit(tab)
   return FORMAT == "docx" and word.sized(tab) or tab
 end
 
 return {
-  shortcodes,
-  { Div = callout },  -- before the count: a callout's heading is no section
-  count,
-  { Cite = references },
-  { Image = described, Math = formula, Table = not html and fitted or nil },
-  { traverse = "topdown", Table = html and frame.table or nil, Header = heading },
+  {
+    Str = inline, Code = code, CodeBlock = code, RawInline = code, RawBlock = code,
+    Span = attributes, Header = attributes, Math = formula,
+    Link = function(link)
+      link.target = plain(link.target)
+      return attributes(link)
+    end,
+    Image = function(image) return described(attributes(image)) end,
+    Div = function(el) return callout(attributes(el)) or el end,
+  },
+  count,  -- after the callouts: a callout's heading is no section
+  { traverse = "topdown", Span = references, Table = fitted },
   {
     traverse = "topdown", Div = div, Figure = figure,
     Header = function(header)
       appendix = header.classes:includes("appendix-section") or appendix and header.level > 1
+      return heading(header)
     end,
   },
 }
