@@ -89,7 +89,8 @@ def check_promises(page: BeautifulSoup, source, ledger) -> None:
         assert words(page.select_one(f'a[href="#{label}"]')).endswith(str(counts[label[:3]])), label
     assert {name.removeprefix("ref-") for name, _ in found["sources"]} == wanted["cited"] != set()
     assert wanted["labels"] <= {href[1:] for href, _ in found["references"]}
-    plain = [(href, re.sub(r"[*$\\]", "", text)) for href, text in wanted["claims"]]
+    marks = re.compile(r"[*$\\]|\[(?=[^]]*\]\()|\]\([^)]*\)")  # of emphasis, formulas and links
+    plain = [(href, marks.sub("", text)) for href, text in wanted["claims"]]
     for claim in plain:
         assert claim in found["claims"], claim
 

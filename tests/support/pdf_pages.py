@@ -10,6 +10,7 @@ from pypdf import PdfReader
 
 MARGIN, HEAD, FOOT = 34, 33, 32  # millimetres, as in typst-show.typ
 SCALE = 2  # pixels a point
+HANG = 1  # millimeters by which a hyphen or comma at a line's end may stand out
 NEEDS_ALT = ("/Figure", "/Formula")
 
 
@@ -40,7 +41,7 @@ def inked_margins(path: Path) -> list[str]:
     for number, page in enumerate(pypdfium2.PdfDocument(path), start=1):
         ink = page.render(scale=SCALE, grayscale=True).to_numpy().squeeze() < 200
         pixel = SCALE * 72 / 25.4
-        side, foot = int(pixel * (MARGIN - 0.5)), int(pixel * FOOT)
+        side, foot = int(pixel * (MARGIN - HANG)), int(pixel * FOOT)
         sides = {"left": ink[:, :side], "right": ink[:, -side:], "head": ink[:int(pixel * 12)],
                  "foot": ink[-foot + int(pixel * 2):-foot + int(pixel * 9)]}
         found += [f"page {number}: {name}" for name, part in sides.items() if np.any(part)]
