@@ -11,6 +11,7 @@ from claimledger.simulation.fieldwork import extras
 from claimledger.simulation.platform_file import export
 from claimledger.simulation.respondents import BLOCK
 from claimledger.survey import qualtrics
+from claimledger.survey.loading import open_survey
 from claimledger.survey.reading import coded, read_export
 from claimledger.survey.recoding import exclude
 
@@ -121,17 +122,27 @@ def test_an_unknown_world_writes_nothing(files, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("rule", [
-    {"column": "UserLanguage", "equals": ["FR"]}, {"column": "region", "equals": [1]},
-    {"column": "age", "below": 21},
-])
-def test_a_rule_that_cannot_be_simulated_is_named(variant, tmp_path, rule):
+def odd(rule):
     def change(registration, simulation):
         registration["exclusions"].append({"id": "odd", "label": "Odd", **rule})
         simulation["fieldwork"]["extra"]["odd"] = 0.5
+    return change
 
+
+def test_a_rule_that_cannot_be_simulated_is_named(variant, tmp_path):
+    paths = variant(odd({"column": "UserLanguage", "equals": ["FR"]}))
     with pytest.raises(LedgerError, match="exclusion odd"):
-        export(tmp_path / "x.csv", *variant(change), "null", 1, n=10)
+        export(tmp_path / "x.csv", *paths, "null", 1, n=10)
+
+
+@pytest.mark.parametrize("rule", [{"column": "region", "equals": [1]},
+                                  {"column": "age", "below": 21}])
+def test_rows_that_a_rule_on_an_item_drops_are_added(variant, tmp_path, rule):
+    files = variant(odd(rule))
+    export(tmp_path / "x.csv", *files, "null", 1, n=100)
+    survey = open_survey(tmp_path / "x.csv", load(files[0]), tmp_path, None)
+    assert len(survey.frame) == 100
+    assert survey.flow.set_index("id").loc["odd", "dropped"] == 50
 
 
 def test_the_shipped_file_is_what_the_engine_makes(root, files, tmp_path):

@@ -7,9 +7,11 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from claimledger.errors import LedgerError
+from claimledger.registration.fields import about
 from claimledger.registration.loading import validated
-from claimledger.registration.models import Identifier, Model, Probability, Registration
+from claimledger.registration.models import Identifier, Model, Probability, Registration, Scale
 from claimledger.registration.source import Key, Mistake, Source, complain, near, one_of
+from claimledger.survey.qualtrics import further
 
 FILE = "data/simulation.yml"
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -61,6 +63,30 @@ class Outcome(Model):
 
     mean: float
     sd: Annotated[float, Field(gt=0)] | None = None
+    choice: bool = about(
+        "Whether one profile of each task is chosen (1), the others not (0).", default=False)
+
+
+class Column(Model):
+    """A column of the export that no question makes: groups, weights, or one value for all."""
+
+    groups: Annotated[int, Field(gt=1, le=100_000)] | None = about(
+        "How many groups respondents belong to, at random.", 40, default=None)
+    inside: str | None = about("Another column, whose groups hold these whole.", "region",
+                               default=None)
+    alike: Annotated[float, Field(ge=0, lt=1)] = about(
+        "Correlation of the latent answers within a group.", 0.05, default=0)
+    log_sd: Annotated[float, Field(ge=0, lt=3)] | None = about(
+        "Weights: lognormal numbers with this SD of their logarithm.", 0.3, default=None)
+    value: float | str | None = about("The same for everybody.", 1, default=None)
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "Column":
+        if sum(one is not None for one in (self.groups, self.log_sd, self.value)) != 1:
+            raise ValueError("exactly one of groups, log_sd, value")
+        if self.groups is None and (self.inside or self.alike):
+            raise ValueError("`inside` and `alike` with `groups` only")
+        return self
 
 
 class Effect(Model):
@@ -146,6 +172,12 @@ class Simulation(Model):
     correlations: list[Pairs]
     slopes: list[Slopes]
     gaps: list[Gap] = []
+    repeated: Annotated[float, Field(ge=0, lt=1)] = about(
+        "Correlation of a respondent's latent answers on several profiles, beyond what the "
+        "background explains.", 0.2, default=0)
+    columns: dict[str, Column] = about(
+        "Further columns that the registration names: blocks, clusters, weights, strata.",
+        {"classroom": {"groups": 40, "alike": 0.05}}, default={})
     recall: Recall
     fieldwork: Fieldwork
     worlds: dict[Identifier, World]
@@ -180,8 +212,8 @@ def _with_sds(simulation: Simulation, registration: Registration) -> Simulation:
     """The same with the SD of items with two answers, which their mean implies."""
     outcomes = {}
     for name, outcome in simulation.outcomes.items():
-        scale = registration.instrument.scales[registration.instrument.items[name].scale]
-        low, high = min(scale.labels), max(scale.labels)
+        codes = drawn(registration.scale_of(name))
+        low, high = codes[0], codes[-1]
         implied = max((outcome.mean - low) * (high - outcome.mean), 0) ** 0.5
         outcomes[name] = outcome if high - low > 1 else outcome.model_copy(update={"sd": implied})
     return simulation.model_copy(update={"outcomes": outcomes})
@@ -208,7 +240,14 @@ def _mistakes(simulation: Simulation, registration: Registration) -> Iterator[Mi
         return [key for key, item in items.items() if item.role == name]
 
     yield from same(("background",), simulation.background, role("background"))
-    yield from same(("outcomes",), simulation.outcomes, role("outcome"))
+    asked = [name for name in role("outcome") if scales[name].kind != "text"]
+    yield from same(("outcomes",), simulation.outcomes, asked)
+    yield from same(("columns",), simulation.columns,
+                    [n for n in further(registration) if n != registration.design.respondent])
+    for name, column in simulation.columns.items():
+        groups = [n for n, c in simulation.columns.items() if c.groups and n != name]
+        yield from known(("columns", name, "inside"), [column.inside] if column.inside else [],
+                         groups)
     yield from same(("recall", "right"), simulation.recall.right, role("recall"))
     yield from same(("fieldwork", "extra"), simulation.fieldwork.extra,
                     [rule.id for rule in registration.exclusions])
@@ -244,7 +283,12 @@ def _mistakes(simulation: Simulation, registration: Registration) -> Iterator[Mi
                               "a gap or a slope", "leave one of them out")
     for name, outcome in simulation.outcomes.items():
         if name in items:
-            yield from _answers(("outcomes", name), outcome, sorted(scales[name].labels))
+            yield from _answers(("outcomes", name), outcome, drawn(scales[name]))
+            sides = registration.design.profiles or 1
+            if outcome.choice and (sides < 2 or abs(outcome.mean * sides - 1) > 0.01):
+                yield Mistake(("outcomes", name, "choice"), f"a mean of {outcome.mean:g}, and "
+                              f"{sides} profiles in a task", "two or more profiles, and the mean "
+                              "1 / profiles: one of them is chosen", "correct the mean")
     for part, names in (("background_correlations", simulation.background),
                         ("correlations", simulation.outcomes)):
         for place, entry in enumerate(getattr(simulation, part)):
@@ -255,14 +299,34 @@ def _mistakes(simulation: Simulation, registration: Registration) -> Iterator[Mi
         yield from known(("worlds", name, "sizes"), world.sizes, simulation.effects)
 
 
+def drawn(scale: Scale | None) -> list[int]:
+    """The codes that simulated answers have: the longest run without a gap.
+
+    Codes beyond a gap, such as 9 for "don't know", are not drawn; of a range, its whole numbers.
+    """
+    if scale is None or not scale.labels:
+        ends = (scale.minimum, scale.maximum) if scale else (None, None)
+        return [] if None in ends else list(range(int(ends[0]), int(ends[1]) + 1))
+    runs: list[list[int]] = []
+    for code in sorted(scale.labels):
+        if runs and code == runs[-1][-1] + 1:
+            runs[-1].append(code)
+        else:
+            runs.append([code])
+    return max(runs, key=len)
+
+
 def _answers(key: Key, outcome: Outcome, codes: list[int]) -> Iterator[Mistake]:
     """Mean and SD that an item with these codes cannot have."""
-    if not codes or codes != list(range(codes[0], codes[-1] + 1)):
-        yield Mistake(key, f"codes {codes}", "labeled codes that follow each other",
-                      "number the codes of its scale without a break")
+    if not 2 <= len(codes) <= 120:
+        yield Mistake(key, f"{len(codes)} codes that follow each other",
+                      "an outcome of 2 to 120 labels or whole numbers, from `minimum` to `maximum`",
+                      "number the codes of its scale without a break, or in larger units")
         return
     implied = max((outcome.mean - codes[0]) * (codes[-1] - outcome.mean), 0) ** 0.5
-    if len(codes) > 2 and outcome.sd is None:
+    if outcome.choice and codes != [0, 1]:
+        yield Mistake((*key, "choice"), f"codes {codes}", "0 and 1", "correct the item's scale")
+    elif len(codes) > 2 and outcome.sd is None:
         yield Mistake((*key, "sd"), "nothing", "the SD of the item", "give it under `sd:`")
     elif len(codes) == 2 and abs((outcome.sd or implied) - implied) > 0.01:
         yield Mistake((*key, "sd"), f"{outcome.sd:g}", f"{implied:.3f}, as the mean of a yes/no "

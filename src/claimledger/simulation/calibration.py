@@ -6,7 +6,7 @@ Thresholds differ by cell of the design, so that means and effects are exact on 
 """
 
 from dataclasses import dataclass
-from itertools import product
+from math import prod
 
 import numpy as np
 from scipy.optimize import brentq
@@ -14,8 +14,9 @@ from scipy.special import eval_hermitenorm, gammaln, ndtr, ndtri
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
-from claimledger.simulation.assumptions import Margin, Pairs, Simulation, World
+from claimledger.simulation.assumptions import Margin, Pairs, Simulation, World, drawn
 
+_CELLS = 3_000_000      # combinations of levels that are kept in memory
 _HERMITE = 24      # terms of Mehler's series; the error is far below Monte Carlo error
 
 # Standard normals at 65,536 equally likely places: drawn four times as fast as by the usual way,
@@ -67,28 +68,33 @@ class Latent:
 def calibrate(registration: Registration, simulation: Simulation, world: World) -> Latent:
     """Solve for the thresholds and correlations of one world; milliseconds."""
     factors = {name: list(f.levels) for name, f in registration.design.factors.items()}
-    cells = [dict(zip(factors, levels, strict=True)) for levels in product(*factors.values())]
-    chance = np.array([
-        np.prod([registration.design.factors[f].levels[x].probability for f, x in cell.items()])
-        for cell in cells
-    ])
+    shape = tuple(map(len, factors.values()))
+    if prod(shape) > _CELLS:
+        raise LedgerError(
+            "simulation", found=f"{prod(shape):,} combinations of the factors' levels",
+            expected=f"at most {_CELLS:,}", mend="simulate with fewer attributes or levels")
+    codes = dict(zip(factors, np.indices(shape).reshape(len(shape), -1), strict=True))
+    chance = _chances(registration, codes)
     items = list(simulation.outcomes)
     means = _means(simulation, world)
     sds = {item: _sd(registration, simulation, item, means[item]) for item in items}
     thresholds, asked, lowest, moved = [], [], [], []
     for item in items:
         entry = registration.instrument.items[item]
-        sample = registration.samples[entry.asked]
-        seen = np.array([all(c[f] in levels for f, levels in sample.items()) for c in cells])
-        effects = _effects(simulation, world, item, cells)
-        codes = sorted(registration.instrument.scales[entry.scale].labels)
-        column = np.full((len(cells), len(codes) - 1), np.inf)
-        column[seen] = _thresholds(
-            item, codes, means[item], sds[item], effects[seen], chance[seen] / chance[seen].sum(),
-        )
+        seen = np.ones(len(chance), dtype=bool)
+        for name, levels in registration.samples[entry.asked].items():
+            seen &= np.isin(codes[name], [factors[name].index(level) for level in levels])
+        effects = _effects(simulation, world, item, factors, codes)
+        answers = drawn(registration.scale_of(item))
+        column = np.full((len(chance), len(answers) - 1), np.inf)
+        there = seen & (chance > 0)
+        shares = chance[there] / chance[there].sum()
+        column[there] = _thresholds(item, answers, means[item], sds[item], effects[there], shares)
+        if simulation.outcomes[item].choice:
+            column[there, 0] = _choice(column[there, 0], shares, registration.design.profiles or 1)
         thresholds.append(column)
         asked.append(seen)
-        lowest.append(codes[0])
+        lowest.append(answers[0])
         moved.append(sds[item] * effects)
     wide = max(column.shape[1] for column in thresholds)
     stacked = np.stack([
@@ -112,6 +118,44 @@ def calibrate(registration: Registration, simulation: Simulation, world: World) 
         residual_root=_root("correlations", correlation - slopes @ joint @ slopes.T),
         background=background, background_root=_root("background_correlations", joint),
     )
+
+
+def _chances(registration: Registration, codes: dict[str, np.ndarray]) -> np.ndarray:
+    """Chance of each combination of levels (cells,): independent, but for what is excluded."""
+    design = registration.design
+    chance = np.ones(len(next(iter(codes.values()))))
+    for name, factor in design.factors.items():
+        chance = chance * np.array([x.probability for x in factor.levels.values()])[codes[name]]
+    for rule in design.restrictions:
+        excluded = [np.isin(codes[name], [list(design.factors[name].levels).index(level)
+                                          for level in levels]) for name, levels in rule.items()]
+        chance[np.logical_and.reduce(excluded)] = 0
+    return chance / chance.sum() if design.restrictions else chance
+
+
+def _choice(thresholds: np.ndarray, chance: np.ndarray, profiles: int) -> np.ndarray:
+    """Thresholds (cells,) with which the best of several profiles has the shares of single ones.
+
+    With noise e standard normal and G the distribution of a rival's noise minus its threshold, a
+    profile wins with probability E G(e - t)^(profiles - 1), over rivals drawn by `chance`. Solved
+    by moving each t by what its normal quantile is off.
+    """
+    values, place = np.unique(thresholds.round(9), return_inverse=True)
+    shares, target, t = np.bincount(place, chance), ndtr(-values), values * np.sqrt(2)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    grid = np.linspace(-10, 10, 1001)
+    for _ in range(100):
+        at, share = t, shares
+        if len(t) > 1000:      # many: their distribution
+            share, edges = np.histogram(t, 1000, weights=shares)
+            at = (edges[:-1] + edges[1:]) / 2
+        rivals = ndtr(grid[:, None] + at) @ (share / share.sum())
+        win = np.interp(nodes - t[:, None], grid, rivals) ** (profiles - 1) @ (
+            weights / weights.sum())
+        if np.abs(win - target).max() < 1e-5:
+            break
+        t = t + ndtri(np.clip(win, 1e-9, 1 - 1e-9)) - ndtri(target)
+    return t[place]
 
 
 def matrix(names: list[str], entries: list[Pairs]) -> np.ndarray:
@@ -210,8 +254,8 @@ def _means(simulation: Simulation, world: World) -> dict[str, float]:
 
 def _sd(registration: Registration, simulation: Simulation, item: str, mean: float) -> float:
     """The SD of an item; of two answers, that which their mean implies."""
-    scale = registration.instrument.scales[registration.instrument.items[item].scale]
-    low, high = min(scale.labels), max(scale.labels)
+    codes = drawn(registration.scale_of(item))
+    low, high = codes[0], codes[-1]
     if high - low > 1:
         return float(simulation.outcomes[item].sd or 1)
     if not low < mean < high:
@@ -222,13 +266,17 @@ def _sd(registration: Registration, simulation: Simulation, item: str, mean: flo
     return float(np.sqrt((mean - low) * (high - mean)))
 
 
-def _effects(simulation: Simulation, world: World, item: str, cells: list[dict]) -> np.ndarray:
-    total = np.zeros(len(cells))
+def _effects(
+    simulation: Simulation, world: World, item: str, factors: dict, codes: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Effects on an item in each cell, in its SD."""
+    total = np.zeros(len(next(iter(codes.values()))))
     for name, effect in simulation.effects.items():
         if item in effect.items:
             factor = 1.0 if name in world.sizes else world.factor(name)
             levels = world.sizes.get(name, effect.levels)
-            total += factor * np.array([levels.get(cell[effect.factor], 0.0) for cell in cells])
+            sizes = np.array([levels.get(level, 0.0) for level in factors[effect.factor]])
+            total += factor * sizes[codes[effect.factor]]
     return total
 
 
@@ -251,11 +299,17 @@ def _thresholds(
     )
     if target.min() <= codes[0] or target.max() >= codes[-1]:
         raise impossible
+    if len(target) > 5000 and len(codes) > 2:      # many cells have the same effect
+        distinct, place = np.unique(effects.round(12), return_inverse=True)
+        share = np.bincount(place, chance)
+        return _thresholds(item, codes, mean, sd, distinct, share)[place]
     if len(codes) == 2:      # the share of the higher answer is all there is
         return -ndtri(target - codes[0])[:, None]
 
+    reach, widest = (40.0, 15.0) if len(codes) < 16 else (5.0 * len(codes), 2.0 * len(codes))
+
     def standardised(spread: float) -> np.ndarray:
-        low, high = np.full(len(target), cuts[0] - 40.0), np.full(len(target), cuts[-1] + 40.0)
+        low, high = np.full(len(target), cuts[0] - reach), np.full(len(target), cuts[-1] + reach)
         for _ in range(45):      # to 1e-12 of a point
             centre = (low + high) / 2
             rises = codes[0] + ndtr((centre[:, None] - cuts) / spread).sum(1) < target
@@ -269,7 +323,7 @@ def _thresholds(
         return float(np.sqrt(chance @ (second - first**2)) - within)
 
     try:
-        return standardised(brentq(excess, 0.05, 15.0, xtol=1e-6))
+        return standardised(brentq(excess, 0.05, widest, xtol=1e-6))
     except ValueError:
         raise impossible from None
 

@@ -6,7 +6,14 @@ import numpy as np
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Exclusion, Registration
-from claimledger.simulation.respondents import EXTRAS, NOT_ASKED, PLATFORM, Block, Simulator
+from claimledger.simulation.respondents import (
+    EXTRAS,
+    NOT_ASKED,
+    PLATFORM,
+    Block,
+    Simulator,
+    breaks,
+)
 
 DURATION = "Duration (in seconds)"
 _STEP = 7_236_067_977      # odd and no multiple of 5: multiples differ modulo 10**10, so keys do
@@ -44,13 +51,11 @@ def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int,
     counts = extras(registration, fieldwork.extra, start, start + len(kept))
     added = sum(counts)
     rng = simulator.generator(seed, PLATFORM, number)
-    others = simulator.draw(simulator.generator(seed, EXTRAS, number), max(added, 1)).head(added)
+    others = simulator.block(seed, EXTRAS, number, max(added, 1)).take(slice(added))
     rule = np.full(len(kept) + added, -1)
     places = 1 + rng.permutation(len(rule) - 1)[:added]      # the first row stays: see _repeat
     rule[places] = np.repeat(np.arange(len(counts)), counts)
-    block = Block(
-        _merge(kept.levels, others.levels, rule), _merge(kept.answers, others.answers, rule)
-    )
+    block = kept.merged(others, rule < 0)
     size = len(rule)
     floor = max([r.below or 0 for r in registration.exclusions if r.column == DURATION], default=0)
     seconds = fieldwork.median_seconds * np.exp(fieldwork.log_sd * rng.standard_normal(size))
@@ -66,31 +71,27 @@ def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int,
     return rows
 
 
-def _merge(kept: dict, others: dict, rule: np.ndarray) -> dict[str, np.ndarray]:
-    result = {}
-    for name in kept:
-        result[name] = np.empty(len(rule), dtype=np.int16)
-        result[name][rule < 0] = kept[name]
-        result[name][rule >= 0] = others[name]
-    return result
-
-
 def _break(rows: Rows, at: np.ndarray, rule: Exclusion, registration: Registration) -> Rows:
     """Make the rows `at` break this one rule and no other; arrays are changed in place."""
     items, rng = registration.instrument.items, rows.rng
-    screens = {name for name, item in items.items() if item.role in ("consent", "attention")}
-    if rule.column in screens and rule.below is None:
-        codes = list(registration.instrument.scales[items[rule.column].scale].labels)
-        wrong = [c for c in codes if c in rule.equals] if rule.equals else [
-            c for c in codes if c not in rule.differs_from]
-        rows.block.answers[rule.column][at] = rng.choice(wrong, len(at))
+    if rule.column in items and not rule.repeats:
+        scale = registration.instrument.scales[items[rule.column].scale]
+        low, high = int(scale.minimum or 0), int(rule.below or scale.maximum or 100)
+        codes = np.array(list(scale.labels) or range(low, min(high, low + 1000)))
+        wrong = codes[breaks(codes, rule, scale)]
+        if len(at) and not len(wrong):
+            raise LedgerError(f"exclusion {rule.id}", found="no answer that it drops",
+                              expected="a rule that some answer breaks", mend="correct the rule")
+        if len(at):
+            given = rows.block.answers[rule.column]
+            given[at] = rng.choice(wrong, len(at)).reshape(-1, *[1] * (given.ndim - 1))
         if items[rule.column].role == "consent":      # the survey ends there
             _blank(rows, at, np.full(len(at), list(items).index(rule.column) + 1), registration)
             rows.seconds[at] = rng.integers(8, 60, len(at))
     elif rule.column == "Finished":
         ruled = [e.column for e in registration.exclusions if e.column in items]
         first = max([list(items).index(c) for c in ruled], default=0) + 1
-        stop = rng.integers(first, len(items) - 1, len(at))
+        stop = rng.integers(first, max(first + 1, len(items) - 1), len(at))
         _blank(rows, at, stop, registration)
         rows.progress[at] = 100 * stop // len(items)
         rows.finished[at] = False
@@ -100,10 +101,10 @@ def _break(rows: Rows, at: np.ndarray, rule: Exclusion, registration: Registrati
         rows.seconds[at] = rng.integers(int(rule.below // 4), int(rule.below), len(at))
     elif rule.repeats:
         return replace(rows, keys=_repeat(rows, at))
-    elif len(at) or rule.column in items:
+    elif len(at):
         raise LedgerError(
             f"exclusion {rule.id}", found=f"a rule on the column {rule.column!r}",
-            expected="a rule on consent or attention, Status, Finished, the duration, or a key",
+            expected="a rule on an item, Status, Finished, the duration, or a key",
             mend=f"set fieldwork.extra.{rule.id} to 0 in the simulation file (for a column of the "
             "platform), or simulate from a registration without the rule",
         )

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from claimledger.registration.models import Registration
-from claimledger.simulation.assumptions import Simulation
+from claimledger.simulation.assumptions import Simulation, drawn
 from claimledger.simulation.calibration import Latent, matrix
 
 
@@ -27,14 +27,14 @@ class Outcomes:
         items, derived = list(simulation.outcomes), registration.instrument.derived
         recoded = {
             name: d for name, d in derived.items()
-            if d.of in items and d.numeric and (d.yes or d.map) and not d.missing
+            if d.of in items and d.numeric and (d.yes or d.map)
+            and not set(d.missing) & set(drawn(registration.scale_of(d.of)))
         }
         known = {name: i for i, name in enumerate([*items, *recoded])}
         weights = {name: np.eye(len(known))[i] for name, i in known.items()}
         recodes = []
         for d in recoded.values():
-            codes = sorted(registration.instrument.scales[
-                registration.instrument.items[d.of].scale].labels)
+            codes = drawn(registration.scale_of(d.of))
             table = {code: value for value, listed in d.map.items() for code in listed}
             values = [float(c in d.yes) if d.yes else float(table.get(c, np.nan)) for c in codes]
             recodes.append((items.index(d.of), np.array(values)))

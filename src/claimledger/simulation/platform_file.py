@@ -66,9 +66,9 @@ class _Writer:
         self.seed = seed
         self.source = qualtrics.cell(f"simulated: world {world}, seed {seed}")
         registration = simulator.registration
-        self.cells = {
-            name: _table(registration, name, codes) for name in registration.instrument.items
-        }
+        self.cells = {name: _table(registration, name, codes)
+                      for name, item in registration.instrument.items.items()
+                      if registration.instrument.scales[item.scale].labels}
         self.texts = np.array(
             ["", *map(qualtrics.cell, simulator.simulation.fieldwork.texts)], dtype=object
         )
@@ -78,7 +78,9 @@ class _Writer:
         yield qualtrics.header(self.simulator.registration)
         for number, kept in enumerate(self.simulator.blocks(self.seed, n)):
             rows = field(self.simulator, kept, self.seed, number, number * BLOCK, n)
-            cells = [c.tolist() for c in self._columns(rows).values()]
+            each = self.simulator.rows
+            cells = [(c.ravel() if c.ndim == 2 else np.repeat(c, each)).tolist()
+                     for c in self._columns(rows).values()]
             yield "\n".join(map(",".join, zip(*cells, strict=True))) + "\n"
             if tick:
                 tick(len(kept))
@@ -88,13 +90,18 @@ class _Writer:
         columns = self._platform(rows)
         for name in registration.instrument.items:
             given = rows.block.answers.get(name)
-            columns[name] = self._comments(rows) if given is None else self.cells[name][given]
+            if given is None:
+                columns[name] = self._comments(rows)
+            else:
+                columns[name] = self.cells[name][given] if name in self.cells else _numbers(given)
         for name in qualtrics.embedded(registration):
             if name in registration.design.factors:
                 levels = [*registration.design.factors[name].levels, ""]      # -1: the last
                 columns[name] = np.array(levels, dtype=object)[rows.block.levels[name]]
             elif name == qualtrics.SOURCE:
                 columns[name] = np.full(len(rows.rule), self.source, dtype=object)
+            elif name in rows.block.columns:
+                columns[name] = rows.block.columns[name]
             else:
                 columns[name] = _prefixed("P", rows.keys)
         return columns
@@ -139,9 +146,8 @@ def _table(registration: Registration, name: str, codes: bool) -> np.ndarray:
     """Cells of an item by its code; negative codes count from the end, as in Python."""
     item = registration.instrument.items[name]
     scale = registration.instrument.scales[item.scale]
-    highest = max(scale.labels) if scale.labels else int(scale.maximum or 0)
-    table = np.full(highest + 1 - SKIPPED, "", dtype=object)
-    table[: highest + 1] = _prefixed("", np.arange(highest + 1))
+    highest = max(scale.labels)
+    table = np.full(max(highest, 0) + 1 - SKIPPED, "", dtype=object)
     for code, label in scale.labels.items():
         written = min(scale.labels) + highest - code if item.reverse else code
         label = scale.labels[written]
@@ -149,6 +155,13 @@ def _table(registration: Registration, name: str, codes: bool) -> np.ndarray:
     table[SKIPPED] = qualtrics.UNANSWERED
     table[NOT_ASKED] = ""
     return table
+
+
+def _numbers(given: np.ndarray) -> np.ndarray:
+    """Cells of numbers, of any shape."""
+    special = {SKIPPED: qualtrics.UNANSWERED, NOT_ASKED: ""}
+    texts = [special.get(number, str(number)) for number in given.ravel().tolist()]
+    return np.array(texts, dtype=object).reshape(given.shape)
 
 
 def _prefixed(prefix: str, values: np.ndarray) -> np.ndarray:

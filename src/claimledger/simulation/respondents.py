@@ -1,36 +1,58 @@
-"""Draw respondents: who they are, what they are shown, what they answer, what they recall."""
+"""Draw respondents: who they are, what they are shown, what they answer, what they recall.
+
+Where each respondent sees several profiles (`design.rows` of them), what is shown and answered has
+a column for each: arrays (n, rows) in place of (n,).
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from claimledger.registration.models import Registration
+from claimledger.errors import LedgerError
+from claimledger.registration.models import Exclusion, Registration, Scale
 from claimledger.simulation.assumptions import Margin, Simulation, World
 from claimledger.simulation.calibration import calibrate
 
 BLOCK = 4096          # respondents drawn at a time; part of what a seed means, so never changed
 NOT_ASKED, SKIPPED = -98, -99      # codes in blocks; -99 is also what a survey platform writes
-RESPONDENTS, EXTRAS, PLATFORM = range(3)      # purposes: each has its own random numbers
+RESPONDENTS, EXTRAS, PLATFORM, GROUPS = range(4)      # purposes: each has its own random numbers
+SCREENS = ("consent", "attention")
 
 
 @dataclass(frozen=True)
 class Block:
-    """Respondents as arrays: level codes by factor (from 0), answers by item (codes)."""
+    """Respondents as arrays: level codes by factor (from 0), answers by item (codes).
+
+    columns : of the export that no question makes, as texts (n,).
+    """
 
     levels: dict[str, np.ndarray]
     answers: dict[str, np.ndarray]
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """How many respondents."""
         return len(next(iter(self.levels.values())))
 
-    def head(self, n: int) -> "Block":
-        """The first n respondents."""
-        return Block({k: v[:n] for k, v in self.levels.items()},
-                     {k: v[:n] for k, v in self.answers.items()})
+    def take(self, which: slice | np.ndarray) -> "Block":
+        """Some of the respondents."""
+        return Block(*({k: v[which] for k, v in part.items()}
+                       for part in (self.levels, self.answers, self.columns)))
+
+    def merged(self, others: "Block", own: np.ndarray) -> "Block":
+        """These respondents where `own` (n,) is true, and the others elsewhere, in their order."""
+        parts = []
+        for mine, theirs in ((self.levels, others.levels), (self.answers, others.answers),
+                             (self.columns, others.columns)):
+            made = {}
+            for name, values in mine.items():
+                made[name] = np.empty((len(own), *values.shape[1:]), dtype=values.dtype)
+                made[name][own], made[name][~own] = values, theirs[name]
+            parts.append(made)
+        return Block(*parts)
 
 
 class Simulator:
@@ -42,6 +64,12 @@ class Simulator:
         self.simulation = simulation
         self.world = simulation.world(world)
         self.latent = calibrate(registration, simulation, self.world)
+        self.rows = registration.design.rows
+        items = registration.instrument.items
+        self.rules = [
+            rule for rule in registration.exclusions if rule.column in items and not rule.repeats
+            and items[rule.column].role not in (*SCREENS, "comment")
+            and registration.scale_of(rule.column).kind != "text"]
 
     def size(self, n: int | None) -> int:
         """How many respondents: as asked, else of the world, else as registered."""
@@ -54,24 +82,62 @@ class Simulator:
     def blocks(self, seed: int, n: int, purpose: int = RESPONDENTS) -> Iterator[Block]:
         """Blocks that hold n respondents; the same first ones for every n."""
         for number, start in enumerate(range(0, n, BLOCK)):
-            yield self.draw(self.generator(seed, purpose, number), BLOCK).head(n - start)
+            yield self.block(seed, purpose, number).take(slice(n - start))
 
-    def draw(self, rng: np.random.Generator, n: int) -> Block:
+    def block(self, seed: int, purpose: int, number: int, n: int = BLOCK) -> Block:
+        """A block of respondents, all of whom pass the registered exclusions on items."""
+        rng = self.generator(seed, purpose, number)
+        parts: list[Block] = []
+        while sum(map(len, parts)) < n:
+            drawn = self.draw(rng, n, seed)
+            if not self.rules:
+                return drawn
+            kept = np.ones(n, dtype=bool)
+            for rule in self.rules:
+                scale = self.registration.scale_of(rule.column)
+                stays = ~breaks(drawn.answers[rule.column], rule, scale)
+                kept &= stays.reshape(n, -1).all(axis=1)
+            parts.append(drawn.take(kept))
+            if len(parts) > 500:
+                raise LedgerError(
+                    "simulation", found="hardly anybody whom no exclusion drops", mend="correct "
+                    + ", ".join(rule.id for rule in self.rules), expected="people who stay")
+        return Block(*(
+            {name: np.concatenate([getattr(p, part)[name] for p in parts])[:n]
+             for name in getattr(parts[0], part)} for part in ("levels", "answers", "columns")))
+
+    def draw(self, rng: np.random.Generator, n: int, seed: int = 0) -> Block:
         """Fresh respondents, all of whom pass the checks on attention and consent."""
-        latent, design = self.latent, self.registration.design
-        codes = np.array([
-            rng.choice(len(f.levels), n, p=[x.probability for x in f.levels.values()])
-            for f in design.factors.values()
-        ])
-        cells = latent.cell(codes)
+        latent, design, total = self.latent, self.registration.design, n * self.rows
+        codes = self._assigned(rng, total)
         normal = latent.background_root @ rng.standard_normal((len(latent.background), n))
         answers = self._background(normal, rng)
-        latents = latent.slopes @ normal
-        latents += latent.residual_root @ rng.standard_normal((len(latent.items), n))
-        skips = rng.random((len(latent.items), n)) < self.simulation.fieldwork.skipped
+        columns, places, common = self._groups(rng, n, seed)
+        if design.clusters:      # assigned whole: every seed assigns each group once
+            group, number = self._clusters(places, answers)
+            whole = self._assigned(self.generator(seed, GROUPS, 0), number * self.rows)
+            codes = whole[:, (group[:, None] * self.rows + np.arange(self.rows)).ravel()]
+        cells = latent.cell(codes)
+        own = latent.residual_root @ rng.standard_normal((len(latent.items), total))
+        shared = latent.slopes @ normal
+        if self.rows > 1:
+            alike = self.simulation.repeated
+            person = latent.residual_root @ rng.standard_normal((len(latent.items), n))
+            shared = np.repeat(shared + np.sqrt(alike) * person, self.rows, axis=1)
+            latents = shared + np.sqrt(1 - alike) * own
+        else:
+            latents = shared + own
+        if common is not None:
+            share, effect = common
+            latents = np.sqrt(1 - share) * latents + np.repeat(effect, self.rows, axis=1)
+        skips = rng.random((len(latent.items), total)) < self.simulation.fieldwork.skipped
         thresholds = latent.thresholds[cells]
         for j, item in enumerate(latent.items):
-            answer = latent.lowest[j] + (latents[j][:, None] > thresholds[:, j]).sum(1)
+            if self.simulation.outcomes[item].choice:
+                spread = np.linalg.norm(latent.residual_root[j])
+                answer = self._chosen(own[j] / spread - thresholds[:, j, 0])
+            else:
+                answer = latent.lowest[j] + (latents[j][:, None] > thresholds[:, j]).sum(1)
             answer[skips[j]] = SKIPPED
             answer[~latent.asked[cells, j]] = NOT_ASKED
             answers[item] = answer.astype(np.int16)
@@ -79,10 +145,71 @@ class Simulator:
         answers |= self._recall(levels, rng)
         answers |= {
             name: np.full(n, self._passing(name), dtype=np.int16)
-            for name, item in self.registration.instrument.items.items()
-            if item.role in ("consent", "attention")
+            for name, item in self.registration.instrument.items.items() if item.role in SCREENS
         }
-        return Block(levels, answers)
+        several = {*latent.items, *self.simulation.recall.right}
+        if self.rows > 1:
+            levels = {k: v.reshape(n, self.rows) for k, v in levels.items()}
+            answers = {k: v.reshape(n, self.rows) if k in several else v
+                       for k, v in answers.items()}
+        return Block(levels, answers, columns)
+
+    def _assigned(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Level codes (factors, n), drawn with their chances; restricted ones never together."""
+        design = self.registration.design
+        if design.restrictions:
+            cells = rng.choice(len(self.latent.probabilities), n, p=self.latent.probabilities)
+            return np.array(np.unravel_index(cells, [len(f.levels)
+                                                     for f in design.factors.values()]))
+        return np.array([
+            rng.choice(len(f.levels), n, p=[x.probability for x in f.levels.values()])
+            for f in design.factors.values()
+        ])
+
+    def _chosen(self, utility: np.ndarray) -> np.ndarray:
+        """1 for the best profile of each task, 0 for the others (respondents x rows,)."""
+        sides = utility.reshape(-1, self.registration.design.profiles or 1)
+        return (sides == sides.max(axis=1, keepdims=True)).astype(int).ravel()
+
+    def _groups(
+        self, rng: np.random.Generator, n: int, seed: int
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], tuple[float, np.ndarray] | None]:
+        """Further columns (texts); groups by number; their share and effect (items, n), if any."""
+        assumed = self.simulation.columns
+        places = {name: rng.integers(0, c.groups, n) for name, c in assumed.items() if c.groups}
+        for name, one in assumed.items():
+            if one.inside:
+                places[one.inside] = places[name] % assumed[one.inside].groups
+        columns = {name: np.array([f"g{g + 1}" for g in at], dtype=object)
+                   for name, at in places.items()}
+        effects, share = np.zeros((len(self.latent.items), n)), 0.0
+        for number, (name, one) in enumerate(assumed.items(), 1):
+            if one.alike:
+                drawn = self.generator(seed, GROUPS, number).standard_normal(
+                    (len(effects), one.groups))
+                effects, share = effects + np.sqrt(one.alike) * drawn[:, places[name]], \
+                    share + one.alike
+            elif one.log_sd is not None:
+                weight = np.exp(one.log_sd * rng.standard_normal(n) - one.log_sd**2 / 2)
+                columns[name] = np.array([f"{w:.4f}" for w in weight], dtype=object)
+            elif one.value is not None:
+                columns[name] = np.full(n, one.value if isinstance(one.value, str)
+                                        else f"{one.value:g}", dtype=object)
+        return columns, places, (min(share, 0.99), effects) if share else None
+
+    def _clusters(self, places: dict, answers: dict) -> tuple[np.ndarray, int]:
+        """Number (n,) of the group with which each respondent is assigned, and their number."""
+        name = str(self.registration.design.clusters)
+        if name in places:
+            return places[name], int(self.simulation.columns[name].groups or 1)
+        scale = self.registration.scale_of(name)
+        if name not in answers or scale is None:
+            raise LedgerError(
+                "simulation", found=f"clusters by {name!r}, a derived variable",
+                expected="an item that is asked before the treatment, or a column of the export",
+                mend="derive nothing: register the item as design.clusters")
+        codes = list(scale.labels) or [int(scale.minimum or 0), int(scale.maximum or 0)]
+        return answers[name].astype(int) - min(codes), max(codes) - min(codes) + 1
 
     def _background(self, normal: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Codes of the background variables from their latent normals (variables, n)."""
@@ -120,13 +247,26 @@ class Simulator:
 
     def _passing(self, name: str) -> int:
         """A code of a screening item that no registered exclusion drops."""
-        codes = list(self.registration.instrument.scales[
-            self.registration.instrument.items[name].scale].labels)
+        scale = self.registration.scale_of(name)
+        codes = np.array(list(scale.labels))
         for rule in self.registration.exclusions:
             if rule.column == name:
-                codes = [c for c in codes if c not in rule.equals
-                         and (not rule.differs_from or c in rule.differs_from)]
-        return codes[0]
+                codes = codes[~breaks(codes, rule, scale)]
+        if not len(codes):
+            raise LedgerError(f"item {name}", found="exclusions that drop every answer",
+                              expected="an answer that stays", mend="correct the exclusions")
+        return int(codes[0])
+
+
+def breaks(answers: np.ndarray, rule: Exclusion, scale: Scale) -> np.ndarray:
+    """Whether answers (codes, of any shape) are dropped by an exclusion, as when it is applied."""
+    if rule.below is not None:
+        return (answers < rule.below) & (answers > NOT_ASKED)
+    named = {code for code, label in scale.labels.items()
+             if label in (rule.equals or rule.differs_from)}
+    listed = np.isin(answers, [*named, *(x for x in (rule.equals or rule.differs_from)
+                                         if not isinstance(x, str))])
+    return listed if rule.equals else ~listed
 
 
 def intervals(
@@ -180,7 +320,8 @@ def _from_margin(margin: Margin, normal: np.ndarray) -> np.ndarray:
         shares = np.cumsum([0, *margin.bands.values()])
         edges = [*margin.bands, margin.top + 1]
         number = np.interp(ndtr(normal), shares / shares[-1], edges)
-        return np.minimum(number, margin.top).astype(np.int16)
+        kind = np.int16 if margin.top < 2**15 else np.int32
+        return np.minimum(number, margin.top).astype(kind)
     shares = np.cumsum(list(margin.shares.values()))
     places = np.searchsorted(ndtri(shares[:-1] / shares[-1]), normal)
     return np.array(list(margin.shares), dtype=np.int16)[places]

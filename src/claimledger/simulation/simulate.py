@@ -26,15 +26,26 @@ def simulate_file(
 
 
 def to_frame(block: Block, registration: Registration, start: int = 0) -> pd.DataFrame:
-    """A block as a frame: factors as Categoricals of level ids, items as codes (NaN: no answer)."""
-    columns: dict[str, object] = {}
+    """A block as a frame: factors as Categoricals of level ids, items as codes (NaN: no answer).
+
+    A row for each respondent, or for each profile that a respondent sees.
+    """
+    rows = registration.design.rows
+
+    def flat(values: np.ndarray) -> np.ndarray:
+        return values.ravel() if values.ndim == 2 else np.repeat(values, rows)
+
+    columns: dict[str, object] = {name: flat(texts) for name, texts in block.columns.items()}
+    if registration.design.respondent:
+        columns[registration.design.respondent] = flat(np.arange(start, start + len(block)))
     for name, factor in registration.design.factors.items():
-        columns[name] = pd.Categorical.from_codes(block.levels[name], list(factor.levels))
+        columns[name] = pd.Categorical.from_codes(flat(block.levels[name]), list(factor.levels))
     for name in registration.instrument.items:
         if name in block.answers:
-            answer = block.answers[name]
+            answer = flat(block.answers[name])
             columns[name] = np.where(answer > NOT_ASKED, answer, np.nan)
-    return pd.DataFrame(columns, index=pd.RangeIndex(start, start + len(block)))
+    return pd.DataFrame(
+        columns, index=pd.RangeIndex(start * rows, (start + len(block)) * rows))
 
 
 def stream(

@@ -3,16 +3,24 @@
 import yaml
 
 from claimledger.registration.models import Item, Registration, Scale
+from claimledger.simulation.assumptions import drawn
+from claimledger.simulation.fieldwork import DURATION
+from claimledger.survey.qualtrics import further
 
 _EFFECT = 0.25       # of each level, in SD of the answers: invented
 _SPREAD = 0.4        # between items that are compared within respondents, in points
+_GROUPS = {"blocks": 4, "strata": 4, "clusters": 40}
 
 
 def assumptions(registration: Registration) -> str:
     """The text of `data/simulation.yml`: middling answers, small effects, three worlds."""
     items = registration.instrument.items
     stacked = list(dict.fromkeys(n for a in registration.analyses() for n in a.stack))
-    outcomes = {name: item for name, item in items.items() if item.role == "outcome"}
+    outcomes = {name: item for name, item in items.items()
+                if item.role == "outcome" and registration.scale_of(name).kind != "text"}
+    several = {"repeated": 0.2} if registration.design.rows > 1 else {}
+    columns = {name: column for name in further(registration)
+               if (column := _column(registration, name))}
     content = {
         "note": "Simulated answers: no person gave them. Everything in this file is invented.",
         "background": {name: _margin(registration.instrument.scales[item.scale])
@@ -25,12 +33,14 @@ def assumptions(registration: Registration) -> str:
         "spreads": {"items": stacked} if len(stacked) > 1 else {},
         "effects": {name: effect for name in registration.design.factors
                     if (effect := _effect(registration, name, outcomes))["items"]},
-        "correlations": [], "slopes": [],
+        "correlations": [], "slopes": [], **several,
+        **({"columns": columns} if columns else {}),
         "recall": {"right": {name: 0.92 for name, item in items.items() if item.recalls},
                    "correlation": 0, "unsure": 0.5},
         "fieldwork": {
             "start": "2025-05-05", "days": 7, "median_seconds": 400, "log_sd": 0.4,
-            "extra": {rule.id: 0.02 for rule in registration.exclusions},
+            "extra": {rule.id: 0.02 if rule.repeats or rule.column in (
+                *items, "Finished", "Status", DURATION) else 0 for rule in registration.exclusions},
             "skipped": 0, "comments": 0, "texts": ["None."],
         },
         "worlds": {
@@ -44,6 +54,30 @@ def assumptions(registration: Registration) -> str:
     return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
+def _column(registration: Registration, name: str) -> dict:
+    """A column that no question makes: groups of the design or of the sample, weights, or a value.
+
+    None (empty) of the respondents' own column, which is made with them.
+    """
+    design, sample = registration.design, registration.weighting
+    if name == design.respondent:
+        return {}
+    for owner in filter(None, (design, sample)):
+        outer = "blocks" if owner is design else "strata"
+        if name == owner.clusters:
+            nested = {"inside": getattr(owner, outer)} if getattr(owner, outer) else {}
+            return {"groups": _GROUPS["clusters"], **nested, "alike": 0.05}
+        if name == getattr(owner, outer):
+            return {"groups": _GROUPS[outer]}
+    if sample and name == sample.column:
+        return {"log_sd": 0.3}
+    rules = [rule for rule in registration.exclusions if rule.column == name]
+    value = next((x for rule in rules for x in rule.differs_from), None)
+    if value is None:      # something that no rule drops
+        value = max([rule.below for rule in rules if rule.below is not None], default="none")
+    return {"value": value}
+
+
 def _margin(scale: Scale) -> dict:
     if scale.labels:
         return {"shares": {code: 1 for code in scale.labels}}
@@ -55,8 +89,10 @@ def _margin(scale: Scale) -> dict:
 
 def _outcome(registration: Registration, name: str, place: int | None) -> dict:
     scale = registration.scale_of(name)
-    codes = sorted(scale.labels) if scale else []
-    ends = (codes[0], codes[-1]) if codes else registration.ends(name) or (0.0, 1.0)
+    codes = drawn(scale) or [0, 1]
+    ends, profiles = (codes[0], codes[-1]), registration.design.profiles or 1
+    if codes == [0, 1] and profiles > 1:
+        return {"mean": round(1 / profiles, 4), "choice": True}
     middle = sum(ends) / 2 + (_SPREAD * ((place % 3) - 1) if place is not None else 0)
     if len(codes) == 2:
         return {"mean": round(middle, 2)}
@@ -74,4 +110,5 @@ def _effect(registration: Registration, factor: str, outcomes: dict[str, Item]) 
     levels = list(registration.design.factors[factor].levels)[1:]
     asked = [name for name, item in outcomes.items()
              if factor not in registration.samples.get(item.asked, {})]
-    return {"items": asked, "factor": factor, "levels": dict.fromkeys(levels, sign * _EFFECT)}
+    size = min(_EFFECT, round(1 / len(registration.design.factors), 2))      # so that all add up
+    return {"items": asked, "factor": factor, "levels": dict.fromkeys(levels, sign * size)}

@@ -87,10 +87,22 @@ def key_columns(registration: Registration) -> list[str]:
     return [rule.column for rule in registration.exclusions if rule.repeats]
 
 
+def further(registration: Registration) -> list[str]:
+    """Columns that the registration names and neither the platform nor a question makes."""
+    design, weighting, instrument = (
+        registration.design, registration.weighting, registration.instrument)
+    named = [design.respondent, design.blocks, design.clusters]
+    named += [weighting.column, weighting.strata, weighting.clusters] if weighting else []
+    named += [rule.column for rule in registration.exclusions if not rule.repeats]
+    made = {*PLATFORM, *design.factors, *instrument.items, *instrument.derived,
+            *key_columns(registration)}
+    return [name for name in dict.fromkeys(named) if name and name not in made]
+
+
 def embedded(registration: Registration) -> list[str]:
-    """Embedded data: the keys of persons, the assigned levels, and the source of the data."""
+    """Embedded data: keys of persons, further columns, assigned levels, the source of the data."""
     keys = [k for k in key_columns(registration) if k not in PLATFORM]
-    return [*keys, *registration.design.factors, SOURCE]
+    return [*keys, *further(registration), *registration.design.factors, SOURCE]
 
 
 def columns(registration: Registration) -> list[str]:
