@@ -3,7 +3,6 @@
 import datetime
 import hashlib
 import json
-import shutil
 
 import pytest
 import yaml
@@ -13,6 +12,7 @@ from claimledger.ledger import external
 from claimledger.ledger.merging import merge
 from claimledger.project import Run, sha256_file
 from claimledger.study import Study
+from unhypothesized import write_registration
 
 DATA = b"answer\n1\n"
 SETTINGS = {"ledger": {
@@ -26,9 +26,8 @@ OWN = {"file": "data/x.csv", "sha256": "ab" * 32, "status": "simulated", "world"
 
 
 @pytest.fixture
-def folder(root, tmp_path, monkeypatch):
-    for name in ("registration.yml", "registration.lock"):
-        shutil.copy(root / name, tmp_path)
+def folder(tmp_path, monkeypatch):
+    write_registration(tmp_path)
     (tmp_path / "_quarto.yml").write_text(yaml.safe_dump(SETTINGS))
     monkeypatch.chdir(tmp_path)
     return tmp_path

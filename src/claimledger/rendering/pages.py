@@ -122,13 +122,13 @@ class Press:
         meta |= {k: v for k, v in self._meta.items() if k in (*CITING, "simulated")}
         kept = self.run.base / "pages" / f"{book.path.stem}.html"
         key = sha256(json.dumps([text, tokens.found, meta, self._behind], default=str).encode())
-        mark = f"<!-- {key.hexdigest()} -->".encode()
-        if kept.is_file() and (known := kept.read_bytes()).startswith(mark):
-            return known.removeprefix(mark)
+        mark, _, known = kept.read_bytes().partition(b"\n") if kept.is_file() else (b"", b"", b"")
+        if mark == _mark(key, known):
+            return known
         made = _SPOKEN.sub(b"", self._pandoc(
             f"{book.path.stem}.html", "html5", text, tokens, meta, source=book.path,
             **self._page(text)))
-        write_atomic(kept, mark + made)
+        write_atomic(kept, _mark(key, made) + b"\n" + made)
         return made
 
     @cached_property
@@ -250,3 +250,8 @@ class Press:
         told = [self._meta.get(key) for key in CITING] + [self.paper.options.get("lang")]
         return {"citations": self.run.base / "pages" / "citations.json",
                 "sources": sha256(json.dumps([told, self._cited]).encode()).hexdigest()}
+
+
+def _mark(key, page: bytes) -> bytes:
+    """The first line of a kept page: of what it was made, and of what it consists."""
+    return f"<!-- {key.hexdigest()} {sha256(page).hexdigest()} -->".encode()
