@@ -52,17 +52,17 @@ def test_a_tampered_paper_is_found_out_elsewhere_and_the_rest_survives(unpacked,
     assert not list((unpacked / "build/runs").iterdir())
 
 
-REAL = [  # one of each group, on the paper itself; the fixture's page has a hundred
-    ("text", "are punished", re.compile(r"</h2>\n<p>"), "</h2>\n<p>Democracies are punished. "),
-    ("exhibits", "<td>", re.compile(r"(<td[^>]*>)0\.\d\d(</td>)"), r"\g<1>7.77\g<2>"),
-    ("active", "script", re.compile("</body>"), "<script>alert(1)</script></body>"),
-    ("header", "Simulated", re.compile(r"<strong>Simulated data\.</strong>"), ""),
+REAL = [  # one of each group, on the paper itself; the fixture's page has thousands
+    (re.compile(r"</h2>\n<p>"), "</h2>\n<p>Democracies are punished. "),
+    (re.compile(r"(<td[^>]*>)0\.\d\d(</td>)"), r"\g<1>7.77\g<2>"),
+    (re.compile("</body>"), "<script>alert(1)</script></body>"),
+    (re.compile(r"<strong>Simulated data\.</strong>"), ""),
 ]
 
 
 def test_every_part_of_the_paper_is_compared(clone, tmp_path):
     page = (clone / "_manuscript/index.html").read_text("utf-8")
-    for _, _, old, new in REAL:
+    for old, new in REAL:
         page, changed = old.subn(new, page, count=1)
         assert changed
     (tmp_path / "paper.html").write_text(page, encoding="utf-8")
@@ -70,8 +70,11 @@ def test_every_part_of_the_paper_is_compared(clone, tmp_path):
     assert done.returncode == 1, done.stderr
     said = json.loads((clone / "build/verify/report.json").read_text("utf-8"))
     assert all(claim["survives"] for claim in said["claims"])
-    assert [one["group"] for one in said["differences"]] == [
-        "header", "text", "exhibits", "active"]
+    told = [f"{one['group']}: {one['published']} / {one['here']}" for one in said["differences"]]
+    for group, part in [("text", "Democracies are punished."), ("exhibits", "7.77"),
+                            ("active", "<script>"), ("header", "Simulated data.")]:
+        assert any(one.startswith(group) and part in one for one in told), told
+    assert len(told) <= 5, told
 
 
 def test_the_paper_itself_its_pdf_and_its_word_file_hold(clone):

@@ -1,6 +1,8 @@
 """Copies of a published page, each tampered with in one way: every one is caught and named."""
 
+import contextlib
 import json
+import random
 import re
 import shutil
 import zipfile
@@ -8,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from claimledger.errors import LedgerError
 from claimledger.ledger.entries import dump
 from claimledger.project import Run
 from claimledger.prose.source import read_sources
@@ -16,7 +19,7 @@ from claimledger.replication import report as reports
 from claimledger.replication.published import read_published
 from claimledger.replication.verify import Here, as_published, judge, rendered
 from fixture.project import make_project
-from tampered_pages import NOTEBOOK, PAGE, TAMPERED
+from tampered_pages import NOTEBOOK, PAGE, TAMPERED, by_leaf, by_rule
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,22 @@ def test_a_tampered_copy_is_caught_and_named(paper, tmp_path, group, place, chan
         found = [one.place for one in report.differences if one.group == group]
     assert any(place in one for one in found), reports.text(report)
     assert len(report.differences) + len(report.fallen) <= 5, reports.text(report)
+
+
+@pytest.mark.parametrize("number", [40, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("file", [PAGE, NOTEBOOK])
+def test_whatever_is_changed_is_caught(paper, tmp_path, file, number):
+    output, verified = paper
+    copy = tmp_path / "copy"
+    shutil.copytree(output, copy)
+    page, rng = (output / file).read_text("utf-8"), random.Random(20260115)
+    changes = [*by_rule(page, rng), *(by_leaf(page) if file == PAGE else ())]
+    missed = []
+    for name, text in rng.sample(changes, min(number, len(changes))):
+        (copy / file).write_text(text, encoding="utf-8")
+        with contextlib.suppress(LedgerError):  # a page that cannot be read is told so
+            missed += [name] if verified(copy / PAGE).survives else []
+    assert not missed
 
 
 @pytest.mark.parametrize("kind", ["pdf", "docx"])

@@ -21,6 +21,7 @@ from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
 from claimledger.replication.differences import verdicts
 
 BREAK = "\x00"  # where the source has something that the finished text shows in another form
+LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 TELLING = 12  # letters; a shorter passage may stand anywhere by chance
 SKIPPED = {"script", "style", "nav", "template", "head"}
 BLOCKS = {"p", "div", "li", "td", "th", "h1", "h2", "h3", "h4", "h5", "h6", "figcaption", "br"}
@@ -112,6 +113,14 @@ def squeeze(text: str) -> str:
     return re.sub(r"[^\w−]|_", "", unicodedata.normalize("NFKC", text))
 
 
+def words(token: Token, ledger: dict) -> str:
+    """What a token prints, its links as their words; in a dropped passage perhaps nothing."""
+    try:
+        return LINK.sub(r"\1", printed(token, ledger))
+    except KeyError:  # a phrase that cannot come out where it stands
+        return BREAK
+
+
 def kept(source: Source, came: dict[str, str | None]) -> list[Token]:
     """The tokens that show under these verdicts: those that no dropped `.when` encloses."""
     found = tokens(source)
@@ -133,7 +142,7 @@ def check_page(page: Page, ledger: dict, sources: Iterable[Source]) -> list[Prob
                 passages.append(squeeze(token.body))
             elif token.kind in SHORTCODES:
                 kind = "num" if token.kind == "num" else "says"
-                key = (kind, token.ids[0], squeeze(printed(token, ledger)))
+                key = (kind, token.ids[0], squeeze(words(token, ledger)))
                 possible.add(key)
                 asked[key] += source.kind == "article"
     shown = Counter()
@@ -259,7 +268,7 @@ def _flatten(
     for lexeme in source.lexemes:
         token = bound.get(lexeme.start())
         if lexeme.lastgroup != "escape":
-            text = printed(token, ledger) if token else BREAK
+            text = words(token, ledger) if token else BREAK
             phrase = token if token and token.kind != "num" else None
             edits.append((lexeme.start(), lexeme.end(), BREAK if "$" in text else text, phrase))
     edits += [(t.inner[1], t.end, "", None) for t in found

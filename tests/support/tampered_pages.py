@@ -1,6 +1,10 @@
-"""A hundred ways to tamper with the fixture's page: name, group of the report, place, change."""
+"""A hundred ways to tamper with the fixture's page, and every other one by a rule."""
 
+import copy
+import json
+import random
 import re
+from collections.abc import Iterator
 
 END = "\n</main>"
 CLAIM = '<a href="#claim-H1" class="claim num" data-field="{}">{}</a>'
@@ -61,7 +65,9 @@ TAMPERED = [
         "data.status",
         (">The data are simulated.<", ">The data are collected.<"),
     ),
-    ("a card's number", "claims", "H1", ("0.2123456789 points", "0.7123456789 points")),
+    ("a card's number", "claims", "H1", ("0.2123 points", "0.7123 points")),
+    ("a card's digits", "claims", "H1", ("estimate 0.2123456789", "estimate 0.7123456789")),
+    ("a name on a card", "claims", "H.supported", ("<dt>All digits</dt>", "<dt>No digits</dt>")),
     (
         "a card's standing",
         "claims",
@@ -151,7 +157,7 @@ TAMPERED = [
         "a hidden deviation's row",
         "text",
         "Appendix B. Deviations",
-        (re.compile(r"<tr>\n<td style=\"text-align: left;\"><code>H1</code>.*?</tr>\n", re.S), ""),
+        (re.compile(r"<tr>\n<th style=\"text-align: left;\"><code>H1</code>.*?</tr>\n", re.S), ""),
     ),
     ("text after the end", "text", "Notebooks", (END, f"\n<p>Retracted.</p>{END}")),
     (
@@ -177,7 +183,7 @@ TAMPERED = [
         "a removed row",
         "exhibits",
         "tbl-means",
-        (re.compile(r'<tr>\n<td style="text-align: left;">keeps.*?</tr>\n', re.S), ""),
+        (re.compile(r'<tr>\n<th style="text-align: left;">keeps.*?</tr>\n', re.S), ""),
     ),
     ("a head of a table", "exhibits", "tbl-means", (">Mean</th>", ">Median</th>")),
     ("a caption", "exhibits", "fig-support", ("Bars are intervals.", "Bars are standard errors.")),
@@ -336,3 +342,63 @@ TAMPERED = [
         ("</body>", "<script>x()</script></body>"),
     ),
 ]
+
+TOKEN = re.compile(r"""<!--.*?-->|<(?:[^"'>]|"[^"]*"|'[^']*')*>|[^<]+""", re.S)
+ATTRIBUTE = re.compile(r"""\s([\w:-]+)(?:=("[^"]*"|'[^']*'))?""")
+LEDGER = re.compile(r'(?<=id="ledger">)\{.*?(?=</script>)', re.S)
+MAY_CHANGE = ("code", "packages")  # of a ledger's header: told in a note
+
+
+def by_rule(page: str, rng: random.Random) -> Iterator[tuple[str, str]]:
+    """Every tag, attribute and text of a page altered, dropped or added to: name, changed page."""
+    def changed(name: str, start: int, end: int, new: str) -> tuple[str, str]:
+        return f"{name}, at {page[max(0, start - 60):end + 30]!r}", page[:start] + new + page[end:]
+
+    for token in TOKEN.finditer(page):
+        (start, end), text = token.span(), token[0]
+        if text.startswith("</"):
+            yield changed("an end tag dropped", start, end, "")
+            yield changed("letters added", start, start, "Nu")
+        elif text.startswith("<") and not text.startswith("<!"):
+            yield changed("a tag dropped", start, end, "")
+            yield changed("a tag hidden", start, end, re.sub(
+                r"^<(\w+)", r'<\1 style="display:none"', text))
+            yield changed("an element added", start, start, "<hr>")
+            for one in ATTRIBUTE.finditer(text):
+                at = start + one.start(), start + one.end()
+                yield changed("an attribute dropped", *at, "")
+                if len(one[2] or "") > 2:
+                    yield changed("an attribute altered", at[1] - 1, at[1] - 1, "q")
+        elif not text.startswith("<") and text.strip():
+            body = text.strip()
+            first = start + text.index(body)
+            yield changed("a text dropped", first, first + len(body), "")
+            place = first + rng.choice([i for i, c in enumerate(body) if not c.isspace()])
+            yield changed("a letter altered", place, place + 1, "7" if page[place] != "7" else "8")
+
+
+def by_leaf(page: str) -> Iterator[tuple[str, str]]:
+    """Every value of the page's ledger altered, or dropped with its key."""
+    found = LEDGER.search(page)
+    for path, value in _leaves(json.loads(found[0])):
+        if value is None or path[0] == "header" and path[1] in MAY_CHANGE:
+            continue
+        for name in ("altered", "dropped"):
+            ledger = copy.deepcopy(json.loads(found[0]))
+            inner = ledger
+            for key in path[:-1]:
+                inner = inner[key]
+            if name == "dropped":
+                del inner[path[-1]]
+            else:
+                inner[path[-1]] = f"{value}q" if isinstance(value, str) else value + 1
+            text = json.dumps(ledger, ensure_ascii=False).replace("<", "\\u003c")
+            yield f"{path} {name}", page[:found.start()] + text + page[found.end():]
+
+
+def _leaves(value: object, path: tuple = ()) -> Iterator[tuple[tuple, object]]:
+    if isinstance(value, dict | list):
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(one, (*path, key))
+    else:
+        yield path, value

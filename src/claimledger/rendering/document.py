@@ -86,11 +86,17 @@ class Paper:
         return (own if isinstance(own, dict) else {}).get(key, self.options.get(key, default))
 
 
-def read_paper(path: Path, config: dict, notebooks: Path, alts: dict[str, str]) -> Paper:
-    """Read the article. `config` is `_quarto.yml`; the front matter wins over it."""
+def read_paper(
+    path: Path, config: dict, notebooks: Path | None = None, alts: dict[str, str] | None = None
+) -> Paper:
+    """Read the article. `config` is `_quarto.yml`; the front matter wins over it.
+
+    Cells are embedded from the folder `notebooks`, and left as they are without one.
+    """
     if not path.is_file():
         raise LedgerError(path, found="no file", expected="the article named in `_quarto.yml`")
-    text = embed_cells(read_sources([path])[0], notebooks, alts)
+    source = read_sources([path])[0]
+    text = embed_cells(source, notebooks, alts or {}) if notebooks else source.text
     tokens = Tokens()
     return _assemble(path, tokens, tokens.replace(text), config)
 

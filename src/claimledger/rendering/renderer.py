@@ -109,4 +109,4 @@ def _moment(run: Run) -> int:
 
     config = settings(run.root)
     article = run.root / config["manuscript"]["article"]
-    return epoch(read_paper(article, config, run.notebooks, {}).options, dict(os.environ))
+    return epoch(read_paper(article, config).options, dict(os.environ))

@@ -15,7 +15,7 @@ from claimledger.ledger.entries import load_ledger
 from claimledger.pipeline import build
 from claimledger.pipeline import notebooks as execute
 from claimledger.project import Run, load_yaml, settings, sha256_file
-from claimledger.rendering.document import Paper, epoch, read_paper
+from claimledger.rendering.document import epoch, read_paper
 
 CHECKSUMS = "SHA256SUMS"
 RAW = "data/raw"
@@ -49,16 +49,11 @@ class Contents:
         """The header of the ledger."""
         return self.ledger["header"]
 
-    @cached_property
-    def paper(self) -> Paper:
-        """The article's source with its options."""
-        config = settings(self.run.root)
-        return read_paper(build.article(self.run), config, self.run.notebooks, {})
-
     @property
     def moment(self) -> int:
         """The one date of all outputs, in seconds."""
-        return epoch(self.paper.options, dict(os.environ))
+        paper = read_paper(build.article(self.run), settings(self.run.root))
+        return epoch(paper.options, dict(os.environ))
 
     @cached_property
     def citation(self) -> dict:

@@ -41,7 +41,7 @@ class _Entry(BaseModel):
 
 
 class _Ledger(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True)
     header: dict[Name, object]
     entries: Annotated[dict[Name, _Entry], Field(min_length=1, max_length=20_000)]
     exhibits: Annotated[dict[Name, dict[Name, object]], Field(max_length=5_000)] = {}

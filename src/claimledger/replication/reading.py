@@ -34,7 +34,7 @@ SPOKEN = ("aria-label", "aria-description", "title", "placeholder", "alt", "summ
 OPEN, SHUT = "\ue000", "\ue001"  # around the text of a claim or a link, with its number
 MARK = re.compile(f"{OPEN}(\\d+):([^{SHUT}]*){SHUT}")
 SENTENCE = re.compile(rf"(?<=[.?!])\s+(?=[^\W_a-z]|[“‘(\"{OPEN}])")
-KNOWN = re.compile(r"(claim (num|says|when)|(quarto-)?xref)?")  # classes of what is bound
+CLAIM = re.compile(r"claim (num|says|when)")  # the classes of what is bound
 COMMENT = re.compile(r"/\*.*?\*/", re.S)  # of a style sheet
 LINE = re.compile(r"#cb\d+-\d+")  # Quarto makes each line of code a link to itself
 DANGEROUS = re.compile(r"^[\s\x00-\x20]*(?:javascript|vbscript|data):", re.I)
@@ -292,18 +292,19 @@ class _Reader:
             self.flush(cell=name in ("td", "th", "tr", "thead", "tbody", "tfoot", "table"))
         if name in ("tr", "thead", "tbody", "tfoot", "table"):
             self.row()
-        if not self.depth[name]:
-            return
-        while True:
-            tag, zone, exhibit = self.stack.pop()
+        claim = False
+        while self.depth[name]:
+            tag, self.zone, self.exhibit = self.stack.pop()
             self.depth[tag] -= 1
             if tag == "a" and self.opened:
                 index = self.opened.pop()
                 if index >= 0:
                     self.pieces.append(SHUT)
-            self.zone, self.exhibit = zone, exhibit
+                    claim = bool(self.bound[index][1])
             if tag == name:
                 break
+        if not claim:
+            self.markup.append(f"</{name}>")
         if name == self.heading:
             self.heading = ""
 
@@ -373,12 +374,13 @@ class _Reader:
         if self.heading and self.zone in ("text", "title") and text:
             self.section = MARK.sub(r"\2", text)[:80]
         paired = self.zone in ("colophon", "ledger") and self.stack and self.stack[-1][0]
-        if paired == "summary" and self.zone == "ledger" and text:
+        if paired == "summary" and self.zone == "ledger" and text and not self.depth["dl"]:
             self.entry = text.split()[0]
         if paired == "dt":
             self.term = text
-        elif paired == "dd":
+        elif self.term:  # the first text of its `<dd>`
             self.sentence(f"{self.term}: {text}")
+            self.term = ""
         elif text:
             markup = self.markup  # of the paragraph, for each of its sentences
             for one in _split(text):
@@ -406,7 +408,7 @@ class _Reader:
         kept = [f' {key}="{value}"' for key, value in sorted(given.items())
                 if key not in ("href", "src", *SPOKEN) and not key.startswith("on")
                 and not (name == "a" and key in ("data-field", "data-verdict"))]
-        bound = name == "a" and KNOWN.fullmatch(given.get("class", "")) and given.keys() <= {
+        bound = name == "a" and CLAIM.fullmatch(given.get("class", "")) and given.keys() <= {
             "href", "class", "data-field", "data-verdict"}
         if name not in RUNS and not bound and not LINE.fullmatch(given.get("href", "")):
             self.markup.append(f"<{name}{''.join(kept)}>")
@@ -414,21 +416,23 @@ class _Reader:
     def runs(self, name: str, given: dict[str, str]) -> None:
         if name == "meta":
             key = given.get("name") or given.get("property") or given.get("http-equiv")
-            if key:
+            if given.keys() <= {"name", "property", "http-equiv", "content"} and key:
                 self.page.units.append(
                     Unit("header", "head", f"{key}: {squeeze(given.get('content', ''))}"))
-            return
+                return
         shown = " ".join(f'{key}="{value[:80]}"' for key, value in sorted(given.items()))
         self.active(f"<{name} {shown}".rstrip() + ">")
 
     def raw(self, name: str, given: dict[str, str], content: str) -> None:
-        if name == "title":
+        if name == "title" and not given:
             self.page.units.append(Unit("header", "head", f"title: {squeeze(unescape(content))}"))
             return
         if name == "script" and given.get("id") == "ledger":
             self.page.ledgers += 1
             self.page.ledger = content
-            return
+            if given == {"id": "ledger", "type": "application/json"}:
+                return
+            content = ""
         shown = "".join(f' {key}="{value[:80]}"' for key, value in sorted(given.items()))
         if name == "style":
             content = squeeze(COMMENT.sub("", content))

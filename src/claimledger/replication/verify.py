@@ -41,6 +41,7 @@ from claimledger.replication.reading import Page, Unit, read_page
 SAFE = re.compile(r"[\w\s.,;:%()\[\]/+=’'–−-]*|[<>] ?[\d.]+")  # a text that holds no markup
 PLACE = re.compile(r'( output = "build)/runs/[\w.-]+(?=")')
 MADE_WITH = ("code", "packages")  # of a ledger's header: what another version may change
+LEDGER = {"header", "entries", "exhibits", "deviations"}  # the parts compared one by one
 OTHER_DATA = ("data", "status")  # and what may differ where somebody asked for other data
 
 
@@ -205,8 +206,9 @@ def as_published(old: dict, new: dict, may_change: tuple[str, ...] = MADE_WITH) 
     for id, entry in new["entries"].items():
         was = old["entries"].get(id)
         entries[id] = _taken(entry, was) if was else entry
-        if was and was.get("verdict") not in entry.get("verdicts", []):
-            entries[id] = entries[id] | {"verdict": entry.get("verdict")}
+        kept = ["id", "decision", "verdicts"]  # what the sentences rely on
+        kept += ["verdict"] if (was or {}).get("verdict") not in entry.get("verdicts", []) else []
+        entries[id] |= {key: entry[key] for key in kept if key in entry}
     header = new["header"] | {
         key: _taken(new["header"][key], old["header"].get(key))
         for key in may_change if key in new["header"]
@@ -333,11 +335,12 @@ def _of_ledgers(old: dict, here: Here, known: list[Difference]) -> list[Differen
     Another engine and other packages are a note: they are what a replication may change.
     """
     found, new = [], here.then or here.ledger
-    for key in sorted({*old["header"], *new["header"]} - {*here.may_change, "schema"}):
-        a, b = old["header"].get(key), new["header"].get(key)
-        if a != b:
-            found.append(Difference("header", f"the ledger's header: {key}",
-                                    plain(_parts(a, b))[:200], plain(_parts(b, a))[:200]))
+    parts = [(f"the ledger's header: {key}", old["header"].get(key), new["header"].get(key))
+             for key in sorted({*old["header"], *new["header"]} - {*here.may_change})]
+    parts += [(f"the ledger: {key}", old.get(key), new.get(key))
+              for key in sorted({*old, *new} - LEDGER)]
+    found += [Difference("header", place, plain(_parts(a, b))[:200], plain(_parts(b, a))[:200])
+              for place, a, b in parts if a != b]
     shown = {one.place for one in known}
     for label in sorted({*old.get("exhibits", {}), *new.get("exhibits", {})} - shown):
         a, b = (one.get("exhibits", {}).get(label) for one in (old, new))
@@ -353,8 +356,8 @@ def _of_ledgers(old: dict, here: Here, known: list[Difference]) -> list[Differen
 def _parts(one: object, other: object) -> object:
     """Of two descriptions, what the first says otherwise."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return ", ".join(f"{key} {value}" for key, value in sorted(one.items())
-                         if other.get(key) != value)
+        return ", ".join(f"{key} {_parts(value, other.get(key))}"
+                         for key, value in sorted(one.items()) if other.get(key) != value)
     return "" if one is None else one
 
 
