@@ -23,8 +23,9 @@ FUZZ = settings(max_examples=20, deadline=None, derandomize=True, suppress_healt
 EVIL = ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "=1+1", "@SUM(A1)", "\x1b[31m",
         "'\"><b>", "-98", "1e308", "nan", "0x1", "２", "\u202e", "{}", '{"ImportId":"QID1"}', "\t",
         "R_8pQx2LmN0vB7sTa", "?", "true", "Quite a lot "]
-TAGS = {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "table", "thead",
-        "tbody", "tr", "th", "td"}
+TAGS = {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "div", "table",
+        "thead", "tbody", "tr", "th", "td", "@lang", "@charset", "@http-equiv", "@content", "@name",
+        "@class", "@scope", "@tabindex"}
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +63,7 @@ def look(path, registration):
         findings = examine(read, registration)
         page = Tags()
         page.feed(html_report(read, findings, registration))
-        allowed = TAGS | {"@lang", "@charset", "@http-equiv", "@content", "@class", "@scope"}
-        assert page.seen <= allowed
+        assert page.seen <= TAGS
         write_draft(*(draft(path, registration)[0], path, read.form))
     except LedgerError as error:
         assert str(error)
