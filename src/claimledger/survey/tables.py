@@ -11,9 +11,11 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pandas as pd
@@ -23,8 +25,10 @@ from claimledger.survey import qualtrics
 
 csv.field_size_limit(2**31 - 1)     # a long answer is no mistake; the file bounds the memory
 
-_PIECE = 1 << 22                    # bytes looked at at once
+_PIECE = 1 << 25                    # bytes looked at at once
+_BIG = 1 << 24                      # bytes from which on a file is read in pieces by polars
 _ROWS = 50_000                      # records turned into columns at once
+_FIRST = 2000                       # cells of which half must repeat in a column of categories
 _SHOWN = 5                          # ragged rows in one message
 _AGAIN = "export again as CSV, without opening the file in a spreadsheet program"
 _MARKS = {
@@ -71,21 +75,13 @@ def read_csv(path: Path, wordings: Iterable[str] = ()) -> Table:
     LedgerError
         The file is not text, has rows of unequal length, or a quote that is not closed.
     """
-    encoding = _encoding(path)
+    words = frozenset(map(plain, wordings))
     try:
-        with open(path, encoding=encoding, newline="") as file:
-            first = file.readline()
-            said = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)   # a spreadsheet's line
-            start = file.tell() if said else 0
-            separator = said[1] if said else _separator(first, file)
-            if separator not in _NAMED:
-                raise LedgerError(
-                    path, found=f"{first.strip()!r} as first line",
-                    expected="commas, semicolons or tabs between the cells", mend=_AGAIN)
-            file.seek(start)
-            rows = _rows(csv.reader(file, delimiter=separator, strict=True))
-            return _table(path, rows, encoding, separator, frozenset(map(plain, wordings)),
-                          bool(said))
+        table = None
+        if path.stat().st_size >= _BIG:
+            with suppress(UnicodeDecodeError, csv.Error, LedgerError):     # told below
+                table = _read(path, _marked(path) or "utf-8", words, at_once=True)
+        return table or _read(path, _encoding(path), words)
     except (csv.Error, UnicodeDecodeError) as error:
         raise LedgerError(
             path, found=str(error), expected="text in columns, each quote closed", mend=_AGAIN,
@@ -97,21 +93,41 @@ _SPOKEN = {"utf-8-sig": "UTF-8 with byte-order mark", "utf-8": "UTF-8", "utf-16"
            "utf-16-le": "UTF-16", "utf-16-be": "UTF-16", "cp1252": "cp1252"}
 
 
-def _separator(line: str, file: Iterable[str]) -> str:
-    """The sign that stands most often outside quotes in the first record."""
-    record = line
-    for more in islice(file, 100):
-        if record.count('"') % 2 == 0:
-            break
-        record += more
-    bare = re.sub(r'"[^"]*"', "", record)
-    return max(_NAMED, key=bare.count)
+def _separator(file: TextIO, start: int) -> str:
+    """The sign by which most of the first records have as many cells as the header, and many."""
+    scores = {}
+    for sign in _NAMED:
+        file.seek(start)
+        widths: list[int] = []
+        with suppress(csv.Error):
+            for row in islice(filter(None, csv.reader(file, delimiter=sign)), 20):
+                widths.append(len(row))
+        same = widths.count(widths[0]) if widths and widths[0] > 1 else 0
+        scores[sign] = (same, widths[0] if widths else 0)
+    return max(scores, key=scores.__getitem__)
+
+
+def _read(path: Path, encoding: str, wordings: frozenset[str], at_once: bool = False
+          ) -> Table | None:
+    """The table; None for a file that cannot be read at once."""
+    with open(path, encoding=encoding, newline="") as file:
+        first = file.readline()
+        said = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)   # a spreadsheet's line
+        start = file.tell() if said else 0
+        separator = said[1] if said else _separator(file, start)
+        if separator not in _NAMED:
+            raise LedgerError(
+                path, found=f"{first.strip()!r} as first line",
+                expected="commas, semicolons or tabs between the cells", mend=_AGAIN)
+        file.seek(start)
+        rows = _Counted(csv.reader(file, delimiter=separator, strict=True))
+        return _table(path, rows, encoding, separator, wordings, bool(said), at_once)
 
 
 def _table(
     path: Path, rows: "_Counted", encoding: str, separator: str, wordings: frozenset[str],
-    said: bool,
-) -> Table:
+    said: bool, at_once: bool,
+) -> Table | None:
     first, lines = [], [0]
     for row in islice(rows, 4):
         first.append(row)
@@ -123,15 +139,15 @@ def _table(
     count = _header_rows(first, wordings)
     head, width = first[:count], len(first[0])
     names = unique(_names(head))
-    fast = None if encoding.startswith("utf-16") else _regular(
-        path, encoding, separator, lines[count] + said, width)
-    if fast is None:
-        parts = (list(zip(*part, strict=True))
-                 for part in _parts(chain(first[count:], rows), width, path))
-        fast = _columns(parts, width)
-    cells = {name: column for name, column in zip(names, fast, strict=True)
+    if at_once:
+        columns = _at_once(path, separator, lines[count] + said, width)
+    else:
+        columns = _with_care(chain(first[count:], rows), width, path)
+    if columns is None:
+        return None
+    cells = {name: column for name, column in zip(names, columns, strict=True)
              if not (re.fullmatch(r"column \d+", name) and not _any(column))}
-    size = len(fast[0]) if fast else 0
+    size = len(columns[0])
     index = pd.RangeIndex(1, size + 1, name="record")
     doubts = []
     if encoding == "cp1252":
@@ -153,32 +169,34 @@ def _any(column: object) -> bool:
     return any(texts)
 
 
-def _encoding(path: Path) -> str:
-    """UTF-8 where the bytes are UTF-8, UTF-16 by its mark or its zeros, else cp1252."""
+def _marked(path: Path) -> str | None:
+    """The encoding that a file says by its mark or by its zeros."""
     with open(path, "rb") as file:
         start = file.read(4096)
-        for mark, name in _MARKS.items():
-            if start.startswith(mark):
-                return name
-        for name, zeros in (("utf-16-le", start[1::2]), ("utf-16-be", start[0::2])):
-            if len(zeros) > 1 and zeros.count(0) > len(zeros) * 0.8:
-                return name
-        file.seek(0)
-        decoder, fits = codecs.getincrementaldecoder("utf-8")(), True
+    for mark, name in _MARKS.items():
+        if start.startswith(mark):
+            return name
+    for name, zeros in (("utf-16-le", start[1::2]), ("utf-16-be", start[0::2])):
+        if len(zeros) > 1 and zeros.count(0) > len(zeros) * 0.8:
+            return name
+    return None
+
+
+def _encoding(path: Path) -> str:
+    """What the file says; else UTF-8 where all its bytes are UTF-8, and cp1252 where not."""
+    if said := _marked(path):
+        return said
+    decoder, fits = codecs.getincrementaldecoder("utf-8")(), True
+    with open(path, "rb") as file:
         while piece := file.read(_PIECE):
             if b"\0" in piece:
-                kind = "an Excel or ZIP file" if start[:2] == b"PK" else "bytes that are no text"
+                kind = "an Excel or ZIP file" if piece[:2] == b"PK" else "bytes that are no text"
                 raise LedgerError(path, found=kind, expected="a CSV file", mend=_AGAIN)
-            if fits and not (piece.isascii() and not decoder.getstate()[0]):
-                try:
-                    decoder.decode(piece)
-                except UnicodeDecodeError:
-                    fits = False
-        try:
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            fits = False
-        return "utf-8" if fits else "cp1252"
+            try:
+                decoder.decode(piece, final=len(piece) < _PIECE)
+            except UnicodeDecodeError:
+                fits = False
+    return "utf-8" if fits else "cp1252"
 
 
 class _Counted:
@@ -195,9 +213,6 @@ class _Counted:
         while not row:              # an empty line is no record
             row = next(self.reader)
         return row
-
-
-_rows = _Counted
 
 
 def _parts(rows: Iterable[list[str]], width: int, path: Path) -> Iterator[list[list[str]]]:
@@ -225,15 +240,6 @@ def _parts(rows: Iterable[list[str]], width: int, path: Path) -> Iterator[list[l
         yield part
 
 
-def _columns(parts: Iterable[Iterable], width: int) -> list:
-    """Columns from parts of them: categories where few texts repeat, else an array of texts."""
-    made = [_Column() for _ in range(width)]
-    for part in parts:
-        for column, cells in zip(made, part, strict=True):
-            column.add(cells)
-    return [column.finish() for column in made]
-
-
 class _Column:
     """One column as it grows: codes of the texts seen so far, or, where most differ, the texts."""
 
@@ -242,18 +248,20 @@ class _Column:
         self.places: dict[str, int] = {}
         self.texts: list[np.ndarray] | None = None
 
-    def add(self, cells) -> None:
-        """Cells as a sequence of texts."""
-        codes, texts = pd.factorize(np.asarray(cells, dtype=object))
-        if self.texts is None and not self.codes and len(texts) > max(1000, len(codes) // 2):
+    def differs(self, different: Callable[[int], int]) -> bool:
+        """Whether the texts are kept; `different` counts how many among the first n differ."""
+        if self.texts is None and not self.codes and different(_FIRST) > _FIRST // 2:
             self.texts = []
-        if self.texts is not None:
+        return self.texts is not None
+
+    def add(self, codes: np.ndarray, texts: np.ndarray | list[str]) -> None:
+        """More cells, as places among different texts."""
+        if self.differs(lambda n: len(np.unique(codes[:n]))):
             self.texts.append(np.asarray(texts, dtype=object)[codes])
             return
         table = np.array([self.places.setdefault(text, len(self.places)) for text in texts],
-                         dtype=np.int32)
-        size = np.int8 if len(self.places) < 127 else np.int32
-        self.codes.append(table[codes].astype(size) if len(codes) else np.zeros(0, np.int8))
+                         dtype=np.int8 if len(self.places) + len(texts) < 127 else np.int32)
+        self.codes.append(table[codes] if len(codes) else np.zeros(0, np.int8))
 
     def finish(self):
         if self.texts is not None:
@@ -262,76 +270,71 @@ class _Column:
         return pd.Categorical.from_codes(codes, pd.Index(list(self.places), dtype=object))
 
 
-def _regular(path: Path, encoding: str, separator: str, lines: int, width: int) -> list | None:
-    """Columns read by pandas' parser, in parts; None for a file that has to be read with care.
+def _with_care(rows: Iterable[list[str]], width: int, path: Path) -> list:
+    """Columns of records that are read one by one."""
+    made = [_Column() for _ in range(width)]
+    for part in _parts(rows, width, path):
+        for column, cells in zip(made, zip(*part, strict=True), strict=True):
+            column.add(*pd.factorize(np.asarray(cells, dtype=object)))
+    return [column.finish() for column in made]
 
-    Pandas fills up short rows without a word, and takes quotes in the midst of a cell. So the
-    records are counted first (`_records`), and only a file in which each has as many cells as the
-    header, and every quote encloses a cell, is read in this way, which is ten times as fast.
-    """
+
+def _at_once(path: Path, separator: str, lines: int, width: int) -> list | None:
+    """Columns of a big UTF-8 file by polars, piece by piece; None where care is needed."""
+    import polars as pl
+
+    made = [_Column() for _ in range(width)]
     with open(path, "rb") as file:
-        for _ in range(lines):
-            if not file.readline().endswith(b"\n"):
+        head = b"".join(file.readline() for _ in range(lines))
+        if head.count(b"\r") != head.count(b"\r\n") or b"\0" in head:
+            return None
+        rest = b""
+        while piece := file.read(_PIECE):
+            piece, rest = _whole_records(rest + piece)
+            if piece and not _add(made, piece, separator, pl):
                 return None
-        begin = file.tell()
-        records = _records(file, ord(separator), width)
-        if not records:
-            return None
-        file.seek(begin)
-        reader = pd.read_csv(
-            file, sep=separator, header=None, names=range(width), dtype=object,
-            na_filter=False, encoding="utf-8" if encoding == "utf-8-sig" else encoding,
-            engine="c", chunksize=_ROWS, index_col=False,
-        )
-        try:
-            parts = ([part[i].to_numpy() for i in range(width)] for part in reader)
-            columns = _columns(parts, width)
-        except pd.errors.ParserError:
-            return None
-    return columns if len(columns[0]) == records else None
-
-
-def _records(file, separator: int, width: int) -> int | None:
-    """How many records follow, if each has `width` cells and quotes stand only around cells."""
-    starts = np.array([10, separator, 34])          # what may stand before an opening quote
-    ends = np.array([10, 13, separator, 34])        # ... and behind a closing one
-    inside, seen, records, last = False, 0, 0, 10
-    while piece := file.read(_PIECE):
-        byte = np.frombuffer(piece, dtype=np.uint8)
-        if last == 34 and not inside and byte[0] not in ends:
-            return None
-        quotes = np.flatnonzero(byte == 34)
-        within = np.logical_xor.accumulate(byte == 34) ^ inside     # after each byte: in quotes?
-        opening, closing = quotes[within[quotes]], quotes[~within[quotes]]
-        before = np.where(opening > 0, byte[opening - 1], last)
-        if not np.isin(before, starts).all():
-            return None
-        closing = closing[closing < len(byte) - 1]
-        if not np.isin(byte[closing + 1], ends).all():
-            return None
-        marks = np.flatnonzero(((byte == 10) | (byte == separator) | (byte == 13)) & ~within)
-        signs = byte[marks]
-        returns = marks[signs == 13]
-        following = byte[np.minimum(returns + 1, len(byte) - 1)]
-        if ((following != 10) & (returns < len(byte) - 1)).any() or (last == 13 and byte[0] != 10):
-            return None
-        marks = marks[signs != 13]
-        at = np.flatnonzero(byte[marks] == 10)      # places of line ends among the signs
-        if len(at):
-            cells = np.diff(at, prepend=-1)
-            cells[0] += seen
-            if (cells != width).any():
-                return None
-            records += len(at)
-            seen = len(marks) - int(at[-1]) - 1
-        else:
-            seen += len(marks)
-        inside, last = bool(within[-1]), int(byte[-1])
-    if inside or last == 13:
+    if rest and not _add(made, rest + b"\n", separator, pl):
         return None
-    if last != 10:
-        return records + 1 if seen == width - 1 else None
-    return records
+    return [column.finish() for column in made]
+
+
+def _whole_records(data: bytes) -> tuple[bytes, bytes]:
+    """The bytes up to the last line end outside quotes, and the rest."""
+    end = data.rfind(b"\n") + 1
+    quotes = data.count(b'"', 0, end)
+    while quotes % 2:
+        before = data.rfind(b"\n", 0, end - 1) + 1
+        quotes, end = quotes - data.count(b'"', before, end), before
+    return data[:end], data[end:]
+
+
+def _add(made: list[_Column], piece: bytes, separator: str, pl) -> bool:
+    """Whether the piece holds regular records, which are added to the columns.
+
+    Polars fills up short rows without a word. So the bytes are accounted for: those of the cells, a
+    separator or line end for each, and the quotes and carriage returns that are not in cells.
+    """
+    try:
+        frame = pl.read_csv(
+            piece, has_header=False, schema={str(n): pl.String for n in range(len(made))},
+            separator=separator, empty_string_is_null=False, extra_columns="raise")
+    except pl.exceptions.PolarsError:
+        return False
+    signs, returns = piece.count(b'"'), piece.count(b"\r")
+    size = sum(frame.select(pl.all().str.len_bytes().sum()).row(0)) + len(made) * len(frame)
+    over = size + signs + returns - len(piece)
+    if over:
+        over -= sum(frame.select(pl.all().str.count_matches('["\r]').sum()).row(0))
+    if over or returns != piece.count(b"\r\n") or b"\0" in piece:
+        return False
+    for column, cells in zip(made, frame, strict=True):
+        if column.differs(lambda n, cells=cells: cells.head(n).n_unique()):
+            column.texts.append(cells.to_numpy())
+        else:
+            coded = cells.cast(pl.Categorical)
+            column.add(pd.factorize(coded.to_physical().to_numpy())[0],
+                       coded.unique(maintain_order=True).cast(pl.String).to_list())
+    return True
 
 
 def _header_rows(first: list[list[str]], wordings: frozenset[str]) -> int:
@@ -463,13 +466,16 @@ def _declared(values: pd.Series, ranges: list[dict]) -> pd.Series:
 
 def read_parquet(path: Path) -> Table:
     """A Parquet file; categories become their texts, nulls blanks."""
-    from fastparquet import ParquetFile
+    import polars as pl
 
-    frame = _guarded(path, "Parquet", lambda: ParquetFile(str(path)).to_pandas(index=False))
-    frame.columns = unique([_name(str(name)) for name in frame.columns])
-    cells = {name: _texts(frame[name], {}, None) for name in frame}
-    index = pd.RangeIndex(1, len(frame) + 1, name="record")
-    return Table("Parquet", 1, pd.DataFrame(cells, index=index))
+    frame = _guarded(path, "Parquet", lambda: pl.read_parquet(path))
+    columns = {
+        name: _texts(pd.Series(map(str, column) if column.dtype.is_nested() else column.to_list(),
+                               dtype=object), {}, None)
+        for name, column in zip(unique([_name(name) for name in frame.columns]), frame, strict=True)
+    }
+    return Table("Parquet", 1, pd.DataFrame(
+        columns, index=pd.RangeIndex(1, len(frame) + 1, name="record")))
 
 
 def _guarded(path: Path, kind: str, read: Callable):
@@ -491,7 +497,7 @@ def _texts(values: pd.Series, labels: dict[str, str], missing: pd.Series | None)
     if missing is not None:
         cells[missing.to_numpy()] = ""
     column = _Column()
-    column.add(cells)
+    column.add(*pd.factorize(cells))
     return column.finish()
 
 
