@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from claimledger.ledger.entries import VERDICTS, Entry
-from claimledger.ledger.sets import members_text, order_text, ready_texts, set_entries
+from claimledger.ledger.sets import (
+    members_text,
+    order_text,
+    ready_texts,
+    set_entries,
+    split_text,
+)
 from claimledger.registration.loading import load
 from orders import ahead
 
@@ -67,6 +73,20 @@ def test_a_random_order_can_be_read_back_to_what_its_pairs_show():
         assert shown == {pair for pair, v in verdicts.items() if v == "higher"}, text
 
 
+@pytest.mark.parametrize(("verdicts", "text"), [
+    ("llll", "lower after all four kinds"),
+    ("uuuu", "not shown to differ after any of the four kinds"),
+    ("hlln", "higher after a, lower after b and c, and level within the bound after d"),
+    ("lluu", "lower after a and b and not shown to differ after the others"),
+    ("nuuu", "level within the bound after a and not shown to differ after the others"),
+    ("lllu", "lower after every kind but d and not shown to differ after d"),
+])
+def test_a_set_is_told_verdict_by_verdict_and_each_member_once(verdicts, text):
+    names = {"l": "lower", "u": "undecided", "h": "higher", "n": "negligible"}
+    came = dict(zip("abcd", map(names.get, verdicts), strict=True))
+    assert split_text(came, ("kind", "kinds", "after"), str) == text
+
+
 def entry(id: str, value: float, verdict: str, decision: str = "comparison") -> dict:
     return {"id": id, "label": id, "value": value, "verdict": verdict, "decision": decision,
             "verdicts": VERDICTS[decision], "status": "registered", "notebook": "n", "cell": "c"}
@@ -87,6 +107,8 @@ def test_sets_of_a_registration_are_entries_of_the_ledger():
         Entry.model_validate(one)
     assert made["H2a.kind.lower"]["text"]["members"].startswith("every kind but underspending")
     assert made["H2a.kind.undecided"]["verdict"] == "some"
+    assert made["H2a.kind.apart"]["text"]["split"].startswith("lower for every kind but under")
+    assert made["H2a.kind.alike"]["verdict"] == "none" and made["own.alike"]["verdict"] == "all"
     assert made["H2a.between.underspending.higher"]["text"]["members"] == "all three other kinds"
     assert made["H2a.between.rival_arms.lower"]["verdict"] == "some"
     assert made["H2a.between.apart"]["text"]["order"].startswith("underspending")

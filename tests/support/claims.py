@@ -17,9 +17,11 @@ WORDS = {
     "cutting military aid": "cut_military_aid", "economic sanctions": "economic_sanctions",
     "ending the alliance": "end_alliance", "underspending": "underspending",
     "an arms purchase from a rival": "rival_arms", "a refused operation": "refused_operation",
-    "a blocked accession": "blocked_accession",
+    "a blocked accession": "blocked_accession", "American contributions": "contributions",
+    "corrective measures": "corrective",
 }
-MEASURES, KINDS = list(WORDS.values())[:5], list(WORDS.values())[5:]
+MEASURES, KINDS = list(WORDS.values())[:5], list(WORDS.values())[5:9]
+GAPS = list(WORDS.values())[9:]
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -64,7 +66,7 @@ class Facts:
 def members(text: str, every: list[str]) -> set[str]:
     """The members that a phrase names: "all four kinds", "every kind but underspending"."""
     named = {key for word, key in WORDS.items() if word in text and key in every}
-    if re.search(r"\ball (?:three|four) |\bboth ", text):
+    if re.search(r"\b(?:all|any of the) (?:three|four) |\b(?:both|either) ", text):
         return set(every)
     if re.search(r"\bevery (?:other )?\w+ but ", text):
         return set(every) - named
@@ -79,7 +81,8 @@ def one(id: str, sign: str) -> Claim:
 
 
 def pairwise(name: str, a: str, b: str) -> Claim:
-    signs = {"behind": "-", "ahead": "+", "level": "0", "not separated": "?"}
+    signs = {"behind": "-", "ahead": "+", "level": "0", "not separated": "?",
+             "rated below": "-", "rated above": "+"}
     return lambda f, m: f.pair(name, a, b) == signs[m[1]]
 
 
@@ -87,6 +90,22 @@ def exactly(name: str, sign: str, every: list[str], group: int = 1) -> Claim:
     """The members named are those with that sign, no more and no fewer."""
     return lambda f, m: members(m[group], every) == {
         k for k in every if f(f"{name}.{k}") == sign}
+
+
+def divided(name: str, every: list[str]) -> Claim:
+    """Each verdict's members as they are told: "lower after all four kinds"."""
+    signs = {"higher": "+", "lower": "-", "level within the bound": "0", "not shown to differ": "?"}
+    part = rf"({'|'.join(signs)}) (?:after|for) (.*?)(?=,? (?:and )?(?:{'|'.join(signs)}) |$)"
+
+    def holds(f: Facts, m: re.Match) -> bool:
+        told: list[tuple[str, str]] = []
+        for word, text in re.findall(part, m[1]):
+            named = members(text, every)
+            if text == "the others":
+                named = set(every) - {key for _, key in told}
+            told += [(signs[word], key) for key in named]
+        return sorted(told) == sorted((f(f"{name}.{key}"), key) for key in every)
+    return holds
 
 
 def against(name: str, level: str, sign: str, levels: list[str]) -> Claim:
@@ -104,12 +123,12 @@ def traits(f: Facts) -> list[str]:
     return [f("H3a"), f("H3b"), f("H3c")]
 
 
-FAVORABLE = {"more favorable": "+", "less favorable": "-", "as favorable": "0", "not": "?"}
 NOT = r"(?<!whether )(?<!would have it\) )"
 
 CLAIMS: list[tuple[str, Claim]] = [
     # H1a
-    (r"rather (?:have such an ally corrected|see something done)|sooner see a shortfall answered"
+    (r"rather (?:have (?:such an|the) ally corrected|see something done)"
+     r"|sooner see a shortfall answered"
      r"|support for the corrective measures exceeds|inaction, which governments", one("H1a", "+")),
     (r"rather (?:have nothing done|leave it alone\.)|sooner let a shortfall pass"
      r"|Support for no action exceeds|likes? less than inaction", one("H1a", "-")),
@@ -142,6 +161,10 @@ CLAIMS: list[tuple[str, Claim]] = [
      r"|falls short and receives more|contribute rises", one("H2b", "+")),
     (r"moves support for American contributions by less|contribute changes by less",
      one("H2b", "0")),
+    (r"[Nn]either the view of (?:it|the ally) nor support", lambda f, m:
+        f("H2a") + f("H2b") == "00"),
+    (r"^Whether learning that the ally fell short changes", lambda f, m:
+        f("H2a") + f("H2b") == "??"),
     (r"^The view of the ally changes by less", one("H2a", "0")),
     (r"^The view of the ally is not shown to change", one("H2a", "?")),
     (r"support for American contributions changes by less", one("H2b", "0")),
@@ -153,36 +176,26 @@ CLAIMS: list[tuple[str, Claim]] = [
     (r"Whether annoyance with a partner is also readiness", lambda f, m:
         f("H2a") + f("H2b") == "-?"),
     # Kinds
-    (r"view of the ally is worse after (.*?)(?: and better after .*)?\.$",
-     exactly("H2a.kind", "-", KINDS)),
-    (r"view of the ally is (?:worse after .* and )?better after (.*?)\.$",
-     exactly("H2a.kind", "+", KINDS)),
-    (r"contributions is lower after (.*?)(?: and higher after .*)?\.$",
-     exactly("H2b.kind", "-", KINDS)),
-    (r"contributions is (?:lower after .* and )?higher after (.*?)\.$",
-     exactly("H2b.kind", "+", KINDS)),
-    (r"no kind of shortfall is shown to change", lambda f, m: not {"+", "-"} & {
-        f(f"H2a.kind.{k}") for k in KINDS}),
-    (r"no kind is shown to differ from control", lambda f, m: not {"+", "-"} & {
-        f(f"H2b.kind.{k}") for k in KINDS}),
-    (r"view of the ally is level within the bound", lambda f, m:
-        {f(f"H2a.kind.{k}") for k in KINDS} == {"0"}),
-    (r"contributions is level with control", lambda f, m:
-        {f(f"H2b.kind.{k}") for k in KINDS} == {"0"}),
-    (r"the better view first: (.*)\.$", order("H2a.between", KINDS)),
-    (r"strongest demand for correction first: (.*)\.$", order("corrective.between", KINDS)),
+    (r"the rating of the ally is (.*); support for American", divided("H2a.kind", KINDS)),
+    (r"; support for American contributions is (.*?) \(@tbl", divided("H2b.kind", KINDS)),
+    (r"view of the ally to the worst, the kinds rank as follows: (.*)\.$",
+     order("H2a.between", KINDS)),
+    (r"weakest, they rank as follows: (.*)\.$", order("corrective.between", KINDS)),
     (r"respondents set (all|some) kinds of shortfall apart", lambda f, m:
         (len(f.order("corrective.between", KINDS)) == 6) == (m[1] == "all")
         and bool(f.order("corrective.between", KINDS))),
     (r"In regard for the ally(?:, however,)? the kinds (?:do )?differ", lambda f, m:
         bool(f.order("H2a.between", KINDS))),
-    (r"\(in support for correction, (.*)\)\.$", order("corrective.between", KINDS)),
+    (r"support for correction(?: is not the same|; underspending)", lambda f, m:
+        bool(f.order("corrective.between", KINDS))),
+    (r"complain most, meets with less of it than (.*)\.$",
+     against("corrective.between", "underspending", "-", KINDS)),
     (r"how the ally fell short is not shown|corrective measures, no pair of kinds|^Whether the"
      r" response depends on the offense", lambda f, m: not f.order("corrective.between", KINDS)),
     (r"no difference to the response as wide|corrective measures, all pairs of kinds"
      r"|kind of offense, by contrast", lambda f, m: all(
         f.pair("corrective.between", a, b) == "0" for a in KINDS for b in KINDS if a != b)),
-    (r"ally that spends too little keeps a better name|one of contribution is forgiven more",
+    (r"ally that spends too little keeps a better name",
      one("H2a.between.underspending.rival_arms", "+")),
     (r"purchase, a visible act that benefits a rival", one(
         "H2a.between.underspending.rival_arms", "-")),
@@ -201,17 +214,14 @@ CLAIMS: list[tuple[str, Claim]] = [
      against("corrective.between", "underspending", "-", KINDS)),
     # Measures
     (r"the responses stand as follows: (.*)\.$", order("measures", MEASURES)),
-    (r"No action is thus ahead of (.*)\.$", against("measures", "no_action", "+", MEASURES)),
-    (r"(?:No action is thus|It is) behind (.*)\.$",
-     against("measures", "no_action", "-", MEASURES)),
     (r"No response is shown to be better liked", lambda f, m: not f.order("measures", MEASURES)),
-    (r"Beside cutting military aid.* it is (behind|ahead|level|not separated)",
+    (r"It is (rated below|rated above|level|not separated)(?: with| from)? cutting military aid",
      pairwise("measures", "end_alliance", "cut_military_aid")),
-    (r"Beside public shaming.* it is (behind|ahead|level|not separated)",
+    (r"beside public shaming.* it is (behind|ahead|level|not separated)",
      pairwise("measures", "end_alliance", "public_shaming")),
     (r"responses are not all level", lambda f, m: bool(f.order("measures", MEASURES))),
     # H3
-    (r"less support against a democracy|Democracies are spared|regime lowers it by|^Regime shields"
+    (r"less support against a democracy|Democracies are treated more mildly|regime lowers it by"
      r"|meets a milder response when a democracy|democracy that falls short is less exposed",
      one("H3a", "-")),
     (r"more support against a democracy|held to a stricter standard|regime raises it by"
@@ -220,60 +230,70 @@ CLAIMS: list[tuple[str, Claim]] = [
      one("H3a", "0")),
     (r"democracy that cannot be distinguished|Whether democracies are spared", one("H3a", "?")),
     (r"strong military the response is milder|military strength the response is milder"
-     r"|Strength shields|strong military lowers|patron's public is less ready", one("H3b", "-")),
-    (r"(?:strong military|military strength) the response is harsher|Strength exposes"
-     r"|strong military raises|has less excuse", one("H3b", "+")),
+     r"|strong military shields|^It lowers support for corrective|patron's public is less ready",
+     one("H3b", "-")),
+    (r"(?:strong military|military strength)(?:, however,)? the response is harsher"
+     r"|strong military exposes|^It raises support for corrective|has less excuse", one("H3b", "+")),
     (r"treaty the response is milder|A treaty shields|signed alliance lowers|slower to punish",
      one("H3c", "-")),
-    (r"treaty the response is harsher|A treaty exposes|signed alliance raises|readier to call it",
+    (r"treaty(?:, however,)? the response is harsher|A treaty exposes"
+     r"|signed alliance raises|readier to call it",
      one("H3c", "+")),
     (r"treaty works against them", lambda f, m: f("H3a") == "-" and f("H3c") == "+"),
     (r"democracy the response is milder", one("H3a", "-")),
     (r"democracy the response is harsher", one("H3a", "+")),
     (r"more forgiving where complaints about money", lambda f, m:
         f("H3a") == "-" and f("H3c") in "-0"),
-    (r"treaty all shield|public that appears here is lenient", lambda f, m: traits(f) == ["-"] * 3),
+    (r"treaty each shield|public that appears here is lenient", lambda f, m:
+        traits(f) == ["-"] * 3),
     (r"Something shields, but regime is not", lambda f, m:
         "-" in traits(f)[1:] and f("H3a") in "0?"),
     (r"and leniency attaches to other traits", lambda f, m:
         "-" in traits(f)[1:] and f("H3a") == "+"),
-    (r"None of the traits shields", lambda f, m: "-" not in traits(f) and "+" in traits(f)),
+    (r"None of the traits shields an ally", lambda f, m: "-" not in traits(f) and "+" in traits(f)),
     (r"Every trait that was expected to shield|More is asked of those", lambda f, m:
         traits(f) == ["+"] * 3),
     (r"No trait is shown to shield", lambda f, m: not {"+", "-"} & set(traits(f))),
+    (r"none of the traits do the data tell", lambda f, m: traits(f) == ["?"] * 3),
+    (r"for strength as for a treaty (.*)\.$", lambda f, m:
+        f("H3b") == f("H3c") == ("0" if m[1].startswith("any") else "?" if "open" in m[1]
+                                 else "-" if "milder" in m[1] else "+")),
+    (r"Mildness is not what recommends|not a mild public", lambda f, m: f("H1b") == "-"
+        == f.pair("measures", "public_shaming", "end_alliance")),
+    (r"if it knows that no more is wanted", lambda f, m: f("H1b") == "-"
+        and f.pair("measures", "public_shaming", "end_alliance") == "+"),
+    (r"as the wish to keep a partner", lambda f, m: f("H1a") == "-"
+        and f.pair("measures", "cut_military_aid", "end_alliance") == "+"),
+    (r"displeasure is no guide to its public", lambda f, m: f("H2a") == "+" and f("H1a") != "+"),
+    (r"held to its word are different things", lambda f, m: f("H2a") + f("H1a") == "++"),
+    (r"enjoy the discount", lambda f, m: f("H3a") == "-" and f("H3c") in "-0"),
+    (r"regime and treaty pull in directions", lambda f, m: f("H3a") + f("H3c") == "-+"),
+    (r"and blamed for a likeness of institutions", one("H3a", "+")),
     (r"No trait shields an ally, or exposes it, by as much", lambda f, m:
         traits(f) == ["0"] * 3),
-    (r"Against a democracy, support is lower for (.*?)(?: and higher for .*)?\.$",
-     exactly("H3a", "-", MEASURES[1:])),
-    (r"Against a democracy, support is (?:lower for .* and )?higher for (.*?)\.$",
-     exactly("H3a", "+", MEASURES[1:])),
+    (r"When the ally is a democracy, support is (.*)\.$", divided("H3a", MEASURES[1:])),
+    (r"an ally is spared for (.*), and blamed", lambda f, m: f("H3a") == "+" and [
+        "strong" in m[1], "treaty" in m[1]] == [f("H3b") == "-", f("H3c") == "-"]),
     (r"reluctance covers words", lambda f, m: {f(f"H3a.{k}") for k in MEASURES[1:]} == {"-"}),
     # Party and ideology
-    (r"Republicans are (more favorable|less favorable|as favorable|not) .*? and (?:more|less|as"
-     r"|not) (?:favorable|distinguished)",
-     lambda f, m: f("party.contributions") == FAVORABLE[m[1]]),
-    (r"Republicans are .* and (more favorable|less favorable|as favorable|not) (?:to corrective"
-     r"|distinguished from them)", lambda f, m: f("party.corrective") == FAVORABLE[m[1]]),
-    (r"to the right, respondents are (more favorable|less favorable|as favorable|not)",
-     lambda f, m: f("ideology.contributions") == FAVORABLE[m[1]]),
-    (r"to the right, respondents are .* and (more favorable|less favorable|as favorable|not)"
-     r" (?:to corrective|shown to think otherwise on corrective)",
-     lambda f, m: f("ideology.corrective") == FAVORABLE[m[1]]),
+    (r"compared with Democrats, support is (.*?) \(contr", divided("party", GAPS)),
+    (r"Further to the right, support is (.*)\.$", divided("ideology", GAPS)),
     (r"further toward punishment among Republicans", one("party.H3a", "+")),
     (r"further toward leniency among Republicans", one("party.H3a", "-")),
     (r"Republicans support corrective measures more", one("party.corrective", "+")),
     (r"Republicans support corrective measures less", one("party.corrective", "-")),
     (r"They would also contribute less", lambda f, m:
         f("party.corrective") + f("party.contributions") == "+-"),
-    (r"for a strong military as for a formal treaty, (any|the data)|For strength as for a treaty,"
-     r" (any|the data)", lambda f, m:
-        f("H3b") == f("H3c") == ("0" if "any" in m.groups() else "?")),
-    (r"strength any effect is smaller", one("H3b", "0")),
-    (r"treaty any effect is smaller", one("H3c", "0")),
+    (r"For (?:a strong military|strength) as for a (?:formal )?treaty, (.*)\.$", lambda f, m:
+        f("H3b") == f("H3c") == ("0" if m[1].startswith("any") else "?" if "open" in m[1]
+                                 else "-" if "milder" in m[1] else "+")),
+    (r"strength(?:, however,)? any effect is smaller", one("H3b", "0")),
+    (r"treaty(?:, however,)? any effect is smaller", one("H3c", "0")),
     (r"democracy any effect is smaller", one("H3a", "0")),
-    (r"military strength the data do not tell", one("H3b", "?")),
-    (r"treaty the data do not tell|what a treaty does is left open", one("H3c", "?")),
-    (r"democracy the data do not tell", one("H3a", "?")),
+    (r"military strength(?:, however,)? it stays open", one("H3b", "?")),
+    (r"treaty(?:, however,)? it stays open|what a treaty does the data do not tell",
+     one("H3c", "?")),
+    (r"democracy it stays open", one("H3a", "?")),
     (r"when the question is what to do about its lapses, any movement is smaller", one("H3c", "0")),
     (r"back the rung it fears no more clearly", lambda f, m: f("H1a") == "+" and f("H1b") in "0?"),
     # The verdicts by name

@@ -6,8 +6,10 @@ the ledger gets one entry a verdict, with the verdict `all`, `some` or `none`:
     H2a.kind.lower               which kinds have a lower mean, against control
     measures.no_action.lower     the measures that no action is lower than
     measures.apart               the pairs that are separated; its text `order` tells the order
+    H2a.kind.apart               the kinds that differ from control; its text `split` tells of all
+    H2a.kind.alike               all members if they have one verdict, else none
 
-Each has the text `members`: "all four kinds", "every kind but underspending", "no kind".
+Each but the last three has the text `members`: "all four kinds", "every kind but underspending".
 """
 
 from collections.abc import Iterator
@@ -20,6 +22,8 @@ from claimledger.registration.models import Registration
 
 FLIPPED = {"higher": "lower", "lower": "higher"}
 APART = ("higher", "lower")
+SPLIT = {"higher": "higher", "lower": "lower", "negligible": "level within the bound",
+         "undecided": "not shown to differ"}
 
 
 def set_entries(
@@ -28,7 +32,8 @@ def set_entries(
     """The entries of all sets whose members are in `entries`.
 
     `words` gives noun phrases: of a member ("a friend") or, as a pair, the singular and plural
-    of what a set is made of (`H2a.kind: [kind, kinds]`). `sets` names sets of further entries.
+    of what a set is made of, and the preposition before its members, if not "for"
+    (`H2a.kind: [kind, kinds, after]`). `sets` names sets of further entries.
     """
     naming = _Naming(registration, words)
     found: dict[str, dict] = {}
@@ -36,6 +41,14 @@ def set_entries(
         if members and set(members) <= entries.keys():
             verdicts = {id: entries[id]["verdict"] for id in members}
             found |= _by_verdict(name, verdicts, entries, members, naming)
+            alike = members if len(set(verdicts.values())) == 1 else []
+            found |= _entry(f"{name}.alike", f"Members of {name}, if they have one verdict",
+                            alike, members, entries, {})
+            if entries[members[0]]["decision"] == "comparison":
+                text = {"split": split_text(verdicts, naming.noun(name), naming.member)}
+                inside = [id for id in members if verdicts[id] in APART]
+                found |= _entry(f"{name}.apart", f"Members of {name} that differ", inside,
+                                members, entries, text)
     for comparison in registration.comparisons:
         if comparison.pairs == "all":
             found |= _of_pairs(comparison.id, comparison.levels, entries, naming)
@@ -102,11 +115,11 @@ class _Naming:
             return id
         return id if label == last else label[:1].lower() + label[1:]
 
-    def noun(self, name: str) -> tuple[str, str] | None:
-        """Singular and plural of what a set, or the set that it is a part of, is made of."""
+    def noun(self, name: str) -> tuple[str, str, str] | None:
+        """Singular, plural and preposition of what a set, or the set it is part of, is made of."""
         while name:
-            if isinstance(pair := self.words.get(name), list):
-                return pair[0], pair[1]
+            if isinstance(words := self.words.get(name), list):
+                return (*words, "for")[:3]
             name = name.rpartition(".")[0]
         return None
 
@@ -153,7 +166,7 @@ def _by_verdict(
     other: str = "",
 ) -> dict[str, dict]:
     noun = naming.noun(name)
-    noun = noun and (other + noun[0], other + noun[1])
+    noun = noun and (other + noun[0], other + noun[1], noun[2])
     found: dict[str, dict] = {}
     for verdict in VERDICTS[entries[sources[0]]["decision"]]:
         inside = [member for member in came if came[member] == verdict]
@@ -194,6 +207,19 @@ def members_text(inside: list[str], every: list[str], noun: tuple | None, name) 
     if noun and len(every) > 2 and len(inside) == len(every) - 1:
         return f"every {noun[0]} but {name(next(m for m in every if m not in inside))}"
     return listed([name(member) for member in inside])
+
+
+def split_text(came: dict[str, str], noun: tuple | None, name) -> str:
+    """What came out for whom, each told once: `lower after X, not shown to differ after Y`."""
+    before = f" {noun[2] if noun else 'for'} "
+    parts = [(word + before, inside) for verdict, word in SPLIT.items()
+             if (inside := [member for member in came if came[member] == verdict])]
+    said = [words + members_text(inside, list(came), noun, name) for words, inside in parts]
+    if len(parts) > 1 and len(parts[-1][1]) > 1:
+        said[-1] = parts[-1][0] + "the others"
+    if set(came.values()) == {"undecided"}:  # "not ... after all" could mean: after some
+        said[0] = said[0].replace(" all ", " any of the ").replace(" both ", " either of the ")
+    return listed(said)
 
 
 def order_text(order: list[str], verdicts: dict[tuple[str, str], str], name) -> str:
