@@ -233,7 +233,8 @@ CLAIMS: list[tuple[str, Claim]] = [
      r"|strong military shields|^It lowers support for corrective|patron's public is less ready",
      one("H3b", "-")),
     (r"(?:strong military|military strength)(?:, however,)? the response is harsher"
-     r"|strong military exposes|^It raises support for corrective|has less excuse", one("H3b", "+")),
+     r"|strong military exposes|^It raises support for corrective|has less excuse",
+     one("H3b", "+")),
     (r"treaty the response is milder|A treaty shields|signed alliance lowers|slower to punish",
      one("H3c", "-")),
     (r"treaty(?:, however,)? the response is harsher|A treaty exposes"
