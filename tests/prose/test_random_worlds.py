@@ -49,6 +49,13 @@ def test_a_few_worlds_read_as_true():
     assert not_so(few) == [] and unjudged(few) == []
 
 
+def test_no_sentence_runs_into_the_next_or_lacks_what_it_needs():
+    for world, _, sentences in read(range(2001, 2013)):
+        for sentence in sentences:
+            assert not re.search(r"[a-z][.;:,][A-Za-z]{2}|\bis [=<>]|,,|\.\.|\( ", sentence), (
+                world.seed, sentence)
+
+
 @slow
 def test_sizes_and_verdicts_are_of_every_kind(worlds):
     assert min(w.size for w in worlds) < 100 and max(w.size for w in worlds) > 3000

@@ -153,8 +153,9 @@ CLAIMS: list[tuple[str, Claim]] = [
     (r"worsens the view of it|seen in a worse light|rating falls by|think worse of an ally"
      r"|and would think less of the ally as well", one("H2a", "-")),
     (r"improves the view of it|seen in a better light|rating rises by|think better of an ally"
-     r"|view of it improves|ally that goes its own way", one("H2a", "+")),
-    (r"moves the view of it by less|view of it changes by less", one("H2a", "0")),
+     r"|view of it, averaged over the kinds, improves|ally that goes its own way", one("H2a", "+")),
+    (r"moves the view of it by less|view of it, averaged over the kinds, changes by less",
+     one("H2a", "0")),
     (r"lowers support for American|do less for the ally\.|contributions falls by|would contribute"
      r" less to (?:an ally|its)|withdrawing effort", one("H2b", "-")),
     (r"raises support for American|do more for the ally\.|contributions rises by|contribute more to"
@@ -171,7 +172,7 @@ CLAIMS: list[tuple[str, Claim]] = [
     (r"support for American contributions is not shown to change", one("H2b", "?")),
     (r"public rewards what the government resents|harm that was expected is reversed",
      lambda f, m: f("H2a") + f("H2b") == "++"),
-    (r"not what was found, so that the motive", lambda f, m: f("H2b") == "-" != f("H2a")),
+    (r"these answers do not show, so that the motive", lambda f, m: f("H2b") == "-" != f("H2a")),
     (r"read as readiness to do less for it: a partner", lambda f, m: f("H2a") == "-" != f("H2b")),
     (r"Whether annoyance with a partner is also readiness", lambda f, m:
         f("H2a") + f("H2b") == "-?"),
@@ -251,10 +252,9 @@ CLAIMS: list[tuple[str, Claim]] = [
         "-" in traits(f)[1:] and f("H3a") in "0?"),
     (r"and leniency attaches to other traits", lambda f, m:
         "-" in traits(f)[1:] and f("H3a") == "+"),
-    (r"None of the traits shields an ally", lambda f, m: "-" not in traits(f) and "+" in traits(f)),
     (r"Every trait that was expected to shield|More is asked of those", lambda f, m:
         traits(f) == ["+"] * 3),
-    (r"No trait is shown to shield", lambda f, m: not {"+", "-"} & set(traits(f))),
+    (r"No trait is shown to shield", lambda f, m: "-" not in traits(f)),
     (r"none of the traits do the data tell", lambda f, m: traits(f) == ["?"] * 3),
     (r"for strength as for a treaty (.*)\.$", lambda f, m:
         f("H3b") == f("H3c") == ("0" if m[1].startswith("any") else "?" if "open" in m[1]
@@ -267,6 +267,10 @@ CLAIMS: list[tuple[str, Claim]] = [
         and f.pair("measures", "cut_military_aid", "end_alliance") == "+"),
     (r"displeasure is no guide to its public", lambda f, m: f("H2a") == "+" and f("H1a") != "+"),
     (r"held to its word are different things", lambda f, m: f("H2a") + f("H1a") == "++"),
+    (r"by their price in either direction", lambda f, m: f("H1b") == "0" and all(
+        f.pair("measures", a, b) == "0" for a in MEASURES for b in MEASURES if a != b)),
+    (r"withdrawal would escape any poll", lambda f, m: f("H2b") == "-" and f("H2a") in "+0"),
+    (r"would give warning of such a withdrawal", lambda f, m: f("H2b") + f("H2a") == "-?"),
     (r"enjoy the discount", lambda f, m: f("H3a") == "-" and f("H3c") in "-0"),
     (r"regime and treaty pull in directions", lambda f, m: f("H3a") + f("H3c") == "-+"),
     (r"and blamed for a likeness of institutions", one("H3a", "+")),
