@@ -3,7 +3,7 @@
 import re
 
 from claimledger.cli import app
-from claimledger.ledger.numbers import texts
+from claimledger.ledger.entries import texts
 from claimledger.start.reference import refresh
 
 

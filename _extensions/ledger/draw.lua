@@ -81,7 +81,9 @@ local function standing(entry)
     return "registered (see the registration of " .. entry.source .. "), run as registered"
   end
   if entry.status == "registered" then return "registered, run as registered" end
-  if entry.status == "alternative" then return "a registered alternative to the registered analysis" end
+  if entry.status == "alternative" then
+    return "another analysis of what is registered, as its notebook computed it; not audited"
+  end
   if entry.status == "public" then return "a fact of the public record, no answer of the survey" end
   return tostring(entry.status)
 end
@@ -114,6 +116,17 @@ local function elsewhere(header)
     header.data.file, origin(header), digits(header.data.sha256), when or "")
 end
 
+-- The amendments that touched an entry's analysis, by the registration that it belongs to.
+local function amended(entry, registered)
+  local said = pandoc.List()
+  for _, one in ipairs(registered and given(registered.amendments) or {}) do
+    if pandoc.List(given(entry.amended) or {}):includes(one.number) then
+      said:insert(("amendment %d of %s touched this analysis: %s (%s)"):format(one.number, one.date, one.what, one.why))
+    end
+  end
+  return table.concat(said, "; ")
+end
+
 -- One entry as `<details>`; the id stands inside, so that a link to it opens the row.
 local function row(entry)
   local text = given(entry.text) or {}
@@ -136,6 +149,7 @@ local function row(entry)
   fact("Variance", given(entry.vcov))
   fact("Standing", given(entry.status) and standing(entry))
   local other = given(entry.source) and (given(core.header().external) or {})[entry.source]
+  fact("Amended", amended(entry, (other or core.header()).registration))
   fact("Data", other and elsewhere(other))
   fact("Notebook", given(entry.notebook) and (core.own and place(entry) or escape(entry.notebook)), true)
   fact("All digits", exact(entry), true)

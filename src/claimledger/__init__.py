@@ -4,7 +4,7 @@ __version__ = "0.1.0"
 
 _WHERE = {  # what a notebook imports, and where it is defined
     "study": ["Study"], "ledger.results": ["tost", "verdicts"],
-    "ledger.numbers": ["number", "percent"],
+    "ledger.entries": ["dump", "number", "percent"],
     "figures.exhibits": ["ACCENT", "BAND", "GRAY", "INK", "INNER", "MARKERS", "PALETTE", "POINTS",
                          "SCALE", "alt_list", "alt_panels", "bare", "region", "spread"],
     "figures.diagrams": ["design_diagram", "flow_diagram"],
@@ -19,7 +19,7 @@ _WHERE = {  # what a notebook imports, and where it is defined
                                        "specification_curve"],
     "simulation.assumptions": ["load_simulation"], "simulation.simulate": ["simulate"],
     "survey.recoding": ["labelled", "recode"], "survey.weighting": ["read_margins"],
-    "ledger.entries": ["dump"], "project": ["write_atomic"],
+    "project": ["write_atomic"],
 }
 _FROM = {name: f"claimledger.{module}" for module, names in _WHERE.items() for name in names}
 __all__ = sorted(_FROM)

@@ -7,7 +7,7 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.contrasts import Fitted, check_vcov
+from claimledger.ledger.results import Fitted, check_vcov
 from claimledger.statistics.clustered import of_fit
 
 N = 80

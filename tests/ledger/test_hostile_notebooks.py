@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import small_paper
 from claimledger.errors import LedgerError
 from claimledger.ledger.audit import Audit
 from claimledger.ledger.merging import merge
@@ -19,6 +20,7 @@ from claimledger.project import Run
 from claimledger.registration.lock import deviate, lock_path
 from claimledger.simulation.simulate import simulate_file
 from claimledger.study import Study
+from small_paper import write_project
 
 pytestmark = pytest.mark.slow  # half a minute on a quiet machine
 DATA = "data/raw/answers.csv"
@@ -180,6 +182,43 @@ HOSTILE = {
         'from claimledger.registration.models import Registration; '
         'patch.setattr(Registration, "samples", {"all": {}, "misaligned": {}}, raising=False); '
         'study.registration.samples.update(misaligned={}); rest()', "", "."),
+    "estimates and decisions patched in the engine": (
+        "from claimledger.ledger import audit; from claimledger.statistics import decision; "
+        'patch.setattr(audit, "decide", lambda e, s, *a, **k: decision.decide(-e, s, *a, **k)); '
+        "rest()", "", "."),
+    "corrected p values patched in statsmodels": (
+        'multipletests = lambda p, **k: (None, np.asarray(p) / 3); rest()', "", "p_adjusted"),
+    "methods of pandas patched": (
+        'drop = pd.DataFrame.dropna; patch.setattr(pd.DataFrame, "dropna", '
+        "lambda self, *a, **k: drop(self, *a, **k).iloc[:-30]); rest()", "", "--aspect sample"),
+    "a difference of nothing patched in": (
+        "from claimledger.ledger import audit; patch.setattr(audit, 'differences', "
+        f"lambda *a: []); rows = study.survey.frame; {TURN}; rest()", "", "deviate"),
+    "another reader of the file": (
+        "from claimledger.survey import loading; from claimledger.ledger import audit; "
+        "patch.setattr(audit, 'open_survey', lambda *a: study.survey); "
+        f"rows = study.survey.frame; {TURN}; rest()", "", "deviate"),
+    "a thread that turns answers": (
+        "import threading\n"
+        'def turn():\n    rows = study.survey.frame; rows["corrective"] = 6 - rows["corrective"]\n'
+        "one = threading.Thread(target=turn); one.start(); one.join(); rest()", "", "deviate"),
+    "an alternative of nothing": (
+        'rest(); study.record.fact("mine", 1, "mine", status="alternative")', "",
+        "id that holds that of a registered analysis"),
+    "an alternative in the place of the registered": (
+        "rest()", 'f["H3a"]["status"] = "alternative"; f["H3a"]["value"] = -9.0', "H3a, estimate"),
+    "a set by hand": (
+        "rest()", 'f["H3.supported"] = f["H3.pattern"] | {"id": "H3.supported", "value": 3, '
+        '"status": "exploratory", "verdict": "all"}', None),
+    "the date of freezing by hand": (
+        "rest()", 'f["registration.frozen"] = f["H3.pattern"] | {"id": "registration.frozen", '
+        '"status": "exploratory", "text": {"est": "January 1, 2001"}}', None),
+    "a fragment of another shape": ("rest()", 'f["H3a"]["ci"] = {"low": 1}', "a.json"),
+    "numbers that are none": ("rest()", 'f["H3a"]["value"] = float("nan")', "a.json"),
+    "letters that are none": ("rest()", r'f["H3a"]["label"] = "\ud800"', "a.json"),
+    "the variables of the process": (
+        'import os; patch.setenv("SOURCE_DATE_EPOCH", "1"); patch.setenv("CLAIMLEDGER_DATA", "x"); '
+        "rest()", "", None),
 }
 
 
@@ -199,6 +238,33 @@ def test_no_verdict_but_the_registered_one(prepared, truth, name):
     assert claimed == truth
     assert found["deviations"] == []
     assert found["header"]["status"] == "simulated"
+
+
+ON_DISK = {
+    "the registration frozen anew": "from unhypothesized import write_registration\n"
+                                    "pathlib.Path('registration.lock').unlink()\n"
+                                    "pathlib.Path('registration.yml').unlink()\n"
+                                    "write_registration(pathlib.Path('.'))\n"
+                                    "open('registration.yml', 'a').write('# x')",
+    "the data replaced": "pathlib.Path('data/raw/answers.csv').write_text('answer\\n2\\n')",
+    "the settings changed": "open('_quarto.yml', 'a').write('\\n# another\\n')",
+    "a mapping put beside": "pathlib.Path('data/margins.csv').write_text('x')",
+}
+
+
+@pytest.mark.build
+@pytest.mark.parametrize("name", ON_DISK)
+def test_what_the_audit_rests_on_is_as_it_was_when_the_build_began(tmp_path, name):
+    place = write_project(tmp_path / "paper")
+    (place / "data/margins.csv").write_text("y")
+    book = json.loads((place / "notebooks/02_b.ipynb").read_text())
+    book["cells"][1]["source"] += (
+        f"\nimport sys\nsys.path.append({str(Path(small_paper.__file__).parent)!r})\n"
+        + ON_DISK[name])
+    (place / "notebooks/02_b.ipynb").write_text(json.dumps(book))
+    status, said = small_paper.render(place)
+    assert status == 1 and "while the notebooks ran" in said, said
+    assert not (place / "results/ledger.json").exists()
 
 
 DECLARED = {"analysis": "H3a", "aspect": "vcov", "run": "HC3", "reason": "a reviewer asked",

@@ -9,8 +9,7 @@ import yaml
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run, sha256_file
-from claimledger.replication.archive import archive, pack
-from claimledger.replication.contents import CHECKSUMS, Contents, checksums
+from claimledger.replication.archive import CHECKSUMS, Contents, archive, checksums, pack
 
 CONFIG = "ledger: {registration: r.yml, data: data/raw/open.csv, seed: 1, lint: []}\n"
 

@@ -6,8 +6,8 @@ import pytest
 import statsmodels.formula.api as smf
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.contrasts import Fitted
 from claimledger.ledger.entries import dump
+from claimledger.ledger.results import Fitted
 from claimledger.statistics.clustered import of_fit
 from claimledger.statistics.linear import LeastSquares
 from claimledger.statistics.randomization_inference import randomization_test

@@ -8,7 +8,7 @@ import pytest
 import statsmodels.formula.api as smf
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.contrasts import Fitted
+from claimledger.ledger.results import Fitted
 from claimledger.registration.models import Comparison, Hypothesis
 from claimledger.statistics.discrete import binary_fit
 from claimledger.statistics.estimators import contrasts_of, estimate, model_of, rubin

@@ -11,7 +11,7 @@ import statsmodels.formula.api as smf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claimledger.ledger.contrasts import Fitted
+from claimledger.ledger.results import Fitted
 from claimledger.statistics.balance import lee_bounds
 from claimledger.statistics.decision import adjust, decide, jzs_bayes_factor, tost
 from claimledger.statistics.estimators import Model

@@ -17,8 +17,7 @@ import numpy as np
 from scipy.stats import f as fisher
 from scipy.stats import t as student
 
-from claimledger.ledger.entries import VERDICTS
-from claimledger.ledger.numbers import texts
+from claimledger.ledger.entries import VERDICTS, texts
 from claimledger.ledger.sets import ready_texts, set_entries
 from claimledger.project import settings
 from claimledger.prose.source import Source, read_sources

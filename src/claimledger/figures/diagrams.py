@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from claimledger.ledger.numbers import number
+from claimledger.ledger.entries import number
 from claimledger.registration.models import Registration
 
 

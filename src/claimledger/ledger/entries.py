@@ -1,4 +1,7 @@
-"""One line of the ledger: a result with its provenance, its verdict and its ready texts."""
+"""One line of the ledger: a result with its provenance, its verdict and its ready texts.
+
+Numbers are rounded once, here, as they are printed: with a real minus sign.
+"""
 
 import json
 import math
@@ -9,8 +12,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.numbers import WORDS, number, texts, tidy
+from claimledger.registration.fields import POINTS
 
+MINUS = "\u2212"
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 # Every kind of decision, and all the verdicts that it can come to.
 VERDICTS = {
     "hypothesis": ["supported", "refuted", "negligible", "undecided"],
@@ -20,6 +25,67 @@ VERDICTS = {
     "pattern": ["all", "some", "none"],
     "status": ["simulated", "collected"],
 }
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """A number with thousands separated; a zero never carries a sign."""
+    text = f"{value:,.{decimals}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """A share between 0 and 1 as a percentage."""
+    return number(100 * share, decimals) + "%"
+
+
+def p_value(p: float) -> str:
+    """A p value with its relation sign: `< .001`, `= .042`, `> .999`."""
+    if p < 0.001:
+        return "< .001"
+    if p > 0.999:
+        return "> .999"
+    return f"= {p:.3f}".replace("0.", ".")
+
+
+def texts(
+    value: float, *, unit: str = "", decimals: int = 2, sd: float | None = None, **known
+) -> dict[str, str]:
+    """All ready texts of one entry, of what is `known` of it; `est` is what `num ID` prints.
+
+    Shares (unit `share`) are printed as percentages, their differences in percentage points.
+    """
+    if unit == "count":
+        decimals = 0
+
+    def write(x: float) -> str:
+        if unit == POINTS:
+            return number(100 * x, min(decimals, 1))
+        return percent(x, min(decimals, 1)) if unit == "share" else number(x, decimals)
+
+    def interval(both: list[float]) -> str:
+        return f"[{write(both[0])}, {write(both[1])}]"
+
+    forms = {
+        "se": ("se", write), "ci": ("ci", interval), "corrected": ("corrected", interval),
+        "p": ("p", p_value), "p_adjusted": ("padj", p_value), "p_equivalence": ("tost", p_value),
+        "n": ("n", lambda n: number(n, 0)), "statistic": ("t", number), "bound": ("sesoi", write),
+        "df": ("df", lambda df: number(df, 0 if abs(df - round(df)) < 0.05 else 1)),
+    }
+    out = {"est": write(value), "abs": write(abs(value))}
+    if sd:
+        out |= {"d": number(value / sd), "absd": number(abs(value / sd))}
+    named = {forms[key]: given for key, given in known.items() if given is not None}
+    return out | {name: form(given) for (name, form), given in named.items()}
+
+
+def tidy(value: float) -> float:
+    """Ten significant digits: what the ledger keeps of a float."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    value = float(value)
+    return float(f"{value:.10g}") if math.isfinite(value) else value
 
 
 class Equivalence(BaseModel):
@@ -37,10 +103,11 @@ class Entry(BaseModel):
     """One result.
 
     `registered` is written by the audit only: file and registration give this result. `deviation`:
-    they give `as_registered`, and what was run was declared. `alternative`: a registered
-    alternative, as the notebook computed it. `ci` is of one estimate by itself; `ci_corrected` is
-    at the level at which the family's correction tests it, so that it excludes zero exactly where
-    `p_adjusted` is below alpha. `amended` numbers the amendments that touch the analysis.
+    they give `as_registered`, and what was run was declared. `alternative`: another analysis of
+    what is registered, as the notebook computed it, not audited. `ci` is of one estimate by itself;
+    `ci_corrected` is at the level at which the family's correction tests it, so that it excludes
+    zero exactly where `p_adjusted` is below alpha. `amended` numbers the amendments that touch the
+    analysis.
     """
 
     model_config = ConfigDict(extra="forbid")

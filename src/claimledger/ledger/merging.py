@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict
+
 import claimledger
 from claimledger.errors import LedgerError
 from claimledger.ledger.audit import Audit, groups, tests_of
@@ -18,6 +20,15 @@ from claimledger.registration.models import Registration
 from claimledger.survey.loading import Survey
 
 PACKAGES = ("matplotlib", "numpy", "pandas", "papermill", "scipy", "seaborn", "statsmodels")
+
+
+class Fragment(BaseModel):
+    """What a notebook's process wrote: data, never trusted."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    data: dict
+    entries: dict[str, Entry]
+    exhibits: dict[str, dict]
 
 
 def notebook_stems(run: Run) -> list[str]:
@@ -54,7 +65,6 @@ def merge(
                     expected="one notebook", mend="give one of them another id",
                 )
             origin[id] = stem
-            Entry.model_validate(entry)
         exhibits |= {k: v | {"notebook": stem} for k, v in fragment["exhibits"].items()}
         other = external_of(run, stem)
         if other is None:
@@ -130,7 +140,15 @@ def audited(
             found[id] = Entry.model_validate(one.record() | said).record()
         known |= made.keys()
         rows += audit.deviation_rows(group, made)
+    analyses = [a.id for members in groups(audit.registration).values() for a in members] \
+        if audit else []
     for id, entry in claimed.items():
+        if entry["status"] == "alternative" and not any(f".{a}." in f".{id}." for a in analyses):
+            raise LedgerError(
+                f"{origin[id]}: {id}", found="status alternative",
+                expected="an id that holds that of a registered analysis, such as H1.weighted",
+                mend="name it so, or record it as exploratory",
+            )
         if id not in known and entry["status"] in ("registered", "deviation"):
             raise LedgerError(
                 f"{origin[id]}: {id}", found=f"status {entry['status']}",
@@ -151,12 +169,16 @@ def _handed(entry: dict) -> dict:
 def _fragment(run: Run, stem: str) -> dict:
     path = run.fragments / f"{stem}.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise LedgerError(
-            path, found="no such file", expected=f"what notebook {stem} found",
-            mend="end the notebook with study.save()",
-        ) from error
+        content = json.loads(path.read_text(encoding="utf-8"))
+        Fragment.model_validate(content)
+        dump(content).encode()  # no letter that has no code, and no number that JSON lacks
+        return content
+    except FileNotFoundError:
+        found = "no such file"
+    except (ValueError, RecursionError) as error:
+        found = " ".join(str(error).split())[:300] or "nested too deeply"
+    raise LedgerError(path, found=found, expected=f"what notebook {stem} found",
+                      mend="end the notebook with study.save()")
 
 
 def provenance(run: Run, survey: Survey) -> dict:

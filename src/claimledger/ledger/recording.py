@@ -10,9 +10,8 @@ from IPython import get_ipython
 from claimledger.errors import LedgerError
 from claimledger.ledger import audit as auditing
 from claimledger.ledger.audit import Audit, decided, groups, with_intervals
-from claimledger.ledger.contrasts import Fitted
 from claimledger.ledger.entries import Entry, entry, fact
-from claimledger.ledger.results import results, verdicts
+from claimledger.ledger.results import Fitted, results, verdicts
 from claimledger.registration.models import Registration
 
 LABEL = re.compile(r"^#\|\s*label:\s*(\S+)", re.MULTILINE)

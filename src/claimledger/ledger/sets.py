@@ -15,8 +15,7 @@ Each but the last three has the text `members`: "all four kinds", "every kind bu
 from collections.abc import Iterator
 from itertools import combinations
 
-from claimledger.ledger.entries import VERDICTS
-from claimledger.ledger.numbers import WORDS
+from claimledger.ledger.entries import VERDICTS, WORDS
 from claimledger.registration.lock import Lock
 from claimledger.registration.models import Registration
 

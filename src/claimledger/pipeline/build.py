@@ -14,7 +14,7 @@ from claimledger.errors import LedgerError
 from claimledger.ledger.external import external_of, places, run_for
 from claimledger.pipeline import kernels
 from claimledger.pipeline import notebooks as execute
-from claimledger.pipeline.task_graph import Step, alone, holder, run_steps
+from claimledger.pipeline.task_graph import Step, alone, digests, holder, run_steps
 from claimledger.progress import Progress, Report
 from claimledger.project import CONFIG, Run, settings, sweep
 from claimledger.rendering import renderer
@@ -213,6 +213,14 @@ def _notebook_step(run: Run, stem: str) -> Step:
 
 def _merge_step(run: Run, names: list[str], progress: Progress) -> Step:
     def action(report: Report) -> list[Path]:
+        changed = [name for name, known in digests(promised, run.root).items()
+                   if stood.get(name) != known]
+        if changed:
+            raise LedgerError(
+                changed[0], found="changed while the notebooks ran",
+                expected="registration, lock, data, settings and engine as they were at the start",
+                mend="look at what changed it, then run the same command again",
+            )
         from claimledger.ledger.merging import merge
         from claimledger.pipeline.privacy import check_private
 
@@ -221,7 +229,9 @@ def _merge_step(run: Run, names: list[str], progress: Progress) -> Step:
         return [run.ledger]
 
     fragments = [execute.fragment_of(run, name) for name in names]
-    inputs = [*fragments, run.root / CONFIG, *_shared_inputs(run), *_engine()]
+    promised = [run.root / CONFIG, *_shared_inputs(run), *_engine()]
+    stood = digests(promised, run.root)  # what the audit rests on, before any notebook runs
+    inputs = [*fragments, *promised]
     return Step("ledger", action, inputs, after=names, produced=fragments)
 
 

@@ -6,25 +6,37 @@ from what is known.
 """
 
 import ast
+import hashlib
 import io
 import json
 import mimetypes
+import os
 import re
+import subprocess
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from html import unescape
 from pathlib import Path
+from string import Template
 
 import pandas as pd
 
 from claimledger.errors import LedgerError
+from claimledger.ledger.entries import load_ledger
 from claimledger.ledger.external import external_of
+from claimledger.pipeline import build
 from claimledger.pipeline import notebooks as execute
-from claimledger.project import Run, settings, write_atomic
+from claimledger.project import Run, load_yaml, settings, sha256_file, write_atomic
 from claimledger.registration.codebook import instrument_table, vignette_table
 from claimledger.registration.loading import load
-from claimledger.replication.contents import CHECKSUMS, Contents, Exhibit, checksums
+from claimledger.rendering.document import epoch, read_paper
 
+CHECKSUMS = "SHA256SUMS"
+RAW = "data/raw"
+GENERATED = ("build", "_manuscript", "figures", "__pycache__")
 README, CODEMETA, CRATE = "README-replication.md", "codemeta.json", "ro-crate-metadata.json"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MADE = (README, CODEMETA, CRATE, CHECKSUMS, "codebook/items.csv", "codebook/vignette.csv")
@@ -36,6 +48,159 @@ TYPES = {".qmd": "text/markdown", ".yml": "application/yaml", ".lua": "text/x-lu
          ".cff": "application/yaml", ".toml": "application/toml", ".md": "text/markdown"}
 NOTEBOOK_OF = "notebooks/{}.ipynb"
 TIMES = "benchmarks/steps.json"
+SIMULATED = (
+    "This paper does not involve analysis of collected data in this version: the answers are "
+    "simulated by code in this archive, and no person gave them.\n"
+    "The answers of the original study's respondents are not part of this archive.")
+COLLECTED = (
+    "The answers were collected from respondents.\nRaw files that are withheld, because a survey "
+    "platform's export holds what identifies people: {}.")
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A figure or table: its label, the caption as printed, and the notebook that makes it."""
+
+    label: str
+    kind: str
+    caption: str
+    notebook: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A built paper of record, as an archive wants to describe it."""
+
+    run: Run
+
+    @cached_property
+    def ledger(self) -> dict:
+        """The ledger of record."""
+        return load_ledger(self.run.ledger)
+
+    @property
+    def header(self) -> dict:
+        """The header of the ledger."""
+        return self.ledger["header"]
+
+    @property
+    def moment(self) -> int:
+        """The one date of all outputs, in seconds."""
+        paper = read_paper(build.article(self.run), settings(self.run.root))
+        return epoch(paper.options, dict(os.environ))
+
+    @cached_property
+    def citation(self) -> dict:
+        """`CITATION.cff`: title, authors, licences, version."""
+        path = self.run.root / "CITATION.cff"
+        content = load_yaml(path, "how this paper is cited, in the Citation File Format, 1.2.0")
+        for key in ("title", "authors", "license", "version", "abstract"):
+            if not isinstance(content, dict) or not content.get(key):
+                raise LedgerError(f"{path.name}: {key}", found="nothing", expected="a value")
+        return content
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """Files of the project, without raw data that may not be published."""
+        return [name for name in _listed(self.run.root) if name not in self.withheld]
+
+    @cached_property
+    def withheld(self) -> list[str]:
+        """Raw files that are not shown to be simulated: they may hold what identifies people."""
+        raw = [name for name in _listed(self.run.root) if name.startswith(f"{RAW}/")]
+        open_files = {name for name in raw if _is_simulated(self.run.root / name)}
+        beside = {str(Path(name).with_suffix(".manifest.json")) for name in open_files}
+        return [name for name in raw if name not in open_files | beside and
+                Path(name).name != "README.md"]
+
+    @cached_property
+    def outputs(self) -> list[str]:
+        """What the build made: the paper, its pages, the executed notebooks, the figures."""
+        made = [self.run.output / name for name in build.OUTPUTS.values()]
+        made += sorted((self.run.output / "build" / "notebooks").glob("*.html"))
+        made += [execute.executed_of(self.run, stem) for stem in build.stems(self.run)]
+        made += sorted(path for path in self.run.figures.glob("*.*") if path.suffix != ".md")
+        return [self.run.relative(path) for path in made]
+
+    @cached_property
+    def exhibits(self) -> list[Exhibit]:
+        """Every figure and table, in the order of the paper, those that it does not show last."""
+        page = (self.run.output / build.OUTPUTS["html"]).read_text("utf-8")
+        place = {label: page.find(f'id="{label}"') for label in self.ledger["exhibits"]}
+        order = sorted(place, key=lambda label: (place[label] < 0, place[label], label))
+        return [
+            Exhibit(
+                label, known["kind"], _caption(page, place[label]), known["notebook"],
+                tuple(name for name in self.outputs if Path(name).stem == label),
+            )
+            for label in order for known in [self.ledger["exhibits"][label]]
+        ]
+
+    def sha256(self, name: str) -> str:
+        """A file's checksum."""
+        return sha256_file(self.run.root / name)
+
+
+def checksums(files: dict[str, bytes]) -> str:
+    """One line a file, as `sha256sum --check` reads it."""
+    return "".join(
+        f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)
+    )
+
+
+def _listed(root: Path) -> list[str]:
+    """The files that belong to the project: as git has them, as an archive lists them, or all.
+
+    In a folder that is neither, such as a new study's, all files are the project's but for what is
+    hidden or generated.
+    """
+    if (root / CHECKSUMS).is_file() and not (root / ".git").exists():
+        lines = (root / CHECKSUMS).read_text("utf-8").splitlines()
+        names = [line.split("  ", 1)[1] for line in lines if "  " in line]
+    elif not (names := _tracked(root)):
+        paths = (path.relative_to(root) for path in root.rglob("*"))
+        names = [path.as_posix() for path in paths if path.parts[0] not in GENERATED
+                 and not any(part.startswith(".") for part in path.parts)]
+    return sorted(name for name in names if _inside(root, name))
+
+
+def _tracked(root: Path) -> list[str]:
+    """What git has of a folder; nothing without git, or outside a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "ls-files", "-z", "--cached"], cwd=root, capture_output=True, text=True)
+    except OSError:
+        if (root / ".git").exists():
+            raise LedgerError(
+                "archive", found="a checkout, and no git on this machine",
+                expected="a list of the files that belong to the project", mend="install git",
+            ) from None
+        return []
+    return [name for name in done.stdout.split("\0") if name] if not done.returncode else []
+
+
+def _inside(root: Path, name: str) -> bool:
+    """Whether it is a file of the project itself: no link, nothing above the root."""
+    path = root / name
+    return path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(root)
+
+
+def _is_simulated(path: Path) -> bool:
+    """Whether the manifest beside says so of these very bytes."""
+    try:
+        manifest = json.loads(path.with_suffix(".manifest.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return manifest.get("simulated") is True and manifest.get("sha256") == sha256_file(path)
+
+
+def _caption(page: str, start: int) -> str:
+    """The caption as printed, with its number; empty for what the paper does not show."""
+    if start < 0:
+        return ""
+    found = re.compile(r"<(figcaption|caption)\b[^>]*>(.*?)</\1>", re.S).search(page, start)
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", found[2])).split()) if found else ""
 
 
 def archive(run: Run, target: Path) -> tuple[Path, Contents]:
@@ -251,186 +416,75 @@ def _dump(content: dict) -> str:
 
 
 def readme(contents: Contents, files: dict[str, bytes]) -> str:
-    """The README as Markdown, one sentence a line."""
-    parts = [
-        _overview(contents), _availability(contents), _datasets(contents), _needs(contents, files),
-        _programs(contents), _instructions(contents), _exhibits(contents), _references(contents),
-    ]
-    return "\n\n".join("\n".join(part) for part in parts) + "\n"
-
-
-def _overview(contents: Contents) -> list[str]:
-    books = len(settings(contents.run.root)["manuscript"]["notebooks"])
-    return [
-        f"# {contents.citation['title']}", "", "## Overview", "",
-        f"The code in this archive runs {books} notebooks on one data file, "
-        "writes what they find to `results/ledger.json`, "
-        "and renders the paper from that ledger as HTML, PDF and DOCX.",
-        f"It makes {len(contents.exhibits)} figures and tables and "
-        f"{len(contents.ledger['entries'])} ledger entries.",
-        f"Run time: {_time(contents)}.",
-        "Authors: " + "; ".join(_agent(one)["name"] for one in contents.citation["authors"]) + ".",
-    ]
-
-
-def _availability(contents: Contents) -> list[str]:
-    simulated = contents.header["status"] == "simulated"
-    lines = ["## Data Availability and Provenance Statements", ""]
-    if simulated:
-        lines += [
-            "This paper does not involve analysis of collected data in this version: "
-            "the answers are simulated by code in this archive, and no person gave them.",
-            "The answers of the original study's respondents are not part of this archive.",
-        ]
-    else:
-        lines += ["The answers were collected from respondents.", _withheld(contents)]
-    lines += [
-        "", "### Statement about Rights", "",
-        "The simulated data were made by this project, which may redistribute them."
+    """The README, from `readme.md` beside this module and what is known of the paper."""
+    header, sources = contents.header, contents.sources
+    data, simulated = header["data"], header["status"] == "simulated"
+    listed = settings(contents.run.root)["manuscript"]["notebooks"]
+    times = contents.run.root / TIMES
+    measured = json.loads(times.read_text("utf-8")) if times.is_file() else {}
+    everything = not contents.withheld and data["file"] in sources
+    withheld = ", ".join(f"`{name}`" for name in contents.withheld) or "none"
+    values = {
+        "title": contents.citation["title"], "books": len(listed), "seed": header["seed"],
+        "exhibits": len(contents.exhibits), "entries": len(contents.ledger["entries"]),
+        "authors": "; ".join(_agent(one)["name"] for one in contents.citation["authors"]),
+        "origin": SIMULATED if simulated else COLLECTED.format(withheld),
+        "rights": "The simulated data were made by this project, which may redistribute them."
         if simulated else
         "Whoever holds the collected export decides about its use; nothing here grants it.",
-        "", "### License for Data", "",
-        "Creative Commons Attribution 4.0 International (CC BY 4.0); see `LICENSE`.",
-        "", "### Summary of Availability", "",
-    ]
-    box = {True: "[x]", False: "[ ]"}
-    everything = not contents.withheld and contents.header["data"]["file"] in contents.sources
-    return [
-        *lines,
-        f"- {box[everything]} All data that this version analyses **are** publicly available.",
-        f"- {box[not everything]} Some data **cannot be made** publicly available.",
-        "", "### Details on each Data Source", "",
-        "`data/README.md` describes each file, its source, and everything that is assumed.",
-    ]
+        "all": "x" if everything else " ", "some": " " if everything else "x",
+        "data": "\n".join(_data_rows(contents)),
+        "packages": "\n".join(f"  - {name} {version}" for name, version
+                              in sorted(header["packages"].items())),
+        "time": _time(measured), "storage": f"{sum(map(len, files.values())) / 1e6:.0f}",
+        "memory": f"{measured['peak_megabytes']:.0f} MB at the peak of the largest process"
+        if "peak_megabytes" in measured else "not measured in this version",
+        "programs": "\n".join([
+            *(f"| `notebooks/{Path(one['notebook']).name}` | {one.get('title', '')} |"
+              for one in listed),
+            *(f"| `{Path(name).parent}/` | {_docstring(contents.run.root / name)} |"
+              for name in sources if re.fullmatch(r"src/claimledger/\w+/__init__\.py", name))]),
+        "first": "" if data["file"] in sources else f"Put the export at `{data['file']}`.\n1. ",
+        "exhibit_rows": "\n".join(map(_row, contents.exhibits)),
+        "references": "\n".join(map(_reference, contents.citation.get("references", []))),
+    }
+    text = (Path(__file__).parent / "readme.md").read_text("utf-8")
+    return Template(text).substitute(values)
 
 
-def _withheld(contents: Contents) -> str:
-    names = ", ".join(f"`{name}`" for name in contents.withheld) or "none"
-    return ("Raw files that are withheld, because a survey platform's export holds what "
-            f"identifies people: {names}.")
+def _data_rows(contents: Contents) -> Iterator[str]:
+    data, sources = contents.header["data"], contents.sources
+    provided = [name for name in sources if name.startswith("data/") and not name.endswith(".md")]
+    listed = {name: contents.sha256(name) for name in [*provided, *contents.withheld]}
+    for name, sha in ({data["file"]: data["sha256"]} | listed).items():
+        if name.endswith(".manifest.json"):
+            source = "says what was simulated"
+        elif name.startswith("data/raw/"):
+            source = "simulated by this project" if name in sources else "collected"
+        else:
+            source = "this project" if name.endswith(".yml") else "see `data/README.md`"
+        yield f"| `{name}` | {source} | {'yes' if name in sources else 'no'} | `{sha[:16]}` |"
 
 
-def _datasets(contents: Contents) -> list[str]:
-    data = contents.header["data"]
-    rows = [
-        (name, contents.sha256(name), "yes") for name in contents.sources
-        if name.startswith("data/") and not name.endswith(".md")
-    ]
-    rows += [(name, contents.sha256(name), "no") for name in contents.withheld]
-    if data["file"] not in {row[0] for row in rows}:
-        rows.append((data["file"], data["sha256"], "no"))
-    table = [f"| `{name}` | {_source(contents, name)} | {given} | `{sha[:16]}` |"
-             for name, sha, given in rows]
-    return [
-        "## Dataset list", "", "| Data file | Source | Provided | SHA-256 begins |",
-        "|---|---|---|---|", *table, "",
-        "`codebook/items.csv` and `codebook/vignette.csv` say what was asked and shown.",
-    ]
-
-
-def _source(contents: Contents, name: str) -> str:
-    if name.startswith("data/raw/"):
-        manifest = name.endswith(".manifest.json")
-        return "says what was simulated" if manifest else (
-            "simulated by this project" if name in contents.sources else "collected")
-    return "this project" if name.endswith(".yml") else "see `data/README.md`"
-
-
-def _needs(contents: Contents, files: dict[str, bytes]) -> list[str]:
-    header = contents.header
-    packages = [f"  - {name} {version}" for name, version in sorted(header["packages"].items())]
-    megabytes = sum(map(len, files.values())) / 1e6
-    return [
-        "## Computational requirements", "", "### Software Requirements", "",
-        "- Python 3.11, 3.12 or 3.13, with its `venv` module, and GNU make",
-        "- the packages in `requirements.lock`, each with version and SHA-256, which `make paper` "
-        "installs; among them", *packages,
-        "- Quarto is used where it is installed, and not needed", "",
-        "### Controlled Randomness", "",
-        f"The seed of the analysis is {header['seed']}, set at `ledger: seed:` in `_quarto.yml`; "
-        "each notebook draws from a stream of its own, made from the seed and its name.", "",
-        "### Memory, Runtime, Storage Requirements", "",
-        f"- run time: {_time(contents)}", f"- storage: {megabytes:.0f} MB for this archive",
-        *_memory(contents),
-    ]
-
-
-def _times(contents: Contents) -> dict:
-    path = contents.run.root / TIMES
-    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
-
-
-def _time(contents: Contents) -> str:
-    times = _times(contents)
-    if not times:
+def _time(measured: dict) -> str:
+    if not measured:
         return "not measured in this version"
-    cold = times["cases"][0]
-    return (f"{cold['seconds']:.0f} seconds on {times['machine']} at a load average of "
-            f"{times['load']}, of which {cold['work']:.0f} seconds of processor time; measured "
+    cold = measured["cases"][0]
+    return (f"{cold['seconds']:.0f} seconds on {measured['machine']} at a load average of "
+            f"{measured['load']}, of which {cold['work']:.0f} seconds of processor time; measured "
             "with the environment in place, which takes a minute or two to make")
 
 
-def _memory(contents: Contents) -> list[str]:
-    peak = _times(contents).get("peak_megabytes")
-    return [f"- memory: {peak:.0f} MB at the peak of the largest process"] if peak else []
-
-
-def _programs(contents: Contents) -> list[str]:
-    listed = settings(contents.run.root)["manuscript"]["notebooks"]
-    rows = [f"| `notebooks/{Path(one['notebook']).name}` | {one.get('title', '')} |"
-            for one in listed]
-    parts = sorted({
-        name.split("/")[2] for name in contents.sources
-        if name.startswith("src/claimledger/") and name.count("/") == 3
-        and name.endswith("/__init__.py")
-    })
-    engine = [f"| `src/claimledger/{part}/` | {_docstring(contents, part)} |" for part in parts]
-    return [
-        "## Description of programs/code", "", "| Program | What it does |", "|---|---|", *rows,
-        *engine, "| `_extensions/ledger/` | the Quarto extension that prints the ledger |", "",
-        "### License for Code", "", "MIT License; see `LICENSE`.",
-    ]
-
-
-def _docstring(contents: Contents, part: str) -> str:
+def _docstring(path: Path) -> str:
     """The first line of what a package says of itself."""
-    folder = contents.run.root / "src" / "claimledger" / part
-    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
+    text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
     return text.partition("\n")[0]
-
-
-def _instructions(contents: Contents) -> list[str]:
-    data = contents.header["data"]["file"]
-    first = [] if data in contents.sources else [f"1. Put the export at `{data}`."]
-    steps = [
-        *first, "1. `make paper` makes the environment in `.venv`, runs all notebooks and renders "
-        "the paper to `_manuscript/`.",
-        "1. `make verify` runs the notebooks anew and compares every claim with the paper; "
-        "it ends with an error unless all survive.",
-        "1. `sha256sum --check --quiet SHA256SUMS`, before the first build, tells whether the "
-        "files are those of the archive.",
-    ]
-    return ["## Instructions to Replicators", "", *steps]
-
-
-def _exhibits(contents: Contents) -> list[str]:
-    return [
-        "## List of tables and programs", "",
-        "The numbers in the text are listed in `results/ledger.json`, each with its notebook and "
-        "cell.", "", "| Exhibit | Program | Cell | Output file |", "|---|---|---|---|",
-        *(_row(one) for one in contents.exhibits),
-    ]
 
 
 def _row(exhibit: Exhibit) -> str:
     shown = exhibit.caption.split(".")[0].replace("|", "/") or f"{exhibit.label}, not in the paper"
     files = ", ".join(f"`{name}`" for name in exhibit.files) or "in the paper"
     return f"| {shown} | `notebooks/{exhibit.notebook}.ipynb` | `{exhibit.label}` | {files} |"
-
-
-def _references(contents: Contents) -> list[str]:
-    listed = [_reference(one) for one in contents.citation.get("references", [])]
-    return ["## References", "", *listed, "", "All works cited: `references.bib`."]
 
 
 def _reference(work: dict) -> str:

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,78 +45,69 @@ class Commit:
         return f"commit {self.id[:10]} of {self.date}"
 
 
-def words_of(article: str, read: Callable[[str], bytes | None]) -> str:
-    """The digest of the words; `read` gives a file by its name beside the article."""
-    text = (read(article) or b"").decode("utf-8", "replace")
-    listed = "".join(
-        f"{name} {hashlib.sha1(b'blob %d' % len(data) + bytes(1) + data).hexdigest()}\n"
-        for name in [article, *INCLUDE.findall(text)] for data in [read(name) or b""])
+def words_here(run: Run) -> str:
+    """The digest of the words as they are now."""
+    files = {name: _blob((run.root / name).read_bytes()) for name in _included(run)
+             if (run.root / name).is_file()}
+    return _words(_included(run), files)
+
+
+def _words(names: list[str], files: dict[str, str]) -> str:
+    """SHA-1 over names and git objects; a file that is missing counts as an empty one."""
+    listed = "".join(f"{name} {files.get(name, _blob(b''))}\n" for name in names)
     return hashlib.sha1(listed.encode()).hexdigest()
 
 
-def words_here(run: Run) -> str:
-    """The digest of the words as they are now."""
-    def read(name: str) -> bytes | None:
-        path = run.root / name
-        return path.read_bytes() if path.is_file() else None
+def _blob(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d" % len(data) + bytes(1) + data).hexdigest()
 
-    return words_of(settings(run.root).get("manuscript", {}).get("article", "paper.qmd"), read)
+
+def _included(run: Run, text: str | None = None) -> list[str]:
+    """The article and what it includes."""
+    article = settings(run.root).get("manuscript", {}).get("article", "paper.qmd")
+    if text is None:
+        text = (run.root / article).read_text("utf-8", "replace")
+    return [article, *INCLUDE.findall(text)]
 
 
 def find(run: Run, words: str, engine: str) -> Commit | None:
     """The newest commit with these words, with this engine if there is one; None without git."""
-    article = settings(run.root).get("manuscript", {}).get("article", "paper.qmd")
-    listed = _git(run.root, "log", f"-n{NEWEST}", "--format=%H %cs")
-    if listed is None:
-        return None
-    objects, found = _Objects(run.root), None
-    for line in listed.decode().splitlines():
+    article, found = _included(run, "")[0], None
+    sums: dict[str, str] = {}
+    texts: dict[str, list[str]] = {}
+    for line in (_git(run.root, "log", f"-n{NEWEST}", "--format=%H %cs") or b"").decode().split(
+            "\n"):
         id, _, date = line.partition(" ")
-        files = objects.files(id)
-        if words_of(article, lambda name, files=files: objects.read(files.get(name))) == words:
-            exact = objects.engine(files) == engine
+        listed = (_git(run.root, "ls-tree", "-r", "-z", id) or b"").decode() if id else ""
+        parts = (one.split("\t", 1) for one in listed.split("\0") if "\t" in one)
+        files = {name: about.split()[2] for about, name in parts}
+        if (blob := files.get(article)) is None:
+            continue
+        if blob not in texts:
+            texts[blob] = _included(run, _read(run.root, blob).decode("utf-8", "replace"))
+        if _words(texts[blob], files) == words:
+            exact = _engine(run.root, files, sums) == engine
             found = Commit(id, date, exact) if exact or found is None else found
             if exact:
                 break
-    objects.close()
     return found
 
 
-class _Objects:
-    """The files of commits, each read once from one process of git."""
+def _engine(root: Path, files: dict[str, str], sums: dict[str, str]) -> str:
+    """As `sha256_tree` has it; `sums` keeps what is known of git's objects."""
+    digest = hashlib.sha256()
+    inside = [Path(name).relative_to(ENGINE) for name in files
+              if name.startswith(f"{ENGINE}/") and name.endswith(".py")]
+    for path in sorted(inside):
+        blob = files[f"{ENGINE}/{path.as_posix()}"]
+        if blob not in sums:
+            sums[blob] = hashlib.sha256(_read(root, blob)).hexdigest()
+        digest.update(f"{path.as_posix()}\0{sums[blob]}\n".encode())
+    return digest.hexdigest()
 
-    def __init__(self, root: Path):
-        self.root, self.known, self.sums = root, {}, {}
-        self.process = subprocess.Popen(["git", "cat-file", "--batch"], cwd=root,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def files(self, commit: str) -> dict[str, str]:
-        listed = (_git(self.root, "ls-tree", "-r", "-z", commit) or b"").decode().split("\0")
-        parts = (line.split("\t", 1) for line in listed if "\t" in line)
-        return {name: about.split()[2] for about, name in parts}
-
-    def read(self, blob: str | None) -> bytes | None:
-        if blob is not None and blob not in self.known:
-            self.process.stdin.write(f"{blob}\n".encode())
-            self.process.stdin.flush()
-            size = int(self.process.stdout.readline().split()[2])
-            self.known[blob] = self.process.stdout.read(size + 1)[:-1]
-        return None if blob is None else self.known[blob]
-
-    def engine(self, files: dict[str, str]) -> str:
-        digest = hashlib.sha256()
-        inside = [Path(name).relative_to(ENGINE) for name in files
-                  if name.startswith(f"{ENGINE}/") and name.endswith(".py")]
-        for path in sorted(inside):
-            blob = files[f"{ENGINE}/{path.as_posix()}"]
-            if blob not in self.sums:
-                self.sums[blob] = hashlib.sha256(self.read(blob)).hexdigest()
-            digest.update(f"{path.as_posix()}\0{self.sums[blob]}\n".encode())
-        return digest.hexdigest()
-
-    def close(self) -> None:
-        self.process.stdin.close()
-        self.process.wait()
+def _read(root: Path, blob: str) -> bytes:
+    return _git(root, "cat-file", "blob", blob) or b""
 
 
 def build(run: Run, commit: Commit, folder: Path) -> Run | None:

@@ -1,6 +1,6 @@
 import pytest
 
-from claimledger.ledger.numbers import number, p_value, percent, texts, tidy
+from claimledger.ledger.entries import number, p_value, percent, texts, tidy
 
 
 @pytest.mark.parametrize(
