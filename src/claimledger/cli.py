@@ -378,7 +378,8 @@ def diagnose(
     effects: Annotated[str | None, typer.Option(help="Effects in SD, as registered.")] = None,
     covariates: Annotated[str, typer.Option(help="none, or lin: adjusted for all.")] = "none",
     weights: Annotated[str, typer.Option(help="none, or raked to the margins.")] = "none",
-    simulations: Annotated[int, typer.Option(min=2, help="Experiments of each size.")] = 1000,
+    simulations: Annotated[int | None, typer.Option(
+        min=2, help="Experiments of each size: 1,000, or 200 of a whole analysis.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed, the same answer.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler's address.")] = None,
@@ -387,6 +388,8 @@ def diagnose(
     """Run the registered analysis on simulated experiments over sample sizes and effects.
 
     With covariates or weights, one simulated survey of each size is held fixed but for its answers.
+    Conjoints, clusters, logit, joint tests and moderators: the whole analysis on each simulated
+    study, in each assumed world.
     """
     import os
     from contextlib import nullcontext
@@ -396,7 +399,10 @@ def diagnose(
 
     # Threads of the matrix library fight over small matrices; set before it is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    import pandas as pd
+
     from claimledger.ledger.entries import dump
+    from claimledger.ledger.rehearsal import needs_rehearsal, rehearse
     from claimledger.project import Run, write_atomic
     from claimledger.registration.loading import load
     from claimledger.simulation.assumptions import FILE, load_simulation
@@ -410,11 +416,22 @@ def diagnose(
         "effects": diagnosis.numbers(effects) if effects else None,
     }
     console = Console(stderr=True)
+    if needs_rehearsal(registration):
+        with Progress(console=console, transient=True) as bars:
+            bar = bars.add_task("simulated studies", total=None)
+            table = pd.concat([rehearse(
+                registration, simulation, run.root, simulations or 200, seed, n, workers,
+                lambda done, total: bars.update(bar, completed=done, total=total),
+            ).assign(n=n) for n in grid["sizes"] or [registration.study.size]])
+        print(table.to_string(index=False, float_format=lambda x: f"{x:.3f}"))
+        print("diagnosis: " + _shown(write_atomic(
+            Path.cwd() / out, dump({"rehearsal": table.to_dict("records")}))))
+        return
     place = diagnosis.dask_cluster(scheduler) if scheduler else nullcontext()
     with place, Progress(console=console, transient=True) as bars:
         bar = bars.add_task("experiments", total=None)
         found = diagnosis.power_grid(
-            registration, simulation, **grid, simulations=simulations, seed=seed,
+            registration, simulation, **grid, simulations=simulations or 1000, seed=seed,
             workers=-1 if scheduler else workers, root=run.root, covariates=covariates,
             weights=weights,
             progress=lambda done, total: bars.update(bar, completed=done, total=total),

@@ -59,7 +59,7 @@ class Analysis(Model):
         "a group of its own) and adds a column that says so; `impute` draws them by chained "
         "equations and pools by Rubin's rules. Rows without an outcome are always left out.",
         default="complete")
-    at: dict[Identifier, list[float]] = about(
+    at: dict[Identifier, Annotated[list[float], Field(min_length=1)]] = about(
         "Values of a continuous moderator at which the effect is reported.", {"age": [30, 60]},
         default={})
     family: Identifier = about("One of `families`: tests that are corrected together.", "H1")
@@ -144,7 +144,8 @@ class Hypothesis(Analysis):
 class Comparison(Analysis):
     """A set of two-sided contrasts between levels: each against the reference, or all pairs."""
 
-    levels: list[Identifier] = about("The levels that are compared.", ["neighbors", "mayor"])
+    levels: Annotated[list[Identifier], Field(min_length=1)] = about(
+        "The levels that are compared.", ["neighbors", "mayor"])
     term: str = about("A level's coefficient, with `{level}` for the level's id.",
                       "letter[T.{level}]")
     pairs: Literal["reference", "all"] = about(

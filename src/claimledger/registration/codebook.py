@@ -46,7 +46,8 @@ def answers(scale: Scale) -> str:
     if scale.kind == "text":
         return "free text"
     if scale.kind == "numeric":
-        return f"a number from {scale.minimum:g} to {scale.maximum:g}"
+        ends = (("from", scale.minimum), ("to", scale.maximum))
+        return " ".join(["a number", *(f"{w} {end:g}" for w, end in ends if end is not None)])
     return "; ".join(f"{code} {label}" for code, label in scale.labels.items())
 
 

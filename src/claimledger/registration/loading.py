@@ -59,7 +59,7 @@ def lifted(content: dict) -> dict:
                 left = [c for c in scales[items[rule["of"]]["scale"]]["labels"] if c not in used]
                 if left:
                     derived[name] = rule | {"missing": left}
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         return content      # something else is wrong, and validation says what
     return content | {"instrument": instrument | {"derived": derived}}
 
@@ -99,7 +99,7 @@ def _mistake(model: type[BaseModel], content: object, problem: dict) -> Mistake:
             continue
         kind, value = _below(kind, part), value[part]
     where, said = tuple(key), problem["type"]
-    if said == "extra_forbidden":
+    if said in ("extra_forbidden", "invalid_key"):
         above = _model_at(model, key[:-1])
         names = [f.alias or n for n, f in above.model_fields.items()] if above else []
         return Mistake(where, "an unknown key", one_of(names), near(key[-1], names))

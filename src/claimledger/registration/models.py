@@ -14,6 +14,7 @@ from claimledger.registration.analyses import Analysis as Analysis
 from claimledger.registration.analyses import Comparison, Family, Hypothesis, Robustness
 from claimledger.registration.fields import (
     POINTS,
+    Code,
     Identifier,
     Mark,
     Model,
@@ -42,7 +43,7 @@ class Study(Model):
     citation: str = about("Key of the study in `references.bib`.", "example2025trees", default="")
     question: str = about("The question in a sentence.", "Do people water trees that others water?")
     population: str = about("Whom the sample stands for.", "Adults in the United States")
-    size: Annotated[int, Field(gt=0)] = about(
+    size: Annotated[int, Field(gt=0, le=10_000_000)] = about(
         "Respondents who are to remain after all exclusions.", 1500)
     public: list[str] = about("What of it can be read in public.", default=[])
     assumed: list[str] = about("What this edition assumes.", default=[])
@@ -117,9 +118,9 @@ class Design(Model):
     respondent: str | None = about(
         "Column that says whose a row is, where each respondent rates several profiles, one a "
         "row.", "ResponseId", default=None)
-    tasks: Annotated[int, Field(gt=0)] | None = about(
+    tasks: Annotated[int, Field(gt=0, le=100)] | None = about(
         "How many choices (or ratings) each respondent makes; needs `respondent`.", 5, default=None)
-    profiles: Annotated[int, Field(gt=0)] | None = about(
+    profiles: Annotated[int, Field(gt=0, le=20)] | None = about(
         "How many profiles are shown side by side in each task; needs `respondent`.", 2,
         default=None)
     restrictions: list[dict[Identifier, list[Identifier]]] = about(
@@ -155,7 +156,7 @@ class Scale(Model):
 
     kind: Literal["ordinal", "nominal", "numeric", "text"] = about(
         "`ordinal` codes are numbers in an analysis, `nominal` ones are groups.", "ordinal")
-    labels: dict[int, str] = about("Code to label.", {1: "Oppose", 2: "Support"}, default={})
+    labels: dict[Code, str] = about("Code to label.", {1: "Oppose", 2: "Support"}, default={})
     minimum: float | None = about("Lowest number, of a numeric scale.", 18, default=None)
     maximum: float | None = about("Highest number, of a numeric scale.", 110, default=None)
 
@@ -179,8 +180,8 @@ class Item(Model):
     asked: Identifier = about("The sample that sees it.", "all", default="all")
     reverse: bool = about("Whether its codes are turned around before the analysis.", default=False)
     recalls: Identifier | None = about("Factor whose level is the right answer.", default=None)
-    answers: dict[int, str] = about("Code to the level that it recalls.", default={})
-    passes: list[int] = about("Codes that pass an attention check.", default=[])
+    answers: dict[Code, str] = about("Code to the level that it recalls.", default={})
+    passes: list[Code] = about("Codes that pass an attention check.", default=[])
     mark: Mark = marked("`public` where the wording is taken from a public source.")
 
 
@@ -194,12 +195,12 @@ class Derived(Model):
                                    ["trust", "warmth"], default=[])
     sum: list[Identifier] = about("Sum of these; missing where one of them is.",
                                   ["knows_a", "knows_b"], default=[])
-    yes: list[int] = about("Codes that count as 1; all others as 0. Effects are then in "
+    yes: list[Code] = about("Codes that count as 1; all others as 0. Effects are then in "
                            "percentage points.", [4, 5], default=[])
-    map: dict[float | str, list[int]] = about(
+    map: dict[float | str, list[Code]] = about(
         "Group, or number, to the codes that belong to it. Numbers make a number; with 0 and 1 "
         "alone, effects are in percentage points.", {"Left": [1, 2], "Right": [4, 5]}, default={})
-    missing: list[int] = about("Codes that `map` and `yes` leave missing, on purpose.", [9],
+    missing: list[Code] = about("Codes that `map` and `yes` leave missing, on purpose.", [9],
                                default=[])
     cut: dict[str, float] = about("Group to the lowest number that belongs to it.",
                                   {"Under 30": 0, "30 and over": 30}, default={})

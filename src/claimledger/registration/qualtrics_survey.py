@@ -5,6 +5,7 @@ the survey flow, so that the randomisation, and who is asked what, stand in a li
 Columns of an export of that survey bear the registration's names, so that it needs no mapping.
 """
 
+from claimledger.registration.codebook import answers
 from claimledger.registration.models import Item, Registration
 
 SHOWN = "_text"          # the embedded field with the sentence that belongs to an assigned level
@@ -77,11 +78,10 @@ def steps(registration: Registration) -> str:
         for factor, levels in registration.samples[item.asked].items():
             lines.append(f"   - show `{name}` only if embedded data `{factor}` is one of: "
                          + ", ".join(f"`{level}`" for level in levels))
-    ranges = [(name, instrument.scales[item.scale]) for name, item in instrument.items.items()
-              if instrument.scales[item.scale].kind == "numeric"]
     lines += ["", "5. Validation of numbers:", ""]
-    lines += [f"   - `{name}`: a number from {scale.minimum:g} to {scale.maximum:g}"
-              for name, scale in ranges]
+    lines += [f"   - `{name}`: {answers(instrument.scales[item.scale])}"
+              for name, item in instrument.items.items()
+              if instrument.scales[item.scale].kind == "numeric"]
     lines += ["", "6. Preview the survey, export the answers as CSV with choice text, and run "
               "`claimledger check EXPORT.csv` before the first respondent is invited.", ""]
     return "\n".join(lines)

@@ -61,7 +61,7 @@ class Source:
             except (KeyError, IndexError, TypeError):
                 value = None
             named = isinstance(part, int) and isinstance(value, dict) and value.get("id")
-            parts.append(str(named) if named else str(part + 1) if isinstance(part, int)
+            parts.append(named if isinstance(named, str) else str(part + 1) if isinstance(part, int)
                          and not self._is_key(key[: len(parts)], part) else str(part))
         return ".".join(parts)
 

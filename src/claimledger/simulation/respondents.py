@@ -75,7 +75,7 @@ class Simulator:
         """How many respondents: as asked, else of the world, else as registered."""
         return n or self.world.size or self.registration.study.size
 
-    def generator(self, seed: int, purpose: int, block: int) -> np.random.Generator:
+    def generator(self, seed: int | list[int], purpose: int, block: int) -> np.random.Generator:
         """Independent random numbers for each purpose and block of a seed."""
         return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(purpose, block)))
 

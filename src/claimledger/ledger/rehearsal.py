@@ -1,0 +1,81 @@
+"""How often each verdict comes out, by running the whole registered analysis on simulated answers.
+
+`statistics.design_diagnosis` does the same by sums over cells, and faster, for least squares of
+respondents and of stacked items. This is for everything else: conjoints, clusters, logit, joint
+tests, moderators. Each study is drawn, recoded, estimated and decided as the real one will be.
+"""
+
+import datetime
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from claimledger.ledger.audit import Audit, groups
+from claimledger.registration.lock import Lock
+from claimledger.registration.models import Registration
+from claimledger.simulation.assumptions import Simulation
+from claimledger.simulation.simulate import simulate
+from claimledger.survey.recoding import WEIGHT, recode
+from claimledger.survey.weighting import rake_as_registered
+
+
+def needs_rehearsal(registration: Registration) -> bool:
+    """Whether a hypothesis or the assignment is beyond `design_diagnosis`."""
+    design, quick = registration.design, {("HC2", "respondents"), ("CR2", "stacked")}
+    whole = design.respondent or design.clusters or design.blocks or design.restrictions
+    return bool(whole) or any(
+        (h.vcov, h.frame) not in quick or h.estimator != "ols" or h.joint or h.at
+        or h.missing != "complete" for h in registration.hypotheses)
+
+
+def rehearse(
+    registration: Registration, simulation: Simulation, root: Path, simulations: int, seed: int,
+    n: int | None = None, workers: int = 1, progress=lambda done, total: None,
+) -> pd.DataFrame:
+    """Every claim in every assumed world, over simulated studies of n respondents.
+
+    Returns one row for each world and claim (columns world, id): `estimate`, its mean; `sd`, its
+    standard deviation over studies; `se`, the mean standard error; a column for each verdict with
+    its share, whose Monte Carlo error is at most 0.5 / sqrt(simulations).
+    """
+    parts = []
+    for place, world in enumerate(simulation.worlds):
+        found = []
+        for first in range(0, simulations, 20 * workers):
+            numbers = range(first, min(simulations, first + 20 * workers))
+            found += Parallel(n_jobs=workers)(
+                delayed(_study)(registration, simulation, root, world, [seed, number], n)
+                for number in numbers)
+            progress(place * simulations + numbers.stop, len(simulation.worlds) * simulations)
+        table = pd.concat(found)
+        by = table.groupby("id", sort=False)
+        shares = pd.crosstab(table["id"], table["verdict"], normalize="index")
+        made = by[["estimate", "se"]].mean().assign(sd=by["estimate"].std()).join(shares)
+        parts.append(made.reset_index().assign(world=world))
+    found = pd.concat(parts, ignore_index=True)
+    verdicts = [name for name in found if name not in ("world", "id", "estimate", "sd", "se")]
+    found[verdicts] = found[verdicts].fillna(0.0)
+    return found[["world", "id", "estimate", "sd", "se", *verdicts]]
+
+
+def _study(
+    registration: Registration, simulation: Simulation, root: Path, world: str, seed: list[int],
+    n: int | None,
+) -> pd.DataFrame:
+    """One study: estimate, se and verdict of each claim."""
+    frame = recode(simulate(registration, simulation, world, seed, n), registration)
+    weights = frame.get(WEIGHT)
+    if weights is None:
+        raked = registration.weighting and any(a.weighted for a in registration.analyses())
+        weights = rake_as_registered(frame, registration, root).weights if raked else pd.Series(
+            1.0, index=frame.index)
+    lock = Lock(registration="", sha256="", frozen=datetime.date.min)
+    audit = Audit(registration, lock, SimpleNamespace(frame=frame, weights=weights))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        tables = [audit.table(group) for group in groups(registration)]
+    return pd.concat(tables)[["estimate", "se", "verdict"]].rename_axis("id").reset_index()
