@@ -171,6 +171,73 @@ def test_a_draft_is_frozen_when_no_mark_is_left_and_then_completed(drafted):
     assert complete(Run.open(drafted, name="record")) == []
 
 
+def survey_with_arms_in_blocks() -> dict:
+    """A .qsf as most experiments have it: one of three blocks is shown; a slider; don't know."""
+    def question(id, tag, kind, text, labels=(), **more):
+        return {"Element": "SQ", "Payload": {
+            "QuestionID": id, "DataExportTag": tag, "QuestionText": text, "QuestionType": kind,
+            "Choices": {str(n): {"Display": one} for n, one in enumerate(labels, 1)}, **more}}
+
+    blocks = {"BL_1": ("Start", "QID1"), "BL_3": ("Plain", "QID3"), "BL_4": ("True", "QID4"),
+              "BL_2": ("Answers", "QID6", "QID5")}
+    flow = {"FlowID": "FL_1", "Type": "Root", "Flow": [
+        {"Type": "Standard", "ID": "BL_1"},
+        {"Type": "BlockRandomizer", "FlowID": "FL_7", "SubSet": "1", "Flow": [
+            {"Type": "Standard", "ID": id} for id in ("BL_3", "BL_4")]},
+        {"Type": "Standard", "ID": "BL_2"}]}
+    return {"SurveyEntry": {"SurveyName": "Trees"}, "SurveyElements": [
+        {"Element": "FL", "Payload": flow},
+        {"Element": "BL", "Payload": [
+            {"ID": id, "Description": title, "BlockElements": [{"QuestionID": q} for q in asked]}
+            for id, (title, *asked) in blocks.items()]},
+        question("QID5", "warm", "Slider", "How warm do you feel?", ["Warmth"]),
+        question("QID6", "will", "MC", "Would you water it?",
+                 ["No", "Perhaps", "Yes", "Don't know"], RecodeValues={"4": "99"}),
+        question("QID1", "consent", "MC", "Do you consent to take part?", ["Yes", "No"]),
+        question("QID3", "plain", "DB", "Imagine a tree."),
+        question("QID4", "true", "DB", "Imagine a thirsty tree.")]}
+
+
+def test_arms_in_blocks_are_drafted_and_a_study_comes_of_it(tmp_path):
+    (tmp_path / "survey.qsf").write_text(json.dumps(survey_with_arms_in_blocks()))
+    folder = tmp_path / "new"
+    start(folder, date(2026, 1, 2), source=tmp_path / "survey.qsf")
+    content = Source.read(folder / "registration.yml").content
+    arm = content["design"]["factors"]["fl_7"]
+    assert arm["levels"]["is_true"] == {"label": "True", "text": "Imagine a thirsty tree."}
+    assert arm["columns"]["plain"] == "? FL_7_DO_Plain"
+    assert list(content["instrument"]["items"]) == ["consent", "will", "warm_1"]
+    assert content["instrument"]["blocks"] == {"start": "Start", "answers": "Answers"}
+    known = content["instrument"]["derived"]["will_known"]
+    assert known["missing"] == [99] and known["map"] == {1: [1], 2: [2], 3: [3]}
+    text = (folder / "registration.yml").read_text("utf-8")
+    for mark, answer in {
+        '"? the code of consent"': "1", '"? respondents who are to remain after all exclusions"':
+        "200", '"? 0"': "0", '"? 100"': "100", '"? a number in SD, or {value: 5, unit: percentage '
+        'points}; or remove the line"': "0.2", '"? positive, negative, two-sided, null or '
+        'non-inferiority"': "positive", '"? ': '"',
+    }.items():
+        text = text.replace(mark, answer)
+    (folder / "registration.yml").write_text(text)
+    frozen = command(folder, "freeze")
+    assert frozen.returncode == 0, frozen.stderr
+    checked = command(folder, "check", "data/raw/answers-simulated-example.csv")
+    assert "the paper can be built" in checked.stdout, checked.stderr
+
+
+def test_a_row_for_each_profile_is_noticed(tmp_path):
+    rows = [f"{r},{t},{p},{'ab'[(r + t + p) % 2]},{'xyz'[(r * t + p) % 3]},{(r + p) % 2}.0"
+            for r in range(20) for t in (1, 2, 3) for p in (1, 2)]
+    (tmp_path / "long.csv").write_text("CaseID,contest_no,profile,Color,Size,Chosen_Tree\n"
+                                       + "\n".join(rows))
+    (tmp_path / "draft.yml").write_text(draft(tmp_path / "long.csv"))
+    content = Source.read(tmp_path / "draft.yml").content
+    assert content["design"]["respondent"] == "CaseID" and content["design"]["tasks"] == "? 3"
+    assert list(content["design"]["factors"]) == ["color", "size"]
+    assert content["instrument"]["scales"]["chosen_tree"]["labels"] == {0: "No", 1: "Yes"}
+    assert content["hypotheses"][0]["frame"] == "profiles" and content["exclusions"] == []
+
+
 def test_an_export_is_drafted_from_its_columns(tmp_path):
     rows = ["ResponseId,Q1,age,arm,FL_3_DO_x,email", "Response ID,Do you like it?,Your age,arm,x,e",
 ]

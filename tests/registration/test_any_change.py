@@ -109,8 +109,9 @@ def test_any_change_is_valid_or_told(root, tmp_path, base):
 @pytest.mark.parametrize("text", [
     "a: &a [*a]\n", "a: &a {b: *a}\n", "schema: 2\nstudy: &s {title: *s}\n", "\x00", "\ufeff",
     "", "- 1\n", "5\n", "schema: 2\n---\nschema: 2\n", "a: !!python/object:os.system x\n",
-    "? [a]\n: b\n", "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]\n", "a: b: c\n", "\t- a\n",
-    "schema: ~\n", "schema: '2'\n", "schema: 2.5\n", "schema: 99999999999999999999\n", "schema: [2]\n",
+    "? [a]\n: b\n", "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]\n", "a: b: c\n",
+    "\t- a\n", "schema: ~\n", "schema: '2'\n", "schema: 2.5\n", "schema: [2]\n",
+    "schema: 99999999999999999999\n",
 ])
 def test_files_that_are_hardly_yaml_are_told(tmp_path, text):
     path = tmp_path / "registration.yml"

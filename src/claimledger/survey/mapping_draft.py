@@ -226,34 +226,64 @@ def _quoted(text: str) -> str:
     return '"' + "".join(kept) + '"'
 
 
+@dataclass(frozen=True)
+class Definition:
+    """What a .qsf file knows of a survey.
+
+    questions : by the name of their column in an export, in the order of the survey, one for each
+    row of a matrix; blocks : the same names to the titles of their blocks. fields : randomized
+    embedded data (which the elements of a randomizer set to different values): name to values.
+    shown : blocks of which a randomizer shows one: the flow's id to titles and what they say.
+    """
+
+    title: str
+    questions: dict[str, Question]
+    blocks: dict[str, str]
+    fields: dict[str, list[str]]
+    shown: dict[str, dict[str, str]]
+
+
 def read_qsf(path: Path) -> dict[str, Question]:
     """The questions of a survey's definition, by the name that their column has in an export."""
-    return read_definition(path)[1]
+    return read_definition(path).questions
 
 
-def read_definition(path: Path) -> tuple[str, dict[str, Question], dict[str, list[str]]]:
-    """Title, questions and randomized fields of a .qsf file.
-
-    Questions are by the name of their column in an export, one for each row of a matrix; those in
-    the trash, and texts without an answer, are left out. A randomized field is embedded data that
-    the elements of a randomizer set to different values: name to values.
-    """
+def read_definition(path: Path) -> Definition:
+    """A .qsf file; those in the trash, and texts without an answer, are no questions."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
         elements = content["SurveyElements"]
-        gone = {one.get("QuestionID") for element in elements if element["Element"] == "BL"
-                for block in _listed(element["Payload"]) if block.get("Type") == "Trash"
-                for one in block.get("BlockElements") or []}
-        questions = {}
-        for element in elements:
-            if element["Element"] == "SQ" and element["Payload"].get("QuestionID") not in gone:
-                questions |= _questions(element["Payload"])
+        asked = {one["Payload"].get("QuestionID"): one["Payload"] for one in elements
+                 if one["Element"] == "SQ"}
+        found = [block for element in elements if element["Element"] == "BL"
+                 for block in _listed(element["Payload"])]
+        inside = {block.get("ID") or number: [
+            one.get("QuestionID") for one in block.get("BlockElements") or []
+        ] for number, block in enumerate(found)}
+        named = {block.get("ID") or number: str(block.get("Description") or "Questions")
+                 for number, block in enumerate(found)}
+        gone = {one for number, block in enumerate(found) if block.get("Type") == "Trash"
+                for one in inside[block.get("ID") or number]}
+        flows = [element["Payload"] for element in elements if element["Element"] == "FL"]
+        order = list(dict.fromkeys([*_blocks(flows), *inside]))
+        place = {one: key for key in order for one in inside.get(key, [])}
+        questions, blocks = {}, {}
+        for one in dict.fromkeys([*place, *asked]):
+            if one in asked and one not in gone:
+                made = _questions(asked[one])
+                questions |= made
+                blocks |= dict.fromkeys(made, named.get(place.get(one), "Questions"))
         fields: dict[str, list[str]] = {}
-        for element in elements:
-            if element["Element"] == "FL":
-                _randomized(element["Payload"], False, fields)
+        shown: dict[str, dict[str, str]] = {}
+        says = {key: " ".join(_words(str(asked[one]["QuestionText"])) for one in members
+                              if one in asked and asked[one].get("QuestionType") == "DB")
+                for key, members in inside.items()}
+        for flow in flows:
+            _randomized(flow, False, fields)
+            _one_of(flow, named, says, shown)
         title = str((content.get("SurveyEntry") or {}).get("SurveyName") or Path(path).stem)
-        return title, questions, {k: v for k, v in fields.items() if len(v) > 1}
+        return Definition(title, questions, blocks,
+                          {k: v for k, v in fields.items() if len(v) > 1}, shown)
     except FileNotFoundError as error:
         raise LedgerError(path, found="no such file", expected="a survey's .qsf file") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -261,6 +291,27 @@ def read_definition(path: Path) -> tuple[str, dict[str, Question], dict[str, lis
             path, found=f"{type(error).__name__}: {error}"[:200], expected="a survey's .qsf file",
             mend="export the survey (Tools, Import/Export, Export survey)",
         ) from error
+
+
+def _blocks(flows: list[dict]) -> list:
+    """Ids of the blocks in the order of the survey's flow."""
+    found = []
+    for one in flows:
+        found += [one["ID"]] if "ID" in one else []
+        found += _blocks(one.get("Flow") or [])
+    return found
+
+
+def _one_of(flow: dict, named: dict, says: dict, found: dict[str, dict[str, str]]) -> None:
+    """Blocks of which a randomizer shows one: arms, as long as each is a block by itself."""
+    inner = flow.get("Flow") or []
+    ids = [one.get("ID") for one in inner]
+    if flow.get("Type") in ("Randomizer", "BlockRandomizer") and len(inner) > 1 and (
+            str(flow.get("SubSet") or "1") == "1" and all(one in named for one in ids)):
+        found[str(flow.get("FlowID") or f"FL_{len(found) + 1}")] = {
+            named[one]: says[one] for one in ids}
+    for one in inner:
+        _one_of(one, named, says, found)
 
 
 def _listed(payload: dict | list) -> list[dict]:
