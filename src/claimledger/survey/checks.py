@@ -18,15 +18,15 @@ from claimledger.registration.models import Registration
 from claimledger.survey import qualtrics
 from claimledger.survey.disclosure import PANEL
 from claimledger.survey.reading import Export, distinct
-from claimledger.survey.recoding import in_time, staying
-from claimledger.survey.tables import plain
+from claimledger.survey.recoding import in_time, repeated
+from claimledger.survey.tables import factorized, plain
 
 SHOWN = 20       # problems in one message
 NAMED = 8        # columns in one line
 _LONG = 120      # letters of a cell that are shown
 RARE = 0.001          # an allocation less probable than this is worth a look
 SHARE = 1 / 3         # a rule that drops more of the rows that reach it is worth a look
-_MOST = 1000          # rows told one by one for each column
+MOST = 1000          # rows told one by one for each column
 _SLACK = 60           # seconds by which a duration may differ from end minus start
 _HOUR = 3600
 _SAMPLE = 20_000      # ids that are looked at
@@ -147,18 +147,10 @@ def dates(export: Export) -> list[Problem]:
     times, doubtful = qualtrics.moments({name: export.columns[name] for name in names})
     problems = []
     for name in names:
-        wrong = times[name].isna() | ~times[name].dt.year.between(2000, 2099)
-        wrong &= export.columns[name].astype(object).str.strip() != ""
-        rows = wrong.index[wrong]
-        if len(rows) > _MOST:
-            problems.append(Problem(
-                name, f"{len(rows):,} such cells, of which {_MOST:,} are listed",
-                "a date such as 2025-01-31 12:00:00", "export dates in the standard format"))
-        problems += [
-            at(export, row, name, short(export.columns[name].loc[row]),
-               "a date such as 2025-01-31 12:00:00", "export dates in the standard format")
-            for row in rows[:_MOST]
-        ]
+        wrong = export.columns[name][~times[name].dt.year.between(2000, 2099)].astype(object)
+        problems += told(
+            export, name, wrong.index[wrong.str.strip() != ""],
+            "a date such as 2025-01-31 12:00:00", "export dates in the standard format")
     if doubtful:
         problems.append(Problem(
             names[0], "dates that could have the day or the month first; read month first",
@@ -168,12 +160,14 @@ def dates(export: Export) -> list[Problem]:
     taken = (times["EndDate"] - times["StartDate"]).dt.total_seconds()
     said = pd.Series(np.nan, index=taken.index)
     if DURATION in export.columns:
-        said = pd.to_numeric(export.columns[DURATION].astype(object), errors="coerce")
+        codes, texts = factorized(export.columns[DURATION])
+        numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(float)
+        said[:] = np.append(numbers, np.nan)[codes]
     off = taken - said
     clock = (off.abs() - _HOUR).abs() <= _SLACK        # the clock was changed meanwhile
     clock |= (taken < 0) & (taken >= -_HOUR)
     back = (taken < 0) & ~clock
-    for row in back.index[back][:_MOST]:
+    for row in back.index[back][:MOST]:
         sure = all(re.match(r"\s*\d{4}-", str(export.columns[name].loc[row]))
                    for name in qualtrics.DATES[:2])
         problems.append(at(
@@ -198,13 +192,24 @@ def dates(export: Export) -> list[Problem]:
     return problems
 
 
+def told(export: Export, column: str, rows: pd.Index, expected: str, mend: str) -> list[Problem]:
+    """A problem for each of the rows, up to a thousand."""
+    problems = []
+    if len(rows) > MOST:
+        problems.append(Problem(
+            column, f"{len(rows):,} such cells, of which {MOST:,} are listed", expected, mend))
+    cells = export.columns[column].loc[rows[:MOST]]
+    return problems + [at(export, row, column, short(cell), expected, mend)
+                       for row, cell in cells.items()]
+
+
 def rounded_ids(export: Export, registration: Registration) -> list[Problem]:
     """Keys of persons that a spreadsheet or a floating-point number has rounded."""
     problems = []
     for name in qualtrics.key_columns(registration):
         if name not in export.columns:
             continue
-        cells = [text for cell in distinct(export.columns[name])[:_SAMPLE]
+        cells = [text for cell in distinct(export.columns[name].iloc[:_SAMPLE])
                  if (text := str(cell).strip())]
         digits = [text for text in cells if re.fullmatch(r"\d{16,}", text)]
         powers = [text for text in cells
@@ -250,20 +255,17 @@ def test_rows(export: Export, kept: pd.DataFrame) -> list[Problem]:
 
 
 def repeats(
-    export: Export, registration: Registration, frame: pd.DataFrame
+    export: Export, registration: Registration, masks: list[np.ndarray]
 ) -> list[Problem]:
-    """Where persons stand twice, something must say which of their rows was first."""
+    """Where persons stand twice, something must say which of their rows was first.
+
+    `masks` say which rows are there before each exclusion (see `staying`).
+    """
     problems = []
-    reached = staying(frame, registration)
-    for rule, there in zip(registration.exclusions, reached, strict=False):
+    for rule, there in zip(registration.exclusions, masks, strict=False):
         if not rule.repeats:
             continue
-        name = rule.column
-        keys = export.columns[name][there].astype(object).str.strip()
-        keys = keys[~keys.isin(["", qualtrics.UNANSWERED])]
-        keys = keys[keys.duplicated(keep=False)]
-        if keys.empty:
-            continue
+        keys = repeated(export.columns[rule.column][there])
         start = pd.Series(pd.NaT, index=keys.index)
         if "StartDate" in export.columns:
             cells = export.columns["StartDate"].loc[keys.index]
@@ -272,8 +274,9 @@ def repeats(
         if same.any():
             row = same.index[same][0]
             problems.append(Problem(
-                name, f"{int(same.sum()):,} rows of persons with several, whose start is missing "
-                f"or the same (first: row {row})", "StartDate: the row that was begun first stays",
+                rule.column, f"{int(same.sum()):,} rows of persons with several, whose start is "
+                f"missing or the same (first: row {row})",
+                "StartDate: the row that was begun first stays",
                 "export the dates, or remove the rows that do not count", severity="warning"))
     return problems
 
@@ -351,23 +354,19 @@ def persons(
     factors = list(registration.design.factors)
     keys = qualtrics.key_columns(registration)
     problems = []
-    ids = export.columns.get("ResponseId")
-    if ids is not None and "ResponseId" not in keys:
-        ids = ids.astype(object)
-        again = ids.duplicated() & (ids.str.strip() != "")
+    if "ResponseId" in export.columns and "ResponseId" not in keys:
+        ids = repeated(export.columns["ResponseId"])
         problems += [
             at(export, row, "ResponseId", "the id of an earlier row", "an id of its own",
                "remove the repeated row: the platform gives each response its own id")
-            for row in ids.index[again][:_MOST]
+            for row in ids.index[ids.duplicated()][:MOST]
         ]
     start = frame.get("StartDate")
     arms = frame.groupby(factors, dropna=False).ngroup() if factors else pd.Series(0, frame.index)
     assigned = frame[factors].notna().all(axis=1)
     staying = set(kept.index)
     for name in [c for c in export.columns if c in keys or PANEL.fullmatch(c)]:
-        cells = export.columns[name].astype(object).str.strip()
-        cells = cells[(cells != "") & (cells != qualtrics.UNANSWERED)]
-        shared = cells[cells.duplicated(keep=False)]
+        shared = repeated(export.columns[name])
         shared = shared.loc[in_time(frame.loc[shared.index])]
         for _, rows in shared.groupby(shared, sort=False):
             order = list(rows.index)

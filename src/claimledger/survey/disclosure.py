@@ -64,27 +64,27 @@ def known_private(
     names = [c for c in cells if qualtrics.canonical(str(c)) in _NAMES]
     for column in [*private_columns(cells), *qualtrics.key_columns(registration)]:
         if column in cells and column not in names:
-            values = _distinct(cells[column])
-            values = values if within is None else within.intersection(values)
+            values = _texts(cells[column])
+            values = set(values) if within is None else within.intersection(values)
             known |= {v for v in values if _telling(str(v))}
     if len(names) == len(_NAMES) and (within is None or any(
-            within.intersection(" ".join(_distinct(cells[c])).split()) for c in names)):
+            within.intersection(" ".join(_texts(cells[c])).split()) for c in names)):
         last, first = (cells[c].astype(object).str.strip()
                        for c in sorted(names, key=qualtrics.canonical)[::-1])
         known |= set((first + " " + last)[(first != "") & (last != "")])
     public = plain("\n".join(_strings(registration.model_dump())))
     for name, item in registration.instrument.items.items():
         if registration.instrument.scales[item.scale].kind == "text" and name in cells:
-            written = {v for v in _distinct(cells[name]) if len(v) >= _LETTERS}
+            written = {v for v in _texts(cells[name]) if len(v) >= _LETTERS}
             known |= written
             known -= {v for v in written if plain(v) in public}
     return sorted(known)
 
 
-def _distinct(cells: pd.Series) -> Iterable[str]:
-    if isinstance(cells.dtype, pd.CategoricalDtype):
-        return list(cells.cat.categories)
-    return pd.unique(cells.to_numpy(dtype=object)).tolist()
+def _texts(cells: pd.Series) -> Iterable[str]:
+    """The texts of a column: of categories each once."""
+    return list(cells.cat.categories) if isinstance(
+        cells.dtype, pd.CategoricalDtype) else cells.tolist()
 
 
 def _strings(value: object) -> Iterable[str]:

@@ -38,10 +38,9 @@ from claimledger.survey.disclosure import (
     words_of,
 )
 from claimledger.survey.reading import OPEN, Export, coded, distinct, read_export
-from claimledger.survey.recoding import WEIGHT, exclude, recode
+from claimledger.survey.recoding import WEIGHT, flow_of, recode, staying
 from claimledger.survey.weighting import Raking, rake_as_registered
 
-_MOST = 1000     # rows told one by one for each column
 _ROWS = 5        # records named for one kind of problem
 
 
@@ -167,7 +166,8 @@ def examine(export: Export, registration: Registration, root: Path | None = None
     problems += checks.rounded_ids(export, registration)
     if any(p.row is None and p.severity == "error" for p in problems):
         return Findings(_sorted(problems))
-    kept, flow = exclude(frame, registration)
+    masks = staying(frame, registration)
+    kept, flow = frame[masks[-1]], flow_of(registration, masks)
     problems += checks.losses(registration, flow, len(frame))
     missing = made = raking = None
     if len(kept):
@@ -176,7 +176,7 @@ def examine(export: Export, registration: Registration, root: Path | None = None
         problems += _kept(export, registration, kept)
         problems += checks.allocation(registration, kept)
         problems += checks.test_rows(export, kept)
-        problems += checks.repeats(export, registration, frame)
+        problems += checks.repeats(export, registration, masks)
         if registration.design.respondent is None:  # else persons have several rows each
             problems += checks.persons(export, registration, frame, kept)
         problems += checks.uneven(missing, RARE)
@@ -264,19 +264,7 @@ def _strange(
     problems = []
     for column in strange:
         rows = strange.index[strange[column].to_numpy()]
-        problems += _told(export, column, rows, *_wanted(registration, column))
-    return problems
-
-
-def _told(export: Export, column: str, rows: pd.Index, expected: str, mend: str) -> list[Problem]:
-    """A problem for each of the rows, up to a thousand."""
-    problems = []
-    if len(rows) > _MOST:
-        problems.append(Problem(
-            column, f"{len(rows):,} such cells, of which {_MOST:,} are listed", expected, mend))
-    cells = export.columns[column].loc[rows[:_MOST]]
-    problems += [at(export, row, column, short(cell), expected, mend)
-                 for row, cell in cells.items()]
+        problems += checks.told(export, column, rows, *_wanted(registration, column))
     return problems
 
 
@@ -290,7 +278,7 @@ def _ranges(export: Export, registration: Registration, frame: pd.DataFrame) -> 
         low = -np.inf if scale.minimum is None else scale.minimum
         high = np.inf if scale.maximum is None else scale.maximum
         outside = frame[name].notna() & ~frame[name].between(low, high)
-        problems += _told(export, name, frame.index[outside], *_wanted(registration, name))
+        problems += checks.told(export, name, frame.index[outside], *_wanted(registration, name))
     return problems
 
 

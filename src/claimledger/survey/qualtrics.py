@@ -161,7 +161,8 @@ def moments(columns: dict[str, pd.Series]) -> tuple[dict[str, pd.Series], bool]:
     for name, cells in columns.items():
         texts = cells.astype(object)
         found[name] = pd.to_datetime(texts, format="%Y-%m-%d %H:%M:%S", errors="coerce")
-        left = texts[found[name].isna() & (texts.str.strip() != "")]
+        left = texts[found[name].isna()]
+        left = left[left.str.strip() != ""]
         if len(left):
             distinct = pd.Series(left.unique())
             rest[name] = left, {text: _STAMP.fullmatch(text.strip()) for text in distinct}

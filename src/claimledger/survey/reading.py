@@ -20,7 +20,7 @@ from claimledger.registration.models import Factor, Registration, Scale
 from claimledger.survey import mapping as names
 from claimledger.survey import qualtrics
 from claimledger.survey.mapping import unfold
-from claimledger.survey.tables import READERS, Table, plain, read_csv
+from claimledger.survey.tables import READERS, Table, factorized, plain, read_csv
 
 TEXTS, CODES, NUMBERS = "choice texts", "codes", "numbers"
 OPEN = "not certain"
@@ -372,10 +372,7 @@ def levels(
 
 def _apply(cells: pd.Series, one: Meaning, blank: float | None) -> tuple[pd.Series, pd.Series]:
     """The meaning of each cell, and a mask of the strange ones."""
-    if isinstance(cells.dtype, pd.CategoricalDtype):
-        codes, texts = cells.cat.codes.to_numpy(), list(cells.cat.categories)
-    else:
-        codes, texts = pd.factorize(cells.to_numpy())
+    codes, texts = factorized(cells)
     kind = float if blank is not None else object
     values = np.array([*(one.table.get(text, blank) for text in texts), blank], dtype=kind)
     odd = np.array([*(text in one.strange for text in texts), False])
@@ -398,7 +395,7 @@ def coded(export: Export, registration: Registration) -> tuple[pd.DataFrame, pd.
         elif name in items and registration.instrument.scales[items[name].scale].kind != "text":
             columns[name], strange[name] = _apply(cells, export.meanings[name], np.nan)
         else:
-            columns[name] = cells.astype(object)
+            columns[name] = cells
     order = [n for n in [*items, *registration.design.factors] if n in strange]
     return (pd.DataFrame(columns, index=export.columns.index),
             pd.DataFrame({n: strange[n] for n in order}, index=export.columns.index))

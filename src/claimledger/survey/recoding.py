@@ -8,6 +8,7 @@ from claimledger.registration.fields import evaluate
 from claimledger.registration.models import Derived, Exclusion, Registration
 from claimledger.survey import qualtrics
 from claimledger.survey.qualtrics import UNANSWERED
+from claimledger.survey.tables import factorized
 
 RESPONDENT = "respondent"
 WEIGHT = "weight"                        # weights that come with the answers
@@ -23,11 +24,15 @@ def exclude(frame: pd.DataFrame, registration: Registration) -> tuple[pd.DataFra
     key the one that was begun first stays, wherever it stands in the file.
     """
     masks = staying(frame, registration)
-    flow = [("read", "Rows in the file", 0, len(frame))]
+    return frame[masks[-1]], flow_of(registration, masks)
+
+
+def flow_of(registration: Registration, masks: list[np.ndarray]) -> pd.DataFrame:
+    """How many rows each exclusion dropped and left (see `exclude`)."""
+    flow = [("read", "Rows in the file", 0, len(masks[0]))]
     for rule, before, after in zip(registration.exclusions, masks, masks[1:], strict=False):
         flow.append((rule.id, rule.label, int(before.sum() - after.sum()), int(after.sum())))
-    return (frame[masks[-1]],
-            pd.DataFrame(flow, columns=["id", "label", "dropped", "left"]))
+    return pd.DataFrame(flow, columns=["id", "label", "dropped", "left"])
 
 
 def staying(frame: pd.DataFrame, registration: Registration) -> list[np.ndarray]:
@@ -43,26 +48,50 @@ def staying(frame: pd.DataFrame, registration: Registration) -> list[np.ndarray]
         stay = masks[-1].copy()
         column = frame[rule.column][stay]
         dropped = _repeats(column, frame) if rule.repeats else _matches(column, rule)
-        stay[stay] = ~dropped.to_numpy(dtype=bool)
+        stay[stay] = ~np.asarray(dropped, dtype=bool)
         masks.append(stay)
     return masks
 
 
-def _matches(column: pd.Series, rule: Exclusion) -> pd.Series:
+def _matches(column: pd.Series, rule: Exclusion) -> np.ndarray:
+    """Which values a rule names: by number, or by text without regard to capitals and blanks."""
+    codes, texts = factorized(column)
     if rule.below is not None:
-        return pd.to_numeric(column, errors="coerce") < rule.below
-    listed = _equal(column, rule.equals or rule.differs_from)
-    return listed if rule.equals else ~listed
+        numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
+        return np.append(numbers < rule.below, False)[codes]
+    values = rule.equals or rule.differs_from
+    if pd.api.types.is_numeric_dtype(column):
+        listed = [text in values for text in texts]
+    else:
+        wanted = {str(value).casefold() for value in values}
+        listed = [str(text).strip().casefold() in wanted for text in texts]
+    return np.array([*listed, False])[codes] == bool(rule.equals)
+
+
+def persons(column: pd.Series) -> pd.Series:
+    """A number for each key of a column that some row has; -1 for a blank one, which is nobody's.
+
+    Blanks around a key do not count.
+    """
+    codes, texts = factorized(column)
+    keys = pd.Series([str(text).strip() for text in texts], dtype=object)
+    numbers = np.where(keys.isin(["", qualtrics.UNANSWERED]), -1, pd.factorize(keys)[0])
+    return pd.Series(np.append(numbers, -1)[codes], index=column.index)
+
+
+def repeated(column: pd.Series) -> pd.Series:
+    """The numbers of those persons (see `persons`) who have several rows, for each of the rows."""
+    numbers = persons(column)
+    return numbers[(numbers >= 0) & numbers.duplicated(keep=False)]
 
 
 def _repeats(column: pd.Series, frame: pd.DataFrame) -> pd.Series:
     """Rows whose key another row has that was begun before."""
-    keys = column.astype(object).where(column.notna(), "").astype(str).str.strip()
-    several = keys.duplicated(keep=False) & (keys != "") & (keys != qualtrics.UNANSWERED)
+    several = repeated(column)
     again = pd.Series(False, index=column.index)
-    if several.any():
-        order = in_time(frame.loc[keys.index[several]])
-        again.loc[order[keys.loc[order].duplicated().to_numpy()]] = True
+    if len(several):
+        order = in_time(frame.loc[several.index])
+        again.loc[order[several.loc[order].duplicated().to_numpy()]] = True
     return again
 
 
@@ -81,14 +110,6 @@ def in_time(rows: pd.DataFrame) -> pd.Index:
         return rows.index
     return keys.sort_values(list(keys.columns), kind="stable", na_position="last").index
 
-
-def _equal(column: pd.Series, values: list[str | int]) -> pd.Series:
-    """Equality with any of the values, as numbers or as texts without regard to capitals."""
-    if pd.api.types.is_numeric_dtype(column):
-        return column.isin([v for v in values if not isinstance(v, str)])
-    wanted = {str(v).casefold() for v in values}
-    meant = {cell: str(cell).strip().casefold() in wanted for cell in column.unique()}
-    return column.map(meant).astype(bool)
 
 def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
     """One row for each respondent (or rated profile), index 0..n-1.
@@ -267,9 +288,9 @@ def derive(rule: Derived, points: dict[str, np.ndarray]) -> np.ndarray | pd.Cate
         return np.where(gone, np.nan, np.isin(values, rule.yes).astype(float))
     if rule.map:
         table = {code: label for label, codes in rule.map.items() for code in codes}
-        found = [table.get(v) for v in values.tolist()]
+        found = pd.Series(values).map(table)
         if rule.numeric:
-            return np.array([np.nan if v is None else v for v in found], dtype=float)
+            return found.to_numpy(dtype=float)
         return pd.Categorical(found, categories=list(rule.map))
     labels, bounds = list(rule.cut), list(rule.cut.values())
     place = np.searchsorted(bounds, values, side="right") - 1

@@ -398,6 +398,14 @@ def _ends_with_line(path: Path) -> bool:
         return not {b"\n", b"\r"}.isdisjoint(bytes([byte]) for byte in file.read())
 
 
+def factorized(cells: pd.Series) -> tuple[np.ndarray, list]:
+    """For each cell the place of its text (-1: none), and the different texts."""
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        return cells.cat.codes.to_numpy(), list(cells.cat.categories)
+    codes, texts = pd.factorize(cells.to_numpy())
+    return codes, list(texts)
+
+
 _SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "\u00a0": " "})
 
 
