@@ -11,7 +11,7 @@ from claimledger.simulation.fieldwork import extras
 from claimledger.simulation.platform_file import export
 from claimledger.simulation.respondents import BLOCK
 from claimledger.survey import qualtrics
-from claimledger.survey.loading import open_survey
+from claimledger.survey.loading import examine
 from claimledger.survey.reading import coded, read_export
 from claimledger.survey.recoding import exclude
 
@@ -140,9 +140,10 @@ def test_a_rule_that_cannot_be_simulated_is_named(variant, tmp_path):
 def test_rows_that_a_rule_on_an_item_drops_are_added(variant, tmp_path, rule):
     files = variant(odd(rule))
     export(tmp_path / "x.csv", *files, "null", 1, n=100)
-    survey = open_survey(tmp_path / "x.csv", load(files[0]), tmp_path, None)
-    assert len(survey.frame) == 100
-    assert survey.flow.set_index("id").loc["odd", "dropped"] == 50
+    registration = load(files[0])
+    found = examine(read_export(tmp_path / "x.csv", registration), registration)
+    assert len(found.frame) == 100
+    assert found.flow.set_index("id").loc["odd", "dropped"] == 50
 
 
 def test_the_shipped_file_is_what_the_engine_makes(root, files, tmp_path):

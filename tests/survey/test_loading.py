@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claimledger.errors import LedgerError
+from claimledger.figures.diagrams import flow_diagram
 from claimledger.simulation.platform_file import export
 from claimledger.simulation.simulate import simulate
-from claimledger.survey.loading import open_survey
+from claimledger.survey.loading import examine, open_survey
+from claimledger.survey.reading import read_export
 from claimledger.survey.recoding import recode
 
 
@@ -74,13 +76,29 @@ def test_the_name_and_the_manifest_alone_say_so_too(exported, registration, root
         open_survey(plain, registration, root)
 
 
-def test_a_world_too_small_to_rake_says_so_when_weighted(files, registration, root, tmp_path):
+@pytest.mark.parametrize(("n", "said"), [(12, "nobody in"), (2, "nobody stays in")])
+def test_check_and_build_say_the_same_of_a_small_world(
+    files, registration, root, tmp_path, n, said
+):
     path = tmp_path / "x.csv"
-    export(path, *files, "null", 1, n=12)
+    export(path, *files, "null", 1, n=n)
+    found = examine(read_export(path, registration), registration, root).problems
+    with pytest.raises(LedgerError, match=said) as refusal:
+        open_survey(path, registration, root)
+    assert all(p.found in str(refusal.value) for p in found if p.severity == "error")
+
+
+def test_an_implausible_loss_stands_in_the_flow_figure(spoil, registration, root):
+    path = spoil((",True,", ",False,"), count=180)
     survey = open_survey(path, registration, root)
-    assert len(survey.frame) == 12
-    with pytest.raises(LedgerError, match="nobody in"):
-        _ = survey.weights
+    worst = survey.flow.loc[survey.flow["doubt"] != ""]
+    assert worst["id"].tolist() == ["unfinished"]
+    assert any("drops" in line for line in survey.doubts)
+    assert not any("R_" in line for line in survey.doubts)
+    figure, alt = flow_diagram(survey.flow, survey.doubts)
+    drawn = "".join(text.get_text() for text in figure.axes[0].texts)
+    for line in (worst["doubt"].iloc[0], "To look at: "):
+        assert line in drawn and line in alt
 
 
 def test_errors_stop_it(spoil, registration, root):
@@ -98,9 +116,9 @@ def test_what_was_simulated_comes_back(
 ):
     path = tmp_path / "x.csv"
     export(path, *files, world, seed, n=n, codes=codes)
-    survey = open_survey(path, registration, root)
+    frame = examine(read_export(path, registration), registration).frame
     meant = recode(simulate(registration, simulation, world, seed, n), registration)
-    pd.testing.assert_frame_equal(survey.frame, meant)
+    pd.testing.assert_frame_equal(frame, meant)
     manifest = json.loads(path.with_suffix(".manifest.json").read_text())
     assert manifest["n"] == n
     os.unlink(path)

@@ -8,7 +8,7 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
-from claimledger.survey.loading import check, open_survey
+from claimledger.survey.loading import check, examine, open_survey, provenance
 from claimledger.survey.reading import coded, read_export
 from claimledger.survey.recoding import exclude
 
@@ -67,13 +67,14 @@ def opened(real, tmp_path_factory):
 
 def test_the_same_400_in_the_same_order(real, opened):
     path, registration, mapping = opened
-    survey = open_survey(path, registration, path.parent, mapping)
-    assert survey.status == "collected" and survey.world is None
+    read = read_export(path, registration, mapping)
+    survey = examine(read, registration)
+    assert provenance(path, read.columns) == ("collected", None, None)
     assert survey.flow["left"].tolist() == [518, 498, 425, 400]
     cleaned = pd.read_csv(real / "projoint" / "mummolo_nall_replication_cleaned.csv", dtype=str)
     labels = registration.instrument.scales["ideology"].labels
     assert survey.frame["ideology"].map(labels).tolist() == cleaned["ideology"].tolist()
-    frame, _ = coded(read_export(path, registration, mapping), registration)
+    frame, _ = coded(read, registration)
     kept, _ = exclude(frame, registration)
     assert kept["ResponseId"].tolist() == cleaned["ResponseId"].tolist()
 

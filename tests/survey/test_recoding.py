@@ -8,7 +8,8 @@ from claimledger.registration.models import Derived
 from claimledger.simulation.assumptions import load_simulation
 from claimledger.simulation.platform_file import export
 from claimledger.simulation.simulate import simulate
-from claimledger.survey.loading import open_survey
+from claimledger.survey.loading import examine
+from claimledger.survey.reading import read_export
 from claimledger.survey.recoding import derive, labelled, recode, stack
 from survey_items import MEASURES
 
@@ -100,5 +101,5 @@ def test_a_reversed_item_comes_back_as_it_was_meant(variant, tmp_path):
         path = tmp_path / f"{codes}.csv"
         export(path, *paths, "null", 3, n=50, codes=codes)
         meant = simulate(registration, simulation, "null", 3, 50)["trust"]
-        read = open_survey(path, registration, tmp_path).frame["trust"]
+        read = examine(read_export(path, registration), registration).frame["trust"]
         np.testing.assert_array_equal(read, meant)

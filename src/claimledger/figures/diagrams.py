@@ -1,5 +1,8 @@
 """The two pictures that need no estimate: the design, and the flow of respondents."""
 
+from collections.abc import Sequence
+from textwrap import wrap
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
@@ -69,27 +72,37 @@ def design_diagram(registration: Registration) -> tuple[Figure, str]:
     return figure, alt
 
 
-def flow_diagram(flow: pd.DataFrame) -> tuple[Figure, str]:
+def flow_diagram(flow: pd.DataFrame, doubts: Sequence[str] = ()) -> tuple[Figure, str]:
     """Rows left after each exclusion, and those dropped beside them; and alt text.
 
-    `flow` has columns label, dropped, left: a row for the file, then one for each exclusion.
+    `flow` has columns label, dropped, left and doubt (what is implausible about the exclusion, or
+    ""): a row for the file, then one for each exclusion. `doubts` are what the check of the export
+    warned of; they stand below.
     """
     received = int(flow["left"].iloc[0] + flow["dropped"].iloc[0])
     flow = flow.iloc[1:]  # its first row counts what was read
     steps = len(flow)
-    figure, axis = plt.subplots(figsize=(6.5, 0.34 * (steps + 2)))
-    axis.set(xlim=(0, 10), ylim=(-(steps + 1.15), 0.7))
+    said = [line for doubt in doubts for line in wrap(f"To look at: {doubt}", 100)]
+    figure, axis = plt.subplots(figsize=(6.5, 0.34 * (steps + 2) + 0.2 * len(said)))
+    axis.set(xlim=(0, 10), ylim=(-(steps + 1.15 + 0.6 * len(said)), 0.7))
     axis.axis("off")
     _box(axis, 1.0, -0.1, 3.2, 0.7, f"Rows in the export: {number(received, 0)}")
     _arrow(axis, (2.6, -0.1), (2.6, -(steps + 0.4)))
     for i, row in enumerate(flow.itertuples(), start=1):
         axis.annotate("", xy=(4.6, -i + 0.3), xytext=(2.6, -i + 0.3),
                       arrowprops={"arrowstyle": "-|>", "linewidth": 0.8, "color": "#555555"})
-        axis.text(4.8, -i + 0.3, row.label, va="center", fontsize=9)
+        label = f"{row.label}\n{row.doubt}: implausible" if row.doubt else row.label
+        axis.text(4.8, -i + 0.3, label, va="center", fontsize=9 - 2 * bool(row.doubt),
+                  fontweight="bold" if row.doubt else "normal")
         axis.text(9.9, -i + 0.3, f"{number(-row.dropped, 0)}", va="center", ha="right", fontsize=9)
     left = int(flow["left"].iloc[-1])
     _box(axis, 1.0, -(steps + 1.1), 3.2, 0.7, f"Analyzed: {number(left, 0)}", face="#f2f2f2",
          fontweight="bold")
-    dropped = "; ".join(f"{row.label.lower()} {row.dropped}" for row in flow.itertuples())
+    for place, line in enumerate(said, start=1):
+        axis.text(0.1, -(steps + 1.1 + 0.6 * place), line, va="center", fontsize=7.5)
+    dropped = "; ".join(
+        f"{row.label.lower()} {row.dropped}" + (f" ({row.doubt}: implausible)" if row.doubt else "")
+        for row in flow.itertuples())
     return figure, (f"Flow diagram. {number(received, 0)} rows in the export; left out in order: "
-                    f"{dropped}; {number(left, 0)} analyzed.")
+                    f"{dropped}; {number(left, 0)} analyzed."
+                    + "".join(f" To look at: {doubt}." for doubt in doubts))

@@ -77,6 +77,13 @@ def warning_lines(problems: list[Problem]) -> list[str]:
     return lines
 
 
+def public_lines(problems: list[Problem]) -> list[str]:
+    """The warnings by kind, in words that name no row and no person."""
+    return list(dict.fromkeys(
+        problem.kind or f"{shown(problem.column)}: {problem.found}"
+        for problem in problems if problem.severity == "warning"))
+
+
 def require(path: Path, problems: list[Problem]) -> None:
     """Raise one LedgerError that lists the errors among the problems, like ones together."""
     groups: dict[tuple, list[Problem]] = {}
@@ -119,26 +126,29 @@ def shown(name: object) -> str:
     return text if text.isprintable() and len(text) <= _LONG else short(text)
 
 
-def losses(registration: Registration, flow: pd.DataFrame, size: int) -> list[Problem]:
+def implausible(flow: pd.DataFrame) -> list[str]:
+    """Of each row of the flow what is implausible, or "": a rule that drops more than a third."""
+    reached = flow["left"] + flow["dropped"]
+    return [f"drops {row.dropped:,} of {before:,} rows ({row.dropped / before:.0%})"
+            if row.dropped >= 3 and row.dropped > SHARE * before else ""
+            for row, before in zip(flow.itertuples(), reached, strict=True)]
+
+
+def losses(registration: Registration, flow: pd.DataFrame) -> list[Problem]:
     """Nobody stays: an error that lists who took whom. One rule drops more than a third: said."""
-    taken = ", ".join(f"{row.label} {row.dropped:,}" for row in flow.iloc[1:].itertuples()
-                      if row.dropped)
+    taken = ", ".join(f"{row.label} {row.dropped:,}" for row in flow.itertuples() if row.dropped)
     if not flow["left"].iloc[-1]:
         return [Problem(
-            "rows", f"nobody stays of {size:,}" + (f": {taken}" if taken else ""),
+            "rows", f"nobody stays of {flow['left'].iloc[0]:,}" + (f": {taken}" if taken else ""),
             "respondents", "export all responses; or look at what the rule that took them is about"
         )]
-    problems = []
-    before = flow["left"].shift()
-    for rule, row, reached in zip(registration.exclusions, flow.iloc[1:].itertuples(),
-                                  before.iloc[1:], strict=True):
-        if row.dropped >= 3 and row.dropped > SHARE * reached:
-            problems.append(Problem(
-                rule.column, f"the exclusion {row.label!r} drops {row.dropped:,} of "
-                f"{int(reached):,} rows ({row.dropped / reached:.0%})",
+    return [
+        Problem(rule.column, f"the exclusion {rule.label!r} {doubt}",
                 "no more than a third of the rows that reach a rule",
-                f"look at the cells of {rule.column!r}", severity="warning"))
-    return problems
+                f"look at the cells of {rule.column!r}", severity="warning")
+        for rule, doubt in zip(registration.exclusions, flow["doubt"].iloc[1:], strict=True)
+        if doubt
+    ]
 
 
 def dates(export: Export) -> list[Problem]:
@@ -229,7 +239,8 @@ def rounded_ids(export: Export, registration: Registration) -> list[Problem]:
         if why:
             problems.append(Problem(
                 name, f"ids that were rounded: {why}", "ids as the panel gave them",
-                "export again as text: rounded ids make different people one", severity="warning"))
+                "export again as text: rounded ids make different people one", severity="warning",
+                kind="ids of persons that were rounded"))
     return problems
 
 

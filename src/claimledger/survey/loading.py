@@ -49,10 +49,11 @@ class Survey:
     """A survey that is ready to be analysed.
 
     frame: one row for each respondent who stays (see `recode`).
-    flow: rows dropped by each registered exclusion: id, label, dropped, left.
+    flow: rows dropped by each registered exclusion: id, label, dropped, left, doubt.
     status: "simulated" or "collected"; world: the simulated world's name, or None.
     recognised: for each item and factor, the form in which its answers stood in the export.
     warnings: what the check found that does not forbid an analysis, a line for each kind.
+    doubts: the same without rows and ids, as it may be published.
     """
 
     registration: Registration
@@ -66,6 +67,7 @@ class Survey:
     seed: int | None
     recognised: dict[str, str]
     warnings: list[str]
+    doubts: list[str]
 
     @cached_property
     def raking(self) -> Raking:
@@ -85,13 +87,14 @@ def open_survey(
     """Read, check, exclude and recode an export; a LedgerError lists everything that is wrong."""
     path, root = Path(path), Path(root)
     export = read_export(path, registration, mapping)
-    findings = examine(export, registration)
+    findings = examine(export, registration, root)
     require(path, findings.problems)
     status, world, seed = provenance(path, export.columns)
     return Survey(
         registration=registration, root=root, path=path, sha256=sha256_file(path),
         frame=findings.frame, flow=findings.flow, status=status, world=world, seed=seed,
         recognised=export.recognised, warnings=warning_lines(findings.problems),
+        doubts=checks.public_lines(findings.problems),
     )
 
 
@@ -168,7 +171,8 @@ def examine(export: Export, registration: Registration, root: Path | None = None
         return Findings(_sorted(problems))
     masks = staying(frame, registration)
     kept, flow = frame[masks[-1]], flow_of(registration, masks)
-    problems += checks.losses(registration, flow, len(frame))
+    flow["doubt"] = checks.implausible(flow)
+    problems += checks.losses(registration, flow)
     missing = made = raking = None
     if len(kept):
         problems += _empty_arms(registration, kept, "warning" if root is None else "error")
