@@ -14,16 +14,16 @@ from claimledger.registration.analyses import Bound
 from claimledger.registration.loading import load
 from claimledger.registration.models import Derived
 from claimledger.simulation.assumptions import load_simulation
-from claimledger.simulation.simulate import simulate
+from claimledger.simulation.simulate import draw_outcomes, simulate
 from claimledger.statistics import simulated_experiments as engine
 from claimledger.statistics.decision import HYPOTHESIS, decide
 from claimledger.statistics.design_diagnosis import (
-    cells_of,
+    CellDraws,
     dask_cluster,
     default_sizes,
+    experiments_of,
     false_claim_rates,
     numbers,
-    people_of,
     power_grid,
     tables,
     verdict_rates,
@@ -39,16 +39,17 @@ SIMULATION = load_simulation(ROOT / "data" / "simulation.yml", REGISTRATION)
 
 @pytest.fixture(scope="module")
 def plan():
-    return cells_of(REGISTRATION, SIMULATION)
+    return experiments_of(REGISTRATION, SIMULATION)
 
 
-def rows_of(plan: engine.Cells, seed, n: int) -> pd.DataFrame:
+def rows_of(plan: engine.Experiments, seed, n: int) -> pd.DataFrame:
     """The respondents that `plan.draw` reduces to moments, one row each."""
     rng = np.random.default_rng(seed)
-    count = rng.multinomial(n, plan.probabilities)
-    place = rng.integers(0, 2**16, (len(plan.root), n), dtype=np.uint16)
-    latent = plan.root @ stats.norm.ppf((place + 0.5) / 2**16).astype(np.float32)
-    answers = plan.lowest[:, None] + (latent[..., None] > plan.thresholds[:, None]).sum(-1)
+    draw = plan.draw
+    count = rng.multinomial(n, draw.probabilities)
+    place = rng.integers(0, 2**16, (len(draw.root), n), dtype=np.uint16)
+    latent = draw.root @ stats.norm.ppf((place + 0.5) / 2**16).astype(np.float32)
+    answers = draw.lowest[:, None] + (latent[..., None] > draw.thresholds[:, None]).sum(-1)
     factors = {k: list(f.levels) for k, f in REGISTRATION.design.factors.items()}
     cells = pd.MultiIndex.from_product(factors.values(), names=factors).to_frame(index=False)
     frame = cells.loc[np.repeat(cells.index, count)].reset_index(drop=True)
@@ -88,7 +89,7 @@ def test_an_experiment_is_the_registered_analysis_on_rows(plan, target):
     own = [h.id for h in family].index(target)
     given = {f.name: np.zeros((1, len(f.tests))) for f in plan.families}
     given[chosen.family][0, own] = d if chosen.direction == "positive" else -d
-    sums = engine.batch(plan, n, given, True, seed, 1)
+    sums = engine.batch(plan, n, given, seed, 1)
     at = [t.id for f in plan.families for t in f.tests].index(target)
     assert sums["error"][0, at] == pytest.approx(found[own][0] - size, abs=1e-9)
     assert sums["se"][0, at] == pytest.approx(found[own][1], rel=1e-9)
@@ -216,15 +217,15 @@ def test_what_cannot_be_diagnosed_is_named():
     copy = twice[0].model_copy(update={"id": "H3d"})
     registration = REGISTRATION.model_copy(update={"hypotheses": [*twice, copy]})
     with pytest.raises(LedgerError, match="cannot change alone"):
-        cells_of(registration, SIMULATION)
+        experiments_of(registration, SIMULATION)
     unasked = twice[0].model_copy(update={"sample": "all"})
     registration = REGISTRATION.model_copy(update={"hypotheses": [unasked]})
     with pytest.raises(LedgerError, match="not asked"):
-        cells_of(registration, SIMULATION)
+        experiments_of(registration, SIMULATION)
     covariate = twice[0].model_copy(update={"model": "corrective ~ regime + age"})
     registration = REGISTRATION.model_copy(update={"hypotheses": [covariate]})
     with pytest.raises(LedgerError, match="age"):
-        cells_of(registration, SIMULATION)
+        experiments_of(registration, SIMULATION)
 
 
 OPTIONS = [(c, w) for c in ("none", "lin") for w in ("none", "raked")]
@@ -243,13 +244,17 @@ def test_many_at_once_are_the_specifications_of_the_curve(study, covariates, wei
     """Estimate, error and degrees of freedom of every hypothesis, to 1e-9."""
     people, raked = study
     given = raked.to_numpy() if weights == "raked" else None
-    design = people_of(REGISTRATION, SIMULATION, people, SIMULATION.world("published"), covariates,
-                       given)  # fmt: skip
-    found = design.experiments(np.random.default_rng(1), len(people), 2)
-    rng, drawn = np.random.default_rng(1), {}
-    for leans in sorted({t.leans for f in design.families for t in f.tests}):
-        drawn[leans] = design.draw(rng, 2, leans)[1] + design.lowest[:, None]
-    for family, (base, se, df, _) in zip(design.families, found, strict=True):
+    plan = experiments_of(REGISTRATION, SIMULATION, SIMULATION.world("published"), people,
+                          covariates, given)  # fmt: skip
+    if isinstance(plan.draw, CellDraws):  # then the answers of single people are not kept
+        assert (covariates, weights) == ("none", "none")
+        return
+    found, _ = plan.estimates(np.random.default_rng(1), len(people), 2)
+    rng, drawn, own = np.random.default_rng(1), {}, plan.draw
+    for leans in sorted({t.leans for f in plan.families for t in f.tests}):
+        answers = draw_outcomes(own.latent, own.cells, rng, 2, own.background if leans else None)
+        drawn[leans] = answers[1] + own.lowest[:, None]
+    for family, (base, se, df) in zip(plan.families, found, strict=True):
         for k, t in enumerate(family.tests):
             h = REGISTRATION.hypothesis(t.id)
             frame = people.copy()
@@ -338,7 +343,7 @@ def test_a_missing_covariate_leaves_its_row_out(study):
     registration = REGISTRATION.model_copy(update={"hypotheses": [named]})
     less = study[0].astype({"age": float})
     less.loc[[3, 5], "age"] = np.nan
-    whole, part = (people_of(registration, SIMULATION, frame).families[0].tests[0]
+    whole, part = (experiments_of(registration, SIMULATION, frame=frame).families[0].tests[0]
                    for frame in (study[0], less))
     gone = np.flatnonzero(whole.rows & ~part.rows)
     assert set(gone) <= {3, 5} and len(gone) > 0 and (part.X[gone] == 0).all()
@@ -402,5 +407,5 @@ def test_binary_outcomes_are_diagnosed():
     values = found.values["H3a"]
     np.testing.assert_allclose(sum(values[v] for v in HYPOTHESIS), 1)
     assert values["power"][0, 1] > 0.9 > 0.2 > values["power"][0, 0]
-    family = cells_of(registration, SIMULATION).families[0]
+    family = experiments_of(registration, SIMULATION).families[0]
     assert 0.4 < family.sd[0] < 0.51, "the SD of a share near one half"

@@ -307,14 +307,15 @@ def _thresholds(
         return -ndtri(target - codes[0])[:, None]
 
     reach, widest = (40.0, 15.0) if len(codes) < 16 else (5.0 * len(codes), 2.0 * len(codes))
+    distinct, place = np.unique(target, return_inverse=True)  # many cells are alike
 
     def standardised(spread: float) -> np.ndarray:
-        low, high = np.full(len(target), cuts[0] - reach), np.full(len(target), cuts[-1] + reach)
+        low, high = np.full((2, len(distinct)), [[cuts[0] - reach], [cuts[-1] + reach]])
         for _ in range(45):      # to 1e-12 of a point
             centre = (low + high) / 2
-            rises = codes[0] + ndtr((centre[:, None] - cuts) / spread).sum(1) < target
+            rises = codes[0] + ndtr((centre[:, None] - cuts) / spread).sum(1) < distinct
             low, high = np.where(rises, centre, low), np.where(rises, high, centre)
-        return (cuts - low[:, None]) / spread
+        return (cuts - low[:, None])[place] / spread
 
     def excess(spread: float) -> float:
         above = ndtr(-standardised(spread))

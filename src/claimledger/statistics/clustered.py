@@ -133,16 +133,12 @@ def contrast_rows(names, weights) -> np.ndarray:
     names = list(names)
     if isinstance(weights, str):
         weights = {weights: 1.0}
-    if isinstance(weights, (Mapping, pd.Series)):
-        weights = pd.Series(weights, dtype=float)
-        unknown = weights.index.difference(names)
-        if len(unknown):
-            raise _error(
-                f"coefficient {unknown[0]!r}",
-                f"one of {', '.join(names)}",
-                "name a coefficient of the fitted model",
-            )
-        weights = weights.reindex(names, fill_value=0.0)
+    if isinstance(weights, Mapping):
+        unknown = [name for name in weights if name not in names]
+        if unknown:
+            raise _error(f"coefficient {unknown[0]!r}", f"one of {', '.join(names)}",
+                         "name a coefficient of the fitted model")
+        weights = [weights.get(name, 0.0) for name in names]
     rows = np.asarray(weights, dtype=float)
     if rows.ndim not in (1, 2) or rows.shape[-1] != len(names) or not np.all(np.isfinite(rows)):
         raise _error(

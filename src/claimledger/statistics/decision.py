@@ -76,7 +76,7 @@ def decide(
         it is never called negligible.
     direction : codes of DIRECTIONS: +1 or -1 as registered; 0 for a comparison; 2, 3 and 4.
     correction : holm, bh or none.
-    p : (m,) p values of tests that have no single estimate (joint tests, two-sided), else NaN.
+    p : (..., m) two-sided p values where they are known (joint tests have no estimate), else NaN.
 
     Raises
     ------
@@ -93,8 +93,11 @@ def decide(
             mend="correct the direction in the registration",
         )
     shape = np.broadcast_shapes((1,), *(a.shape for a in (estimate, se, df, direction)))
-    two_sided = np.minimum(1.0, 2 * special.stdtr(df, -np.abs(estimate / se)))
-    tested = np.broadcast_to(two_sided, shape)
+    p = np.full((), np.nan) if p is None else np.asarray(p, dtype=float)
+    tested = np.broadcast_to(p, shape)
+    if np.isnan(p).any():
+        two_sided = np.minimum(1.0, 2 * special.stdtr(df, -np.abs(estimate / se)))
+        tested = np.where(np.isnan(p), two_sided, p)
     direction = np.broadcast_to(direction, shape)
     bound = np.broadcast_to(np.asarray(bound, dtype=float), shape)  # None becomes NaN
     registered = ~np.isnan(bound)
@@ -114,9 +117,6 @@ def decide(
                               mend="register how much worse is still acceptable")
         above = special.stdtr(df, -(estimate + np.where(margin, bound, 0.0)) / se)
         tested, tost_p = np.where(margin, above, tested), np.where(margin, 1 - above, tost_p)
-    if p is not None:
-        p = np.broadcast_to(np.asarray(p, dtype=float), shape)
-        tested = np.where(np.isnan(p), tested, p)
     p_adjusted, tost_p_adjusted = adjust(tested, correction), adjust(tost_p, correction)
     verdict = verdict_codes(
         np.sign(estimate), direction, p_adjusted < alpha, tost_p_adjusted < alpha)

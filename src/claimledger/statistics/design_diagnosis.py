@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import parallel_config
 from patsy import PatsyError, dmatrix
 
 from claimledger.errors import LedgerError
@@ -133,84 +132,100 @@ def _options(registration: Registration, covariates: str, weights: str) -> tuple
             weights == "raked" or any(h.weighted for h in hypotheses))
 
 
-def _families(registration, simulation, outcomes, tests, latent):
-    rules = {name: (f.alpha, f.correction) for name, f in registration.families.items()}
-    return engine.families(tests, rules, outcomes.covariance(simulation, latent))
+@dataclass(frozen=True)
+class CellDraws:
+    """Draws moments of the cells, whose sizes are drawn anew or fixed; can be sent to a worker.
+
+    See `simulated_experiments.draw_moments`; lowest : (items,) value of an answer counted as 0.
+    """
+
+    probabilities: np.ndarray
+    fixed: np.ndarray | None
+    root: np.ndarray
+    thresholds: np.ndarray
+    mix: np.ndarray
+    recodes: tuple
+    lowest: np.ndarray
+
+    def __call__(self, rng: np.random.Generator, n: int, size: int, leans: bool) -> engine.Moments:
+        """Count (size, c) or (c,), mean and sum of squares about it (size, o, c) of every cell."""
+        if self.fixed is None:
+            count = rng.multinomial(n, self.probabilities, size)
+        else:
+            count = np.broadcast_to(self.fixed, (size, len(self.fixed)))
+        mean, within = engine.draw_moments(
+            rng, count, self.root, self.thresholds, self.mix, self.recodes)
+        mean += np.where(count[:, None], (self.mix @ self.lowest)[:, None], 0.0)
+        return count if self.fixed is None else self.fixed, mean, within
 
 
-def cells_of(
+@dataclass(frozen=True)
+class PeopleDraws:
+    """Draws answers of the same people, each a cell of one; can be sent to a worker."""
+
+    latent: Latent
+    cells: np.ndarray
+    background: np.ndarray | None
+    mix: np.ndarray
+    recodes: tuple
+    lowest: np.ndarray
+
+    def __call__(self, rng: np.random.Generator, n: int, size: int, leans: bool) -> engine.Moments:
+        """Outcomes of fresh people, or leaning on these people's background."""
+        answers = draw_outcomes(self.latent, self.cells, rng, size,
+                                self.background if leans else None)
+        values = np.stack([engine.outcomes_of(one, self.mix, self.recodes) for one in answers])
+        values += (self.mix @ self.lowest)[:, None]
+        return np.ones(len(self.cells)), values, np.broadcast_to(0.0, values.shape)
+
+
+def experiments_of(
     registration: Registration, simulation: Simulation, world: World = NO_EFFECT,
-    frame: pd.DataFrame | None = None,
-) -> engine.Cells:
+    frame: pd.DataFrame | None = None, covariates: str = "none",
+    weights: np.ndarray | None = None,
+) -> engine.Experiments:
     """Experiments with the answers of a world; with the assignment of a frame where one is given.
 
-    Raises LedgerError for an analysis that cannot be diagnosed; see `registered_tests`.
+    weights : (n,) or None. With weights, or where an analysis leans on the background, the people
+    of the frame are held fixed. LedgerError for an analysis that cannot be diagnosed.
     """
     latent, outcomes = (calibrate(registration, simulation, world),
                         Outcomes.of(registration, simulation))
-    cells = pd.DataFrame(list(product(*latent.factors.values())), columns=list(latent.factors))
-    for name, levels in latent.factors.items():
-        cells[name] = pd.Categorical(cells[name], levels)
-    tests = registered_tests(registration, outcomes, cells)
-    asked = outcomes.asked(latent)
+    people = any(_options(registration, covariates, "none" if weights is None else "raked"))
+    rows = pd.DataFrame(list(product(*latent.factors.values())), columns=list(latent.factors))
+    if people and frame is not None:
+        rows = frame
+    else:
+        for name, levels in latent.factors.items():
+            rows[name] = pd.Categorical(rows[name], levels)
+    tests = registered_tests(registration, outcomes, rows, covariates, weights)
+    asked = outcomes.asked(latent)[_cell(latent, rows)]
     for t in tests:
         if not asked[np.ix_(t.rows, t.outcome != 0)].all():
-            raise _not_asked(t)
-    families, mix = _families(registration, simulation, outcomes, tests, latent)
+            raise LedgerError(
+                f"hypothesis {t.id}", found="an item that part of its sample is not asked",
+                expected="items that everyone in the sample is asked",
+                mend="register the sample in which the item is asked",
+            )
+    rules = {name: (f.alpha, f.correction) for name, f in registration.families.items()}
+    families, mix = engine.families(tests, rules, outcomes.covariance(simulation, latent))
+    common = mix, tuple(outcomes.recodes), outcomes.lowest(latent)
+    if people and frame is not None:
+        leaning = any(t.leans for t in tests)
+        background = intervals(registration, simulation, frame) if leaning else None
+        from_0 = replace(latent, lowest=np.zeros_like(latent.lowest))
+        return engine.Experiments(
+            families, PeopleDraws(from_0, _cell(latent, frame), background, *common))
     thresholds = thresholds_without_effects(latent) if world is NO_EFFECT else latent.thresholds
-    fixed = None if frame is None else np.bincount(_cell(latent, frame), minlength=len(cells))
-    return engine.Cells(
-        families, mix, latent.probabilities, np.linalg.cholesky(latent.correlation).astype("f4"),
-        thresholds.astype("f4"), outcomes.lowest(latent), tuple(outcomes.recodes), fixed,
-    )
+    fixed = None if frame is None else np.bincount(_cell(latent, frame), minlength=len(rows))
+    return engine.Experiments(families, CellDraws(
+        latent.probabilities, fixed, np.linalg.cholesky(latent.correlation).astype("f4"),
+        thresholds.astype("f4"), *common))
 
 
 def _cell(latent: Latent, frame: pd.DataFrame) -> np.ndarray:
     codes = [pd.Categorical(frame[f], levels).codes for f, levels in latent.factors.items()]
     return latent.cell(np.array(codes))
-
-
-def _not_asked(t: engine.RegisteredTest) -> LedgerError:
-    return LedgerError(
-        f"hypothesis {t.id}", found="an item that part of its sample is not asked",
-        expected="items that everyone in the sample is asked",
-        mend="register the sample in which the item is asked",
-    )
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Draws answers of the same people, counted from 0; can be sent to a worker."""
-
-    latent: Latent
-    cells: np.ndarray
-    background: np.ndarray | None
-
-    def __call__(self, rng: np.random.Generator, size: int, leans: bool) -> np.ndarray:
-        """Answers (size, items, n): of fresh people, or leaning on these people's background."""
-        background = self.background if leans else None
-        return draw_outcomes(self.latent, self.cells, rng, size, background)
-
-
-def people_of(
-    registration: Registration, simulation: Simulation, frame: pd.DataFrame,
-    world: World = NO_EFFECT, covariates: str = "none", weights: np.ndarray | None = None,
-) -> engine.People:
-    """Experiments on the people of a frame, as assigned; weights (n,) or None."""
-    latent, outcomes = (calibrate(registration, simulation, world),
-                        Outcomes.of(registration, simulation))
-    tests = registered_tests(registration, outcomes, frame, covariates, weights)
-    cells = _cell(latent, frame)
-    asked = outcomes.asked(latent)[cells]
-    for t in tests:
-        if not asked[np.ix_(t.rows, t.outcome != 0)].all():
-            raise _not_asked(t)
-    families, mix = _families(registration, simulation, outcomes, tests, latent)
-    any_leans = any(t.leans for t in tests)
-    background = intervals(registration, simulation, frame) if any_leans else None
-    from_0 = replace(latent, lowest=np.zeros_like(latent.lowest))
-    return engine.People(families, mix, outcomes.lowest(latent),
-                         Answers(from_0, cells, background), tuple(outcomes.recodes))
 
 
 # How often each verdict comes out in a world -----------------------------------------------------
@@ -237,23 +252,18 @@ def verdict_rates(
     background where an analysis uses covariates, are held fixed like the assignment, and their
     answers lean on their background; else everyone's answers are drawn afresh.
     """
-    lean, weighted = _options(registration, covariates, "none" if weights is None else "raked")
-    chosen = simulation.world(world)
-    if lean or weighted:
-        given = None if weights is None else weights.loc[frame.index].to_numpy()
-        design = people_of(registration, simulation, frame, chosen, covariates, given)
-    else:
-        design = cells_of(registration, simulation, chosen, frame)
+    given = None if weights is None else weights.loc[frame.index].to_numpy()
+    design = experiments_of(
+        registration, simulation, simulation.world(world), frame, covariates, given)
     as_drawn = {f.name: np.zeros((1, len(f.tests))) for f in design.families}
-    job = partial(engine.batch, design, len(frame), as_drawn, False)
+    job = partial(engine.batch, design, len(frame), as_drawn)
     sums = engine.run(job, simulations, seed, workers=workers)
     ids = [t.id for f in design.families for t in f.tests]
     table = {v: sums[f"verdict_{code}"][0] / simulations for code, v in enumerate(HYPOTHESIS)}
     verdicts = pd.DataFrame(table, index=pd.Index(ids, name="id"))
-    shares = [*sums["supported"][0], sums["any_supported"][0]]
     names = [*(f.name for f in design.families), "any"]
     found = {name: tuple(map(float, engine.proportion(hits, simulations)))
-             for name, hits in zip(names, shares, strict=True)}
+             for name, hits in zip(names, sums["supported"][0], strict=True)}
     return Rates(verdicts.loc[[h.id for h in registration.hypotheses]], found)
 
 
@@ -267,7 +277,7 @@ def false_claim_rates(
     two in turn. A claim is false where it says supported, refuted or negligible and that is not so.
     Columns: family, truth, rate, se; the family `any` is the whole paper.
     """
-    design = cells_of(registration, simulation)
+    design = experiments_of(registration, simulation)
     scenarios = {}
     for family in design.families:
         size = np.array([
@@ -277,12 +287,11 @@ def false_claim_rates(
         sign = np.array([-1.0 if t.direction in (-1, 4) else 1.0 for t in family.tests])
         turn = np.arange(len(size)) % 2
         scenarios[family.name] = np.stack([0 * size, size, size * turn]) * sign
-    job = partial(engine.batch, design, n, scenarios, True)
+    job = partial(engine.batch, design, n, scenarios)
     sums = engine.run(job, simulations, [seed, n], workers=workers)
     rows = []
     for i, truth in enumerate(("none", "bound", "mixed")):
-        hits = [*sums["false_claim"][i], sums["any_false_claim"][i]]
-        for name, hit in zip([*scenarios, "any"], hits, strict=True):
+        for name, hit in zip([*scenarios, "any"], sums["false_claim"][i], strict=True):
             rows.append((name, truth, *map(float, engine.proportion(hit, simulations))))
     return pd.DataFrame(rows, columns=["family", "truth", "rate", "se"])
 
@@ -372,7 +381,7 @@ def power_grid(
             mend="give lists such as 500,1000 and 0,0.1,0.2",
         )
     fixed = any(_options(registration, covariates, weights))
-    design = None if fixed else cells_of(registration, simulation)
+    design = None if fixed else experiments_of(registration, simulation)
     found = []
     for i, n in enumerate(sizes):
         if fixed:
@@ -398,7 +407,7 @@ def _power_at(design, n, effects, simulations, seed, workers, progress) -> dict[
         sign = np.array([-1.0 if t.direction == -1 else 1.0 for t in family.tests])
         rows = [np.eye(m)[min(h, m - 1)] * sign * d for h in range(widest) for d in effects]
         scenarios[family.name] = np.array(rows)
-    job = partial(engine.batch, design, n, scenarios, True)
+    job = partial(engine.batch, design, n, scenarios)
     sums = engine.run(job, simulations, [seed, n], workers=workers, progress=progress)
     truth = np.concatenate([f.effects(scenarios[f.name]) for f in design.families], axis=1)
     summary = engine.summarize(sums, truth)
@@ -425,7 +434,7 @@ def _simulated_people(registration, simulation, n, seed, root, covariates, weigh
     raked = None
     if _options(registration, covariates, weights)[1]:
         raked = rake_as_registered(people, registration, root).weights.to_numpy()
-    return people_of(registration, simulation, people, NO_EFFECT, covariates, raked)
+    return experiments_of(registration, simulation, NO_EFFECT, people, covariates, raked)
 
 
 def default_sizes(registered: int) -> tuple[int, ...]:
@@ -493,5 +502,7 @@ def dask_cluster(address: str) -> Iterator[None]:
             expected="a Dask scheduler that answers",
             mend="start one with `dask scheduler`, and workers with `dask worker ADDRESS`",
         ) from None
+    from joblib import parallel_config
+
     with client, parallel_config(backend="dask", client=client):
         yield

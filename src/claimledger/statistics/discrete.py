@@ -5,19 +5,17 @@ average change of the probability (or of the expected score), with standard erro
 method: se^2 = g' V g, with g the derivative of the effect in the coefficients.
 """
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
-from statsmodels.miscmodels.ordinal_model import OrderedModel
-from statsmodels.tools.numdiff import approx_fprime
-from statsmodels.tools.sm_exceptions import ConvergenceWarning, HessianInversionWarning
+from scipy import special
 
 from claimledger.errors import LedgerError
 from claimledger.statistics.clustered import clustered_scores
 from claimledger.statistics.linear import check_design
+
+_ORDERED = "ordered logit"
 
 
 class Binary(NamedTuple):
@@ -122,7 +120,7 @@ def average_effect(fit: Binary, high, low=None, derivative=None) -> tuple[float,
 
 
 class OrdinalEffect(NamedTuple):
-    """One term of an ordered logit.
+    """A contrast of terms of an ordered logit.
 
     estimate, se, p : average effect on the scale of the outcome, with delta-method standard error.
     log_odds, log_odds_se, log_odds_p : the coefficient. n : rows.
@@ -148,99 +146,107 @@ def ordered_logit(outcome, X: pd.DataFrame, contrast: dict[str, float] | str) ->
         difference of the expected score at 1 and at 0, all columns of the same factor
         (`factor[T.level]`) being 0 but for it; another with the average slope. A product column is
         not followed.
-
-    Fitted by Newton's method: the default of statsmodels stops 6e-5 short of the maximum.
     """
-    where, y = "ordered logit", np.asarray(outcome, dtype=float)
+    y, names = np.asarray(outcome, dtype=float), [str(name) for name in X]
     contrast = {contrast: 1.0} if isinstance(contrast, str) else dict(contrast)
-    unknown = set(contrast) - set(X.columns)
+    unknown = set(contrast) - set(names)
     if unknown or len(y) != len(X) or not np.all(np.isfinite(y)):
         raise LedgerError(
-            where, found=f"term {', '.join(map(repr, sorted(unknown))) or 'known'}, {len(y)} "
+            _ORDERED, found=f"term {', '.join(map(repr, sorted(unknown))) or 'known'}, {len(y)} "
             f"outcomes, {int(np.sum(~np.isfinite(y)))} missing",
-            expected=f"one of {', '.join(map(str, X.columns))}, and complete outcomes of its rows",
+            expected=f"one of {', '.join(names)}, and complete outcomes of its rows",
             mend="name a column of the design, and select the complete rows",
         )
     scores, codes = np.unique(y, return_inverse=True)
     if len(scores) < 3:
         raise LedgerError(
-            where, found=f"{len(scores)} different answers",
+            _ORDERED, found=f"{len(scores)} different answers",
             expected="an ordinal outcome of three answers or more",
             mend="compare means or proportions instead",
         )
     design = X.to_numpy(dtype=float)
-    check_design(where, np.column_stack([np.ones(len(design)), design]))
-    # Equal rows count together: few distinct rows carry the same likelihood.
-    cells, many = np.unique(np.column_stack([codes.ravel(), design]), axis=0, return_counts=True)
-    model = _Counted(cells[:, 0].astype(int), cells[:, 1:], distr="logit", count=many)
-    fit = _fitted(model)
-    spread = {name: values.std() for name, values in zip(X, design.T, strict=True)}
-    design, many = np.unique(design, axis=0, return_counts=True)
-    share = many / len(y)
-    weights = np.array([contrast.get(name, 0.0) for name in X])
-    names = [str(name) for name in X]
+    check_design(_ORDERED, np.column_stack([np.ones(len(design)), design]))
+    params, cov = _ordered_fit(codes.ravel(), design, len(scores))
+    rows, many = np.unique(design, axis=0, return_counts=True)
+    share, weights = many / len(y), np.array([contrast.get(name, 0.0) for name in names])
 
-    def effect(params: np.ndarray) -> float:
-        total = 0.0
-        for position in np.flatnonzero(weights):
-            values = design[:, position]
-            binary = bool(np.all(np.isin(values, (0, 1))))
-            # A slope is the symmetric difference over a small step of the column.
-            step = 1.0 if binary else 1e-4 * spread[X.columns[position]]
-            high, low = design.copy(), design.copy()
-            if binary:
-                own = names[position].partition("[")[0] + "["
-                same = [i for i, name in enumerate(names) if name.startswith(own)]
-                high[:, [*same, position]] = low[:, [*same, position]] = 0.0
-            high[:, position] = 1.0 if binary else values + step / 2
-            low[:, position] = 0.0 if binary else values - step / 2
-            change = model.predict(params, exog=high) - model.predict(params, exog=low)
-            total += weights[position] * float(share @ (change @ scores) / step)
-        return total
+    def expected(X) -> tuple[float, np.ndarray]:
+        """Mean expected score of rows (c, k), and its derivative in the coefficients.
 
-    gradient = approx_fprime(fit.params, effect, centered=True)
-    estimate, se = effect(fit.params), float(np.sqrt(gradient @ fit.cov_params() @ gradient))
-    own, cov = slice(0, len(weights)), np.asarray(fit.cov_params())
-    log_odds = float(weights @ fit.params[own])
-    log_odds_se = float(np.sqrt(weights @ cov[own, own] @ weights))
-    p, log_odds_p = (2 * stats.norm.sf(abs(v)) for v in (estimate / se, log_odds / log_odds_se))
-    return OrdinalEffect(estimate, se, float(p), log_odds, log_odds_se, float(log_odds_p), len(y))
+        E(y) = s_1 + sum_j (s_{j+1} - s_j) (1 - F(t_j - x'b)), with s the scores.
+        """
+        F = special.expit(params[len(names):] - (X @ params[:len(names)])[:, None])
+        steps = np.diff(scores) * F * (1 - F) * share[:, None]
+        slope = np.r_[steps.sum(axis=1) @ X, -steps.sum(axis=0)]
+        return float(scores[-1] - share @ (F @ np.diff(scores))), slope
 
-
-class _Counted(OrderedModel):
-    """An ordered model of distinct rows, each of which stands for `count` (n,) equal ones."""
-
-    def __init__(self, endog, exog, distr, count):
-        self.count = np.asarray(count)
-        super().__init__(endog, exog, distr=distr)
-
-    def loglikeobs(self, params):
-        """Log-likelihood (n,) of each distinct row, all of its equals together."""
-        return self.count * super().loglikeobs(params)
-
-    @property
-    def start_params(self):
-        """No effects, and the thresholds of the answers as they are."""
-        share = np.bincount(self.endog, weights=self.count) / self.count.sum()
-        ends = self.distr.ppf(np.clip(share.cumsum(), 0, 1))
-        return np.r_[np.zeros(self.k_vars), self.transform_reverse_threshold_params(ends)]
+    estimate, gradient = 0.0, np.zeros(len(params))
+    for place in np.flatnonzero(weights):
+        values, (high, low) = rows[:, place], (rows.copy(), rows.copy())
+        binary = bool(np.all(np.isin(values, (0, 1))))
+        # A slope is the symmetric difference over a small step of the column.
+        step = 1.0 if binary else 1e-4 * design[:, place].std()
+        if binary:
+            own = names[place].partition("[")[0] + "["
+            same = [i for i, name in enumerate(names) if name.startswith(own)]
+            high[:, [*same, place]] = low[:, [*same, place]] = 0.0
+        high[:, place] = 1.0 if binary else values + step / 2
+        low[:, place] = 0.0 if binary else values - step / 2
+        (up, rise), (down, fall) = expected(high), expected(low)
+        estimate += weights[place] * (up - down) / step
+        gradient += weights[place] * (rise - fall) / step
+    whole = np.r_[weights, np.zeros(len(params) - len(weights))]
+    found = (estimate, gradient), (float(whole @ params), whole)
+    numbers = []
+    for value, derivative in found:
+        se = float(np.sqrt(derivative @ cov @ derivative))
+        numbers += [value, se, float(2 * special.ndtr(-abs(value / se)))]
+    return OrdinalEffect(*numbers, len(y))
 
 
-def _fitted(model: OrderedModel):
-    """Maximum likelihood by Newton's method; an error where there is no maximum."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
-            warnings.simplefilter("error", HessianInversionWarning)
-            fit = model.fit(method="newton", disp=False, maxiter=100)
-        sound = np.all(np.isfinite(fit.bse)) and np.max(np.abs(model.score(fit.params))) < 1e-4
-    except (ConvergenceWarning, HessianInversionWarning, np.linalg.LinAlgError):
-        sound = False
-    if not sound:
-        raise LedgerError(
-            "ordered logit",
-            found="an ordered logit without a maximum",
-            expected="answers that overlap between the groups compared",
-            mend="look for a column that separates the answers, or merge rare answers",
-        )
-    return fit
+def _ordered_fit(codes, X, answers: int) -> tuple[np.ndarray, np.ndarray]:
+    """Maximum likelihood of P(y <= j) = F(t_j - x'b), F logistic, by Newton's method.
+
+    Returns coefficients and thresholds (k + answers - 1,) and the inverse of the information. The
+    likelihood of a row, F(u) - F(l) with u and l linear in the parameters, is log-concave (Pratt
+    1981), so a step that does not climb is halved. Equal rows count together.
+    """
+    cells, count = np.unique(np.column_stack([codes, X]), axis=0, return_counts=True)
+    j, X = cells[:, 0].astype(int), cells[:, 1:]
+    marks = np.eye(answers + 1)[:, 1:-1]  # the thresholds below and above an answer
+    U, L = np.hstack([-X, marks[j + 1]]), np.hstack([-X, marks[j]])
+    ends = np.where(j == answers - 1, np.inf, 0.0), np.where(j == 0, -np.inf, 0.0)
+
+    def likelihood(params) -> tuple[float, np.ndarray, np.ndarray]:
+        up, low = special.expit(U @ params + ends[0]), special.expit(L @ params + ends[1])
+        p = np.maximum(up - low, 1e-300)
+        fu, fl = up * (1 - up) / p, low * (1 - low) / p
+        score = fu[:, None] * U - fl[:, None] * L
+        curve = (U.T * (count * fu * (1 - 2 * up))) @ U - (L.T * (count * fl * (1 - 2 * low))) @ L
+        return float(count @ np.log(p)), count @ score, (score.T * count) @ score - curve
+
+    below = np.bincount(j, weights=count).cumsum()[:-1] / count.sum()
+    params = np.r_[np.zeros(X.shape[1]), special.logit(below)]
+    value, score, information = likelihood(params)
+    for _ in range(100):
+        try:
+            step = np.linalg.solve(information, score)
+        except np.linalg.LinAlgError:
+            break
+        scale = 1.0
+        while True:
+            new = likelihood(params + scale * step)
+            if new[0] >= value - 1e-9 * abs(value) or scale < 1e-6:
+                break
+            scale /= 2
+        params, (value, score, information) = params + scale * step, new
+        if np.abs(step).max() < 1e-9:
+            cov = np.linalg.inv(information)
+            if np.abs(U @ params).max() < 30 and np.all(np.diag(cov) > 0):
+                return params, cov
+            break
+    raise LedgerError(
+        _ORDERED, found="an ordered logit without a maximum",
+        expected="answers that overlap between the groups compared",
+        mend="look for a column that separates the answers, or merge rare answers",
+    )

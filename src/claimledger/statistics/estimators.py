@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from patsy import PatsyError, build_design_matrices, dmatrices
 from scipy import special
-from statsmodels.imputation.mice import MICEData
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Analysis, Comparison, Hypothesis
@@ -444,6 +443,8 @@ def imputations(analysis: Analysis, rows: pd.DataFrame, seed: int = 1) -> list[p
                 mend="derive a number or a group from it in the registration",
             )
         numbers[name] = values.to_numpy(dtype=float)
+    from statsmodels.imputation.mice import MICEData  # slow to import, seldom used
+
     chain = MICEData(pd.DataFrame(numbers), rng=seed)
     chain.update_all(BURN_IN)
     found = []

@@ -2,193 +2,36 @@
 
 The test of the sharp null that no treatment changes anyone's outcome, with the HC2 t statistic:
 studentized, it is also valid in large samples for the null of no average effect (Wu and Ding 2021).
-`registered_test` draws the assignment again as it was made: within blocks, whole clusters, and only
-combinations that could occur. `randomization_test` is the kernel for designs of few cells.
+The factor that a hypothesis is about is assigned again as it was: among respondents (or whole
+clusters, where the design has some) who agree in the block and in all other factors, so that blocks
+and restrictions hold in every draw; answers, background, weights and all other factors stay with
+them. Within respondents nothing was assigned: each one's answers change places among the items
+that the contrast weighs, as if the items were alike.
+
+A whole specification curve is tested alike (Simonsohn, Simmons and Nelson 2020): had the treatment
+done nothing to anyone, how often would all specifications look as they do? One permutation serves
+every specification.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
-from claimledger.errors import errors_of
+from claimledger.errors import LedgerError, errors_of
 from claimledger.registration.models import Hypothesis, Registration
-from claimledger.statistics.clustered import cluster_robust
-from claimledger.statistics.estimators import Model, model_of
-from claimledger.statistics.linear import Cells, Estimates, LeastSquares, of_counts, orthonormal
-from claimledger.statistics.specification_curve import columns_of_factor
+from claimledger.statistics.clustered import cluster_robust, df_of_mean
+from claimledger.statistics.estimators import Model
+from claimledger.statistics.linear import LeastSquares, orthonormal
+from claimledger.statistics.specification_curve import Specified, specifications
 from claimledger.survey.recoding import BLOCK, CLUSTER
 
-_WHERE = "randomization test"
-_error = errors_of(_WHERE)
-
-
-@dataclass(frozen=True)
-class RandomizationTest:
-    """Result of `randomization_test` for m outcomes and q contrasts.
-
-    estimate, se, statistic, p : (m, q) observed values and two-sided p = (1 + hits) / (1 + draws).
-    resampled : (draws, m, q) statistics under the sharp null, one assignment for each draw.
-    """
-
-    estimate: np.ndarray
-    se: np.ndarray
-    statistic: np.ndarray
-    p: np.ndarray
-    resampled: np.ndarray
-
-
-def randomization_test(
-    X,
-    outcomes,
-    contrasts,
-    *,
-    seed: int,
-    draws: int = 10_000,
-    probabilities=None,
-    blocks=None,
-    chunk: int = 500,
-    progress: Callable[[int, int], None] | None = None,
-) -> RandomizationTest:
-    """Test contrasts of a factorial design by drawing the assignment again.
-
-    Parameters
-    ----------
-    X : (n, k) design of the assigned factors, few distinct rows: its cells are what is assigned.
-    outcomes : (n,) or (n, m), complete. One set of draws serves all of them.
-    contrasts : (k,) or (q, k) weights over the coefficients.
-    probabilities : None for complete assignment: the cells are permuted, their sizes kept. For
-        simple assignment (n, c) or (c,) probabilities of the cells, in the order of
-        `Cells.of(X).rows`: each draw assigns every unit anew; a draw with fewer than two units in
-        a cell is drawn again (inference conditional on that).
-    blocks : (n,) labels: the cells are permuted within blocks. Blocks made of all other factors
-        test one factor alone and leave the others where they are. Complete assignment only.
-    chunk : draws at a time, which bounds the memory. progress : called with draws done and total.
-    """
-    cells, Y = Cells.of(X), np.asarray(outcomes, dtype=float)
-    Y = Y.reshape(len(Y), -1).T
-    if Y.shape[1] != len(cells.index) or not np.all(np.isfinite(Y)) or draws < 1:
-        raise _error(
-            f"outcomes of shape {Y.T.shape} for {len(cells.index)} rows, {draws} draws",
-            "complete outcomes of the rows of the design, one draw or more",
-            "select the complete rows first",
-        )
-    if 2 * len(cells.rows) > len(cells.index):
-        raise _error(
-            f"{len(cells.rows)} distinct design rows among {len(cells.index)}",
-            "a design of the assigned factors alone",
-            "leave covariates out of the design",
-        )
-    if probabilities is not None and blocks is not None:
-        raise _error(
-            "both probabilities and blocks", "one of them", "use blocks with complete assignment"
-        )
-    design = LeastSquares.of(cells.rows, contrasts, count=cells.count)
-    estimate, se = design.estimate(*cells.moments(Y))
-    if np.any(se == 0):
-        raise _error(
-            "an outcome without variation",
-            "outcomes that vary within cells",
-            "leave the constant outcome out",
-        )
-    rng, parts, done = np.random.default_rng(seed), [], 0
-    redraw = (
-        _permuted(cells, design, blocks) if probabilities is None
-        else _assigned(cells, probabilities)
-    )
-    while done < draws:
-        size = min(chunk, draws - done)
-        parts.append(_t(redraw(rng, Y, size, contrasts)))
-        done += size
-        if progress is not None:
-            progress(done, draws)
-    statistic, resampled = estimate / se, np.concatenate(parts)
-    # Ordinal outcomes tie exactly: a tie up to rounding is a hit.
-    hits = np.sum(np.abs(resampled) >= np.abs(statistic) * (1 - 1e-9), axis=0)
-    return RandomizationTest(estimate, se, statistic, (1 + hits) / (1 + draws), resampled)
-
-
-def _t(found: Estimates) -> np.ndarray:
-    """T statistics; a draw in which every cell is constant separates the cells without error."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = found.coef / found.se
-    return np.where(found.se > 0, t, np.where(np.abs(found.coef) > 0, np.inf, 0.0))
-
-
-def _permuted(cells: Cells, design: LeastSquares, blocks):
-    """Complete assignment: permute the units over the places of the cells, within blocks."""
-    n = len(cells.index)
-    if blocks is None:
-        places = [np.arange(n)]
-    else:
-        _, codes = np.unique(np.asarray(blocks)[cells.order], return_inverse=True)
-        places = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
-    if all(len(np.unique(cells.index[cells.order][place])) < 2 for place in places):
-        raise _error(
-            "blocks that each hold one cell only",
-            "something to permute in a block",
-            "take blocks that contain several cells",
-        )
-
-    def redraw(rng, Y, size, contrasts) -> Estimates:
-        units = np.tile(cells.order.astype(np.int32), (size, 1))
-        for place in places:
-            units[:, place] = rng.permuted(units[:, place], axis=1)
-        moments = [cells.sorted_moments(y[units]) for y in Y]
-        mean, within = (np.stack(part, axis=1) for part in zip(*moments, strict=True))
-        return design.estimate(mean, within)
-
-    return redraw
-
-
-def _assigned(cells: Cells, probabilities):
-    """Simple assignment: every unit is assigned a cell anew, independently."""
-    n, c = len(cells.index), len(cells.count)
-    p = np.broadcast_to(np.asarray(probabilities, dtype=float), (n, c))
-    if not np.all(p >= 0) or not np.allclose(p.sum(axis=1), 1):
-        raise _error(
-            "probabilities that are negative or do not sum to one",
-            f"probabilities of the {c} cells, each row summing to one",
-            "give them in the order of Cells.of(X).rows",
-        )
-    edges = np.cumsum(p, axis=1)[:, :-1]
-
-    def redraw(rng, Y, size, contrasts) -> Estimates:
-        assigned = _draw_cells(rng, edges, size)
-        for _ in range(1000):
-            short = _counts(assigned, c).min(axis=1) < 2
-            if not np.any(short):
-                break
-            assigned[short] = _draw_cells(rng, edges, int(short.sum()))
-        else:
-            raise _error(
-                f"{c} cells that {n} units do not fill in a thousand draws",
-                "two units in each cell",
-                "drop factors from the design, or use complete assignment",
-            )
-        count = _counts(assigned, c).astype(float)
-        centred = Y - Y.mean(axis=1, keepdims=True)
-        inside = (assigned[:, None, :] == np.arange(c)[:, None]).astype(float)
-        total = np.einsum("dcn,mn->mdc", inside, centred, optimize=True)
-        squares = np.einsum("dcn,mn->mdc", inside, centred**2, optimize=True)
-        mean = total / count
-        found = of_counts(cells.rows, count, mean, np.maximum(squares - total * mean, 0), contrasts)
-        return Estimates(*(part.swapaxes(0, 1) for part in found))
-
-    return redraw
-
-
-def _draw_cells(rng, edges, size: int) -> np.ndarray:
-    """Cells (size, n) drawn with cumulative probabilities `edges` (n, c - 1)."""
-    u = rng.random((size, len(edges)))
-    return sum((u >= edge).astype(np.intp) for edge in edges.T)
-
-
-def _counts(assigned, c: int) -> np.ndarray:
-    """Units in each cell (draws, c)."""
-    return np.stack([(assigned == cell).sum(axis=1) for cell in range(c)], axis=1)
+TIE = 1 - 1e-9     # ordinal outcomes tie exactly: a tie up to rounding is a hit
+CHUNK = 200_000    # numbers of permuted columns at a time: they stay in the processor's cache
+_error = errors_of("randomization test")
 
 
 class Randomized(NamedTuple):
@@ -199,94 +42,291 @@ class Randomized(NamedTuple):
     drawn: str
 
 
-def registered_test(
-    registration: Registration, rows: pd.DataFrame, hypothesis: Hypothesis, *, draws: int,
-    seed: int, weights: pd.Series | None = None,
-) -> Randomized:
-    """Test the contrast of a hypothesis by drawing the assignment of its factor again.
+def randomization_tests(
+    registration: Registration, frame: pd.DataFrame, *, draws: int, seed: int
+) -> dict[str, Randomized]:
+    """Test the contrast of each hypothesis by drawing the assignment of its factor again.
 
-    rows : of the registered sample. The factor's values change places among respondents (or whole
-    clusters, where the design has some) who agree in the block and in all other factors: so blocks
-    and restrictions hold in every draw. Within respondents nothing was assigned: each one's answers
-    change places among the items that the contrast weighs, as if the items were alike.
+    frame : one row for each respondent (or profile), of all samples.
     """
-    rng = np.random.default_rng(seed)
-    if hypothesis.frame == "stacked":
-        return _within(rows, hypothesis, draws, rng)
-    model = model_of(hypothesis, rows, weights=weights)
-    moved = columns_of_factor(hypothesis, model.X)
-    about = moved[0].partition("[")[0]
-    data = rows.loc[rows[hypothesis.outcome].notna()]
-    data = data.iloc[np.asarray(model.X.index)] if model.data is not None else data
-    others = [name for name in registration.design.factors if name != about and name in data]
-    strata = [data[name].astype(str).to_numpy() for name in others + [BLOCK] * (BLOCK in data)]
-    stratum = pd.factorize(pd.Series(list(zip(*strata, strict=True))))[0] if strata else \
-        np.zeros(len(data), dtype=int)
-    unit = data[CLUSTER].to_numpy() if CLUSTER in data else np.arange(len(data))
-    order, first, place = _units(unit, stratum)
-    statistic = _statistic(model, moved, hypothesis.contrast)
-    observed, hits = statistic(model.X[moved].to_numpy()), 0
-    main = model.X[moved].to_numpy()[first]
-    for _ in range(draws):
-        drawn = np.empty(len(first), dtype=int)
-        for at in order:
-            drawn[at] = rng.permutation(at)
-        # A tie up to rounding is a hit.
-        hits += abs(statistic(main[drawn][place])) >= abs(observed) * (1 - 1e-9)
-    what = "clusters" if CLUSTER in data else "respondents"
-    within = f" within blocks of {', '.join(others + ['the design'] * (BLOCK in data))}"
-    return Randomized(observed, (1 + hits) / (1 + draws), what + (within if strata else ""))
+    specified, found = Specified(registration, frame), {}
+    for group in _groups(specified, registration.hypotheses):
+        for id, one in _permuted(specified, group, [{}], draws, seed).items():
+            t = np.abs(one.t[:, 0])
+            p = _share(t[1:] >= t[0] * TIE)
+            found[id] = Randomized(float(one.t[0, 0]), p, one.drawn)
+    return {h.id: found[h.id] for h in registration.hypotheses}
 
 
-def _units(unit, stratum) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Units of each stratum; the first row of each unit; the unit of each row."""
-    place, labels = pd.factorize(unit)
-    first = np.zeros(len(labels), dtype=int)
-    first[place[::-1]] = np.arange(len(place))[::-1]
-    of_unit = stratum[first]
-    if np.any(of_unit[place] != stratum):
-        of_unit = np.zeros(len(labels), dtype=int)  # other factors vary within clusters
-    order = [np.flatnonzero(of_unit == code) for code in np.unique(of_unit)]
-    if all(len(at) < 2 for at in order):
+class CurveTest(NamedTuple):
+    """Result of `curve_test`.
+
+    median : of the standardized estimates of all specifications; share : of specifications that
+    are significant (unadjusted) in the registered direction; median_p (two-sided) and share_p :
+    p = (1 + hits) / (1 + draws); estimates, t : (specifications,), NaN where not estimable.
+    """
+
+    median: float
+    median_p: float
+    share: float
+    share_p: float
+    draws: int
+    estimates: np.ndarray
+    t: np.ndarray
+
+
+def curve_tests(
+    registration: Registration, frame: pd.DataFrame, *, draws: int, seed: int,
+    weights: pd.Series | None = None,
+) -> dict[str, CurveTest]:
+    """Test that the treatment did nothing to anyone, by each specification curve as a whole."""
+    specified, found = Specified(registration, frame, weights), {}
+    for group in _groups(specified, registration.hypotheses):
+        specs = specifications(registration, group[0].frame)
+        drawn = _permuted(specified, group, specs, draws, seed)
+        found |= {h.id: _curve(registration, h, drawn[h.id]) for h in group}
+    return {h.id: found[h.id] for h in registration.hypotheses}
+
+
+def _curve(registration: Registration, h: Hypothesis, found: "_Permuted") -> CurveTest:
+    alpha = registration.families[h.family].alpha
+    sign = 1 if h.direction == "positive" else -1
+    known = np.isfinite(found.t)
+    if not known.any(axis=1).all():
+        raise LedgerError(
+            f"specification curve of {h.id}", found="nothing that can be estimated",
+            expected="at least one specification", mend="look for a constant outcome",
+        )
+    reached = known & (sign * found.t > special.stdtrit(found.df, 1 - alpha / 2))
+    share = reached.sum(axis=1) / known.sum(axis=1)
+    median = np.nanmedian(found.estimates, axis=1)
+    far = np.abs(median)
+    return CurveTest(
+        float(median[0]), _share(far[1:] >= far[0] * TIE), float(share[0]),
+        _share(share[1:] >= share[0] - 1e-9), len(far) - 1, found.estimates[0], found.t[0],
+    )
+
+
+def _groups(specified: Specified, hypotheses: list[Hypothesis]) -> list[list[Hypothesis]]:
+    """Hypotheses about the same factor in the same design and rows share their permutations."""
+    groups: dict[tuple, list[Hypothesis]] = {}
+    for h in hypotheses:
+        about = sorted({term.partition("[")[0] for term in h.contrast})
+        rows = specified.rows(h, {}).index.to_numpy().tobytes()
+        alone = h.id if h.frame == "stacked" else ""
+        key = (h.model.partition("~")[2], h.sample, h.vcov, rows, alone, *about)
+        groups.setdefault(key, []).append(h)
+    return list(groups.values())
+
+
+def _share(hits: np.ndarray) -> float:
+    return float((1 + hits.sum()) / (1 + len(hits)))
+
+
+class _Permuted(NamedTuple):
+    """Standardized estimates and t (1 + draws, specifications), the first as observed; df of each.
+
+    NaN where a specification, or what a permutation leaves of it, is not estimable.
+    """
+
+    estimates: np.ndarray
+    t: np.ndarray
+    df: np.ndarray
+    drawn: str
+
+
+def _permuted(
+    specified: Specified, group: list[Hypothesis], specs: list[dict[str, str]], draws: int,
+    seed: int,
+) -> dict[str, _Permuted]:
+    """Every specification (the first is the registered one) under the same permutations."""
+    if draws < 1:
+        raise _error(f"{draws} draws", "one draw or more", "ask for more")
+    shape = len(group), 1 + draws, len(specs)
+    estimates, t, df = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape[::2], np.nan)
+    kind = _within if group[0].frame == "stacked" else _between
+    drawn, parts = kind(specified, group, specs, draws, np.random.default_rng(seed))
+    for j, i, sd, freedom, value, se in parts:
+        df[j, i] = freedom
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sound = (se > 0) & (sd > 0)
+            estimates[j, :, i], t[j, :, i] = (np.where(sound, value / by, np.nan)
+                                              for by in (sd, se))
+    if not np.isfinite(t[:, 0, 0]).all():
+        raise _error("an outcome without variation", "outcomes that vary within cells",
+                     f"look at the outcome of {' and '.join(h.id for h in group)}")
+    return {h.id: _Permuted(estimates[j], t[j], df[j], drawn) for j, h in enumerate(group)}
+
+
+# Place of hypothesis and specification; SD and df; estimates and errors (1 + draws,).
+Parts = Iterator[tuple[int, int, float, float, np.ndarray, np.ndarray]]
+
+
+# Within respondents ------------------------------------------------------------------------------
+
+
+def _within(
+    specified: Specified, group: list[Hypothesis], specs: list, draws: int, rng
+) -> tuple[str, Parts]:
+    """The mean of the contrast of items over its standard error, answers changing places."""
+    h, = group
+    weigh = {term.removeprefix("item[").removesuffix("]"): w for term, w in h.contrast.items() if w}
+    first = specified.rows(h, specs[0]).index
+    order = np.tile(np.arange(len(weigh)), (1 + draws, len(first), 1))
+    order[1:] = rng.permuted(order[1:], axis=-1)
+    # A respondent's answers under permuted weights are the same as permuted answers.
+    W = np.array(list(weigh.values()))[order]
+
+    def parts() -> Parts:
+        for i, spec in enumerate(specs):
+            rows, weights = specified.rows(h, spec), specified.weights_of(spec)
+            answers = rows[list(weigh)].to_numpy(dtype=float)
+            own = None if weights is None else weights.loc[rows.index].to_numpy()
+            mean = LeastSquares.of(np.ones((len(rows), 1)), weights=own, working="identity")
+            at = first.get_indexer(rows.index)
+            found = mean.estimate(np.einsum("dni,ni->dn", W[:, at], answers))
+            df = len(rows) - 1 if own is None else df_of_mean(own)
+            yield 0, i, answers.std(ddof=1), df, found.coef[:, 0], found.se[:, 0]
+
+    return "answers within respondents", parts()
+
+
+# Between respondents -----------------------------------------------------------------------------
+
+
+def _between(
+    specified: Specified, group: list[Hypothesis], specs: list, draws: int, rng
+) -> tuple[str, Parts]:
+    """The factor of the contrasts changes places among the respondents of the sample."""
+    h = group[0]
+    plain = specified.model(h, specs[0]).X
+    moved = columns_of_factor(h, plain)
+    rows = specified.rows(h, specs[0]).iloc[np.asarray(plain.index)]
+    orders, drawn = _orders(specified.registration, h, rows, moved[0].partition("[")[0], draws, rng)
+    treatment = plain[moved].to_numpy()
+    designs: dict[int, list[tuple[int, int, Model]]] = {}  # by what specifications share
+    for i, spec in enumerate(specs):
+        for j, one in enumerate(group):
+            try:
+                model = specified.model(one, spec)
+            except LedgerError:  # as in the curve: an alternative that these data do not allow
+                if i == 0:
+                    raise
+                continue
+            designs.setdefault(id(model.X), []).append((j, i, model))
+
+    def parts() -> Parts:
+        for uses in designs.values():
+            _, first, model = uses[0]
+            used = specified.rows(h, specs[first]).iloc[np.asarray(model.X.index)]
+            at = rows.index.get_indexer(used.index)
+            outcomes = np.stack([one.y for _, _, one in uses])
+            Y, place = np.unique(outcomes, axis=0, return_inverse=True)  # HC3 has that of HC2
+            values = _evaluated(model, Y, moved, set(plain), [one.contrast for one in group],
+                                lambda part, at=at: treatment[orders[part][:, at]], 1 + draws)
+            for (j, i, one), column in zip(uses, place.ravel(), strict=True):
+                value, se = values["HC3" if one.vcov == "HC3" else "HC2"][..., column, j]
+                df = one.n - 1 if model.clusters is not None else len(one.y) - model.X.shape[1]
+                yield j, i, one.y.std(ddof=1), df, value, se
+
+    return drawn, parts()
+
+
+def _orders(
+    registration: Registration, h: Hypothesis, rows: pd.DataFrame, about: str, draws: int, rng
+) -> tuple[np.ndarray, str]:
+    """Whose treatment each row has (1 + draws, n), the first as it was; what changes places."""
+    design, n = registration.design, len(rows)
+    others = [name for name in design.factors if name != about and name in rows]
+    if h.frame == "profiles":  # attributes are drawn apart, but for those that exclude each other
+        tied = set().union(*(rule for rule in design.restrictions if about in rule))
+        others = [name for name in others if name in tied]
+    keys = others + [BLOCK] * (BLOCK in rows)
+    stratum = rows.groupby(keys, observed=True).ngroup().to_numpy() if keys else np.zeros(n, int)
+    clustered = CLUSTER in rows
+    place, labels = pd.factorize(rows[CLUSTER]) if clustered else (np.arange(n), np.arange(n))
+    first = np.zeros(len(labels), dtype=int)  # a row of each unit
+    first[place[::-1]] = np.arange(n)[::-1]
+    own = stratum[first]
+    if np.any(own[place] != stratum):
+        own = np.zeros(len(labels), dtype=int)  # other factors vary within clusters
+    strata = [np.flatnonzero(own == code) for code in np.unique(own)]
+    if all(len(units) < 2 for units in strata):
         raise _error("nothing to permute in any block", "blocks that hold several units",
                      "look at design.blocks and design.clusters")
-    return order, first, place
+    units = np.tile(np.arange(len(labels), dtype=np.int32), (1 + draws, 1))
+    for these in strata:
+        units[1:, these] = rng.permuted(units[1:, these], axis=1)
+    within = f" within blocks of {', '.join(others + ['the design'] * (BLOCK in rows))}"
+    what = "clusters" if clustered else "respondents" if h.frame == "respondents" else "profiles"
+    return first[units][:, place], what + (within if keys else "")
 
 
-def _statistic(model: Model, moved: list[str], contrast: dict) -> Callable[[np.ndarray], float]:
-    """The t statistic of a contrast for other values (n, m) of the moved columns."""
-    C = np.array([contrast.get(name, 0.0) for name in moved])
-    fixed = model.X.drop(columns=moved).to_numpy()
-    if model.clusters is not None:
-        whole = np.r_[C, np.zeros(fixed.shape[1])]
+def _evaluated(
+    model: Model, Y: np.ndarray, moved: list[str], plain: set[str], contrasts: list,
+    treatment: Callable[[slice], np.ndarray], total: int,
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """By variance estimator estimates and errors (2, total, m, q) of outcomes (m, n).
 
-        def clustered(columns: np.ndarray) -> float:
-            fit = cluster_robust(np.column_stack([columns, fixed]), model.y, model.clusters,
-                                 "stata", weights=model.weights)  # fmt: skip
-            return float(fit.contrast(whole).t)
+    treatment : the moved columns (part, n, columns) of a part of the draws. All other columns are
+    partialled out once (Frisch and Waugh 1933); product columns are a moved column times a centered
+    covariate, so they are made anew from both.
+    """
+    X, n = model.X, len(model.y)
+    names, factors = [], []
+    for name in moved:
+        pairs = [c for c in X if c.startswith(f"{name}:") and c not in plain]
+        names += [name, *pairs]
+        covariates = X[[c.removeprefix(f"{name}:") for c in pairs]].to_numpy()
+        factors.append(np.column_stack([np.ones(n), covariates]))
+    C = np.array([[contrast.get(name, 0.0) for name in names] for contrast in contrasts])
+    fixed = X.drop(columns=names).to_numpy()
+    root = np.ones(n) if model.weights is None else np.sqrt(model.weights)
+    basis = orthonormal(fixed * root[:, None])[0] if fixed.shape[1] else np.zeros((n, 0))
+    found = {vcov: np.full((2, total, len(Y), len(C)), np.nan) for vcov in ("HC2", "HC3")}
 
-        return clustered
-    root = np.ones(len(model.y)) if model.weights is None else np.sqrt(model.weights)
-    basis, _ = orthonormal(fixed * root[:, None])
+    def evaluate(part: slice) -> None:
+        columns = treatment(part)
+        M = np.concatenate([columns[..., [j]] * factor for j, factor in enumerate(factors)], -1)
+        if model.clusters is not None:
+            whole = np.hstack([C, np.zeros((len(C), fixed.shape[1]))])
+            for d, one in zip(range(part.start, part.stop), M, strict=True):
+                both = np.column_stack([one, fixed])
+                fits = [cluster_robust(both, y, model.clusters, "stata", weights=model.weights)
+                        for y in Y]
+                found["HC2"][:, d] = np.stack([fit.contrast(whole)[:2] for fit in fits], axis=1)
+            return
+        design = LeastSquares.of(M, C, model.weights, beside=basis)
+        third = replace(design, free=design.free**2)
+        for vcov, one in (("HC2", design), ("HC3", third)):
+            found[vcov][:, part] = np.stack(one.estimate(Y))
 
-    def independent(columns: np.ndarray) -> float:
-        found = LeastSquares.of(columns, C, model.weights, beside=basis).estimate(model.y)
-        return float(found.coef[0] / found.se[0])
+    step = 1 if model.clusters is not None else max(1, CHUNK // (n * len(names)))
+    for start in range(0, total, step):
+        part = slice(start, min(start + step, total))
+        try:
+            evaluate(part)
+        except LedgerError:  # a permutation leaves a cell empty: which of them?
+            for d in range(part.start, part.stop):
+                try:
+                    evaluate(slice(d, d + 1))
+                except LedgerError:
+                    if d == 0 and not model.X.shape[1] > len(plain):
+                        raise
+    return found
 
-    return independent
 
-
-def _within(rows: pd.DataFrame, h: Hypothesis, draws: int, rng) -> Randomized:
-    """The mean of the contrast of items over its standard error, answers changing places."""
-    weigh = {term.removeprefix("item[").removesuffix("]"): w for term, w in h.contrast.items() if w}
-    answers = rows.dropna(subset=h.stack)[list(weigh)].to_numpy(dtype=float)
-    W = np.array(list(weigh.values()))
-
-    def statistic(values: np.ndarray) -> float:
-        own = values @ W
-        return float(own.mean() / (own.std(ddof=1) / np.sqrt(len(own))))
-
-    observed = statistic(answers)
-    hits = sum(abs(statistic(rng.permuted(answers, axis=1))) >= abs(observed) * (1 - 1e-9)
-               for _ in range(draws))  # fmt: skip
-    return Randomized(observed, (1 + hits) / (1 + draws), "answers within respondents")
+def columns_of_factor(hypothesis: Hypothesis, X: pd.DataFrame) -> list[str]:
+    """Columns of the one factor that the contrast is about."""
+    info = X.design_info
+    terms = [term for term in info.terms
+             if set(info.column_names[info.slice(term)]) & set(hypothesis.contrast)]
+    about = {factor for term in terms for factor in term.factors}
+    mixed = [term for term in info.terms if set(term.factors) & about and len(term.factors) > 1]
+    if len(about) != 1 or mixed:
+        raise LedgerError(
+            f"randomization test of {hypothesis.id}", found=f"a contrast in {hypothesis.model}",
+            expected="a contrast of one factor that enters without products",
+            mend="such a contrast cannot be tested by permuting one factor",
+        )
+    return list(info.column_names[info.slice(terms[0])])

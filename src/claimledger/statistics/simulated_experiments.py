@@ -1,12 +1,9 @@
 """Experiments by the thousand: drawn, estimated as registered, and judged.
 
 Knows no registration and no data frame: `design_diagnosis` says what is registered in the terms of
-this module. An experiment is drawn in one of two forms.
-
-- `Cells`: answers depend on the cell of the design alone. Then counts, means and sums of squares of
-  the cells hold everything that HC2 needs. The cells' sizes are drawn anew, or held fixed.
-- `People`: analyses use covariates or weights. Then people, their background and weights and their
-  assignment are held fixed, and their answers are drawn anew.
+this module. Answers depend on the cell of the design alone; then counts, means and sums of squares
+of the cells hold everything that HC2 needs. Where analyses use covariates or weights, people are
+held fixed, and each person is a cell of one.
 
 Effects are added as constants. A constant that the design can express moves the estimate by exactly
 its size and leaves every residual as it is, so one set of experiments serves a whole grid of true
@@ -21,17 +18,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy import special
 
 from claimledger.errors import LedgerError
 from claimledger.simulation.calibration import normals
 from claimledger.statistics.clustered import df_of_mean
 from claimledger.statistics.decision import Decision, decide, false_claims
-from claimledger.statistics.linear import LeastSquares, of_counts
+from claimledger.statistics.linear import LeastSquares
 
 Tally = dict[str, np.ndarray]
-ROUND = 32       # chunks handed out at a time: bounds the memory
+Moments = tuple[np.ndarray, np.ndarray, np.ndarray]
 BLOCK = 12_000   # respondents drawn at a time: the arrays stay in the processor's cache
 
 
@@ -103,12 +99,12 @@ class Family:
         """True effects (S, m) in units of the outcomes, from multiples of the SD (S, m)."""
         return scenarios * self.sd
 
-    def decide(self, estimate, se, df, sd) -> Decision:
-        """The registered rule; arrays (..., m)."""
+    def decide(self, estimate, se, df, sd, p) -> Decision:
+        """The registered rule; arrays (..., m); p : of the two-sided tests."""
         bound = [np.full(sd.shape[:-1], np.nan if t.bound is None else t.bound) * (
             sd[..., k] if t.in_sd else 1.0) for k, t in enumerate(self.tests)]
         return decide(estimate, se, df, np.stack(bound, axis=-1),
-                      [t.direction for t in self.tests], self.alpha, self.correction)
+                      [t.direction for t in self.tests], self.alpha, self.correction, p)
 
     def false_claims(self, decision: Decision, truth: np.ndarray) -> np.ndarray:
         """Which verdicts are false by true effects (S, m); the bound is one of the drawn SD."""
@@ -205,7 +201,7 @@ def draw_moments(
         answers = np.zeros((items, n), dtype=np.int8)
         for cut in cuts:
             answers += latent > cut
-        values[:, :n] = _outcomes(answers, mix, recodes)
+        values[:, :n] = outcomes_of(answers, mix, recodes)
         starts = np.r_[0, np.cumsum(part)[:-1]]
         for sums in (total, squares):
             found = np.add.reduceat(values, starts, axis=1).reshape(outcomes, len(part), cells)
@@ -216,7 +212,7 @@ def draw_moments(
     return mean, np.maximum(np.where(occupied, squares - total * mean, 0.0), 0.0)
 
 
-def _outcomes(answers: np.ndarray, mix, recodes) -> np.ndarray:
+def outcomes_of(answers: np.ndarray, mix, recodes) -> np.ndarray:
     """Outcomes (o, n) from answers (items, n), counted from 0."""
     if recodes:
         answers = np.vstack([answers, *(np.asarray(v)[answers[item]] for item, v in recodes)])
@@ -224,117 +220,89 @@ def _outcomes(answers: np.ndarray, mix, recodes) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Cells:
-    """Experiments whose answers depend on the cell of the design alone.
+class Experiments:
+    """Experiments that can be drawn and estimated.
 
-    families : over the c cells; mix : (o, items) of `families`; probabilities (c,) of the cells;
-    fixed : (c,) sizes of the cells, or None: drawn anew. root, thresholds, recodes : as
-    `draw_moments` takes them; lowest (items,) value of an answer counted as 0.
+    families : over the c cells (or people). draw : draw(rng, n, size, leans) -> count of each cell
+    (size, c), or (c,) where it is the same in all experiments; mean and sum of squares about it
+    (size, o, c) of the outcomes. leans : whether people's answers lean on their background, as
+    analyses with covariates need; without, the background is part of the variation between people,
+    as it is in a new sample.
     """
 
     families: tuple[Family, ...]
-    mix: np.ndarray
-    probabilities: np.ndarray
-    root: np.ndarray
-    thresholds: np.ndarray
-    lowest: np.ndarray
-    recodes: tuple = ()
-    fixed: np.ndarray | None = None
+    draw: Callable[[np.random.Generator, int, int, bool], Moments]
+    _kept: dict = field(default_factory=dict)
 
-    def moments(self, rng: np.random.Generator, n: int, size: int) -> tuple[np.ndarray, ...]:
-        """Count (size, c), mean and sum of squares about it (size, o, c) of every cell."""
-        if self.fixed is None:
-            count = rng.multinomial(n, self.probabilities, size)
-        else:
-            count = np.broadcast_to(self.fixed, (size, len(self.fixed)))
-        drawn = draw_moments(rng, count, self.root, self.thresholds, self.mix, self.recodes)
-        level = (self.mix @ self.lowest)[:, None]
-        return count, drawn[0] + np.where(count[:, None], level, 0.0), drawn[1]
-
-    def experiments(self, rng: np.random.Generator, n: int, size: int) -> list[tuple]:
-        """Of each family what `judge` takes: base, se, df, and the moments for each test."""
-        count, mean, within = self.moments(rng, n, size)
-        found = []
-        for family in self.families:
-            base, se, df = np.empty((3, size, len(family.tests)))
+    @cached_property
+    def _groups(self) -> dict[tuple, list[tuple[int, int, RegisteredTest]]]:
+        """Place in families and the test, by the design that tests share."""
+        groups: dict[tuple, list] = {}
+        for f, family in enumerate(self.families):
             for k, t in enumerate(family.tests):
-                own, cells = family.own[k], count[:, t.rows]
-                used = (part[:, own, t.rows] for part in (mean, within))
-                same = cells if self.fixed is None else cells[0]  # then one design serves all
-                result = of_counts(t.design, same, *used, t.contrast)
-                base[:, k], se[:, k] = result.coef[:, 0], result.se[:, 0]
-                df[:, k] = cells.sum(axis=1) - t.design.shape[1]
-            found.append((base, se, df, [(count, mean, within)] * len(family.tests)))
-        return found
+                weights = b"" if t.weights is None else t.weights.tobytes()
+                key = t.rows.tobytes(), t.design.tobytes(), weights, t.leans, t.X is None
+                groups.setdefault(key, []).append((f, k, t))
+        return groups
 
+    def estimates(self, rng: np.random.Generator, n: int, size: int) -> tuple[list, dict]:
+        """Of each family estimates, errors and df (3, size, m); what was drawn, by `leans`."""
+        drawn = {leans: self.draw(rng, n, size, leans)
+                 for leans in sorted({t.leans for f in self.families for t in f.tests})}
+        found = [np.empty((3, size, len(family.tests))) for family in self.families]
+        for key, uses in self._groups.items():
+            rows = uses[0][2].rows
+            count, mean, within = drawn[uses[0][2].leans]
+            design, df = self._design(key, uses, count)
+            own = [self.families[f].own[k] for f, k, _ in uses]
+            outcomes = sorted(set(own))
+            used = (part[:, outcomes][:, :, rows] for part in (mean, within))
+            coef, se = design.estimate(*used)
+            for q, (f, k, _) in enumerate(uses):
+                place = outcomes.index(own[q])
+                found[f][:, :, k] = coef[:, place, q], se[:, place, q], np.broadcast_to(df, size)
+        return found, drawn
 
-@dataclass(frozen=True)
-class People:
-    """Experiments on the same people, assigned as they were.
-
-    draw : draw(rng, size, leans) -> answers (size, items, n) counted from 0, of fresh people, or of
-    these people, whose answers lean on their background. Analyses with covariates take the latter;
-    without, the background is part of the variation between people, as it is in a new sample.
-    """
-
-    families: tuple[Family, ...]
-    mix: np.ndarray
-    lowest: np.ndarray
-    draw: Callable[[np.random.Generator, int, bool], np.ndarray]
-    recodes: tuple = ()
-    _groups: dict = field(default_factory=dict)
-
-    def experiments(self, rng: np.random.Generator, n: int, size: int) -> list[tuple]:
-        """Of each family what `judge` takes; see `Cells.experiments`."""
-        level = (self.mix @ self.lowest)[:, None]
-        drawn = {}
-        for leans in sorted({t.leans for f in self.families for t in f.tests}):
-            answers = self.draw(rng, size, leans)
-            drawn[leans] = np.stack([_outcomes(a, self.mix, self.recodes) for a in answers]) + level
-        found = []
-        for family in self.families:
-            base, se, df = np.empty((3, size, len(family.tests)))
-            for k, t in enumerate(family.tests):
-                design, df[:, k] = self._design(t)
-                own = drawn[t.leans][:, family.own[k], t.rows]
-                base[:, k], se[:, k] = (part[:, 0] for part in design.estimate(own))
-            # Each person is a cell of one: the spread needs no other formula.
-            values = [drawn[t.leans] for t in family.tests]
-            found.append((base, se, df, [
-                (np.ones((size, v.shape[2])), v, np.broadcast_to(0.0, v.shape)) for v in values
-            ]))
-        return found
-
-    def _design(self, t: RegisteredTest) -> tuple[LeastSquares, float]:
-        """A test's design, made ready once, and its degrees of freedom."""
-        if t.id not in self._groups:
-            working = "identity" if t.X is None else "weights"
-            design = LeastSquares.of(t.design, t.contrast, t.used, working=working)
-            mean = t.X is None and t.used is not None
-            df = df_of_mean(t.used) if mean else float(np.subtract(*t.design.shape))
-            self._groups[t.id] = design, df
-        return self._groups[t.id]
+    def _design(self, key: tuple, uses: list, count: np.ndarray) -> tuple[LeastSquares, object]:
+        """A design and its degrees of freedom, made once where all experiments have the same."""
+        if key in self._kept:
+            return self._kept[key]
+        t = uses[0][2]
+        cells = count[..., t.rows]
+        mean = t.X is None and t.used is not None
+        design = LeastSquares.of(
+            t.design, np.array([one.contrast for _, _, one in uses]), t.used, count=cells,
+            working="identity" if mean else "weights",
+        )
+        df = df_of_mean(t.used) if mean else cells.sum(axis=-1) - t.design.shape[1]
+        if count.ndim == 1:
+            self._kept[key] = design, df
+        return design, df
 
 
 # Judging -----------------------------------------------------------------------------------------
 
 
-def judge(family: Family, scenarios: np.ndarray, base, se, df, moments) -> tuple:
+def judge(family: Family, scenarios: np.ndarray, base, se, df, drawn: dict) -> tuple:
     """Estimates (s, S, m), errors and df (s, 1, m) and the decision of a family under scenarios.
 
     scenarios : (S, m) true effects, in SD of the outcomes, added to the experiments as drawn.
-    base, se, df : (s, m) as drawn; moments : for each test count (s, c), mean, within (s, o, c).
+    base, se, df : (s, m) as drawn; drawn : by `leans` count, mean, within (s, o, c).
     """
     t = family.effects(scenarios)
-    sd = np.empty((len(base), *t.shape))
+    sd, p = np.empty((2, len(base), *t.shape))
     for k, test in enumerate(family.tests):
-        count, *drawn = moments[k]
-        used = (part[:, family.pooled[k]][..., test.rows] for part in drawn)
+        values, place = np.unique(t[:, k], return_inverse=True)  # most scenarios move others
+        own = (base[:, k, None] + values) / se[:, k, None]
+        p[..., k] = (2 * special.stdtr(df[:, k, None], -np.abs(own)))[:, place]
+        count, *moments = drawn[test.leans]
+        count = np.broadcast_to(count, (len(base), count.shape[-1]))[:, test.rows]
+        used = (part[:, family.pooled[k]][..., test.rows] for part in moments)
         shift = np.tensordot(t, np.stack([family.shift[h][k] for h in range(t.shape[1])]), 1)
-        sd[..., k] = _spreads(count[:, test.rows], *used, shift)
+        sd[..., k] = _spreads(count, *used, shift)
     se, df = se[:, None], df[:, None]
     estimate = base[:, None] + t
-    return estimate, se, df, family.decide(estimate, se, df, sd)
+    return estimate, se, df, family.decide(estimate, se, df, sd, p)
 
 
 def _spreads(count, mean, within, shift) -> np.ndarray:
@@ -352,64 +320,48 @@ def _spreads(count, mean, within, shift) -> np.ndarray:
     return np.sqrt((squares[:, None] + 2 * cross + own) / (total[:, None] - 1))
 
 
-def tally(estimate, se, df, decision: Decision, truth=None, alpha: float = 0.05) -> Tally:
-    """Sums over experiments (first axis) of what `summarize` needs.
-
-    truth : (S, m) true values, or None where they are not known. Estimates are summed as deviations
-    from the truth.
-    """
+def tally(estimate, se, df, decision: Decision, truth, alpha: float = 0.05) -> Tally:
+    """Sums over experiments (first axis) of what `summarize` needs; truth : (S, m) true values."""
     significant = decision.p_adjusted < alpha
-    error = estimate - (0.0 if truth is None else truth)
-    kept: Tally = {
-        "simulations": np.array(len(estimate)),
-        "error": error, "error_2": error**2, "se": se, "se_2": se**2,
+    error = estimate - truth
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(significant & (truth != 0), estimate / truth, 0.0)
+    kept = {
+        "error": error, "error_2": error**2, "error_4": error**4, "se": se, "se_2": se**2,
         "power": significant, "equivalence": decision.tost_p_adjusted < alpha,
+        "coverage": np.abs(error) <= special.stdtrit(df, 1 - alpha / 2) * se,
+        "wrong_sign": ratio < 0, "exaggeration": np.abs(ratio), "exaggeration_2": ratio**2,
         **{f"verdict_{code}": decision.verdict == code for code in range(4)},
-    }  # fmt: skip
-    if truth is not None:
-        half = special.stdtrit(df, 1 - alpha / 2) * se
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(significant & (truth != 0), estimate / truth, 0.0)
-        kept |= {
-            "error_4": error**4, "coverage": np.abs(error) <= half,
-            "wrong_sign": ratio < 0, "exaggeration": np.abs(ratio), "exaggeration_2": ratio**2,
-        }  # fmt: skip
-    shape = estimate.shape[1:]
-    return {k: v if k == "simulations" else np.broadcast_to(v.sum(axis=0), shape)
-            for k, v in kept.items()}
+    }
+    sums = {name: np.broadcast_to(v.sum(axis=0), estimate.shape[1:]) for name, v in kept.items()}
+    return sums | {"simulations": np.array(len(estimate))}
 
 
 def batch(
-    design: Cells | People, n: int, scenarios: dict[str, np.ndarray], known: bool,
+    design: Experiments, n: int, scenarios: dict[str, np.ndarray],
     seed: np.random.SeedSequence, size: int,
 ) -> Tally:
     """Draw, estimate and judge `size` experiments of n respondents under every scenario.
 
-    scenarios : (S, m) by family, S the same for all. known : whether no other effects are at work,
-    so that the scenarios are the truth. Results (S, members of all families), and by family (S, f)
-    or over all of them (S,) in how many experiments a true null was rejected (`false_null`), a
-    verdict was false (`false_claim`) and something was supported.
+    scenarios : (S, m) by family, S the same for all; they are the truth where no other effects are
+    at work. Results (S, members of all families), and by family (S, f), with all families together
+    in the last column, in how many experiments a true null was rejected (`false_null`), a verdict
+    was false (`false_claim`) and something was supported.
     """
-    rng = np.random.default_rng(seed)
-    sums, drawn = [], design.experiments(rng, n, size)
-    by_family: dict[str, list] = {"false_null": [], "false_claim": [], "supported": []}
-    for family, parts in zip(design.families, drawn, strict=True):
-        given = scenarios[family.name]
-        truth = family.effects(given) if known else None
-        estimate, se, df, decision = judge(family, given, *parts)
+    found, drawn = design.estimates(np.random.default_rng(seed), n, size)
+    sums, hits = [], {"false_null": [], "false_claim": [], "supported": []}
+    for family, estimates in zip(design.families, found, strict=True):
+        truth = family.effects(scenarios[family.name])
+        estimate, se, df, decision = judge(family, scenarios[family.name], *estimates, drawn)
         sums.append(tally(estimate, se, df, decision, truth, family.alpha))
-        hits = {"supported": decision.verdict == 0}
-        if known:
-            hits["false_null"] = (decision.p_adjusted < family.alpha) & (truth == 0)
-            hits["false_claim"] = family.false_claims(decision, truth)
-        for name, hit in hits.items():
-            by_family[name].append(hit.any(axis=-1))
-    total = {k: sums[0][k] if k == "simulations" else np.concatenate(
-        [part[k] for part in sums], axis=-1) for k in sums[0]}
-    for name, hits in by_family.items():
-        if hits:
-            total[name] = np.stack([hit.sum(axis=0) for hit in hits], axis=-1)
-            total[f"any_{name}"] = np.any(hits, axis=0).sum(axis=0)
+        hits["supported"].append((decision.verdict == 0).any(axis=-1))
+        rejected = (decision.p_adjusted < family.alpha) & (truth == 0)
+        hits["false_null"].append(rejected.any(axis=-1))
+        hits["false_claim"].append(family.false_claims(decision, truth).any(axis=-1))
+    total = {name: sums[0][name] if name == "simulations" else np.concatenate(
+        [part[name] for part in sums], axis=-1) for name in sums[0]}
+    for name, each in hits.items():
+        total[name] = np.stack([*each, np.any(each, axis=0)], axis=-1).sum(axis=0)
     return total
 
 
@@ -420,10 +372,9 @@ def run(
     """Run `job(seed, size)` on chunks of experiments and add the tallies, in order.
 
     Each chunk has its own seed, spawned from `seed`: the result depends on `chunk`, not on
-    `workers`. An enclosing `joblib.parallel_config` names another backend, such as Dask. Workers
-    are fresh processes: a copy of this one can wait forever for a lock that a thread of it held
-    (that of a progress bar, say).
-    progress : called with the number of experiments done and their total.
+    `workers`. Workers are joblib's processes, which stay for the next call; an enclosing
+    `joblib.parallel_config` names another backend, such as Dask. progress : called with the number
+    of experiments done and their total.
     """
     if simulations < 2 or chunk < 1:
         raise LedgerError(
@@ -431,19 +382,20 @@ def run(
             expected="two simulations or more, in chunks of one or more",
             mend="ask for more simulations",
         )
-    root, total, done = np.random.SeedSequence(seed), None, 0
-    with Parallel(n_jobs=workers) as many:
-        while done < simulations:
-            left = simulations - done
-            sizes = [min(chunk, left - at) for at in range(0, min(left, chunk * ROUND), chunk)]
-            jobs = list(zip(root.spawn(len(sizes)), sizes, strict=True))
-            parts = many(delayed(job)(*one) for one in jobs) if workers != 1 else (
-                job(*one) for one in jobs)
-            for part in parts:
-                total = part if total is None else {k: total[k] + part[k] for k in total}
-                done += int(part["simulations"])
-                if progress is not None:
-                    progress(done, simulations)
+    sizes = [min(chunk, simulations - at) for at in range(0, simulations, chunk)]
+    jobs = zip(np.random.SeedSequence(seed).spawn(len(sizes)), sizes, strict=True)
+    if workers == 1:
+        parts = (job(*one) for one in jobs)
+    else:
+        from joblib import Parallel, delayed
+
+        parts = Parallel(n_jobs=workers, return_as="generator")(delayed(job)(*one) for one in jobs)
+    total, done = {}, 0
+    for part in parts:
+        total = {name: total.get(name, 0) + value for name, value in part.items()}
+        done += int(part["simulations"])
+        if progress is not None:
+            progress(done, simulations)
     return total
 
 
@@ -459,34 +411,24 @@ def average(total, squares, n) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.sqrt(np.maximum(squares / n - mean**2, 0) / np.maximum(n - 1, 1))
 
 
-def summarize(sums: Tally, truth=None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def summarize(sums: Tally, truth) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Each quantity with its Monte Carlo standard error.
 
-    power (significant after correction), equivalence (shown after correction), mean_se, the rate
-    of each verdict by its code; and where the truth is given bias, rmse, coverage (of the
-    unadjusted interval), type_s and type_m (Gelman and Carlin 2014): among the significant, the
-    share of the wrong sign and the mean of |estimate / truth|; missing where the truth is zero or
-    fewer than two were significant.
+    power (significant after correction), equivalence (shown after correction), mean_se, the rate of
+    each verdict by its code, bias, rmse, coverage (of the unadjusted interval), type_s and type_m
+    (Gelman and Carlin 2014): among the significant, the share of the wrong sign and the mean of
+    |estimate / truth|; missing where the truth is zero or fewer than two were significant.
     """
     n = int(sums["simulations"])
-    found = {
-        "power": proportion(sums["power"], n),
-        "equivalence": proportion(sums["equivalence"], n),
-        "mean_se": average(sums["se"], sums["se_2"], n),
-        **{f"verdict_{code}": proportion(sums[f"verdict_{code}"], n) for code in range(4)},
-    }
-    if truth is None:
-        return found
+    shares = ["power", "equivalence", "coverage", *(f"verdict_{code}" for code in range(4))]
+    found = {name: proportion(sums[name], n) for name in shares}
+    found["mean_se"] = average(sums["se"], sums["se_2"], n)
+    found["bias"] = average(sums["error"], sums["error_2"], n)
     rmse = np.sqrt(sums["error_2"] / n)
-    _, squared_mcse = average(sums["error_2"], sums["error_4"], n)
+    hits = sums["power"].astype(float)
+    enough = (hits > 1) & (np.asarray(truth) != 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found |= {
-            "bias": average(sums["error"], sums["error_2"], n),
-            "rmse": (rmse, squared_mcse / (2 * rmse)),
-            "coverage": proportion(sums["coverage"], n),
-        }
-        hits = sums["power"].astype(float)
-        enough = (hits > 1) & (np.asarray(truth) != 0)
+        found["rmse"] = rmse, average(sums["error_2"], sums["error_4"], n)[1] / (2 * rmse)
         for name, pair in {
             "type_s": proportion(sums["wrong_sign"], hits),
             "type_m": average(sums["exaggeration"], sums["exaggeration_2"], hits),
