@@ -10,9 +10,10 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from patsy import dmatrices
+from scipy import stats
 
 from claimledger.statistics.clustered import of_fit
-from claimledger.statistics.decision import benjamini_hochberg, holm, tost
+from claimledger.statistics.decision import adjust, equivalence_p
 from claimledger.statistics.estimators import Model
 from claimledger.statistics.linear import adjusted
 
@@ -183,15 +184,18 @@ def test_toster(published):
     # Summary statistics of TOSTER's own tests: two groups, bound 0.384; two proportions, 0.1.
     a, b = 0.95**2 / 95, 0.83**2 / 89
     df = (a + b) ** 2 / (a**2 / 94 + b**2 / 88)
-    welch = tost(5.25 - 5.22, np.sqrt(a + b), df, 0.384)
-    two = tost(0.65 - 0.70, np.sqrt(0.65 * 0.35 / 100 + 0.7 * 0.3 / 100), np.inf, 0.1)
+    welch = 5.25 - 5.22, np.sqrt(a + b), df, 0.384
+    two = 0.65 - 0.70, np.sqrt(0.65 * 0.35 / 100 + 0.7 * 0.3 / 100), np.inf, 0.1
     computed = {"Welch TOST df": df}
-    for name, letter, found in (("Welch TOST", "t", welch), ("two proportions TOST", "z", two)):
-        computed |= {
-            f"{name} {letter}1": found.lower_t, f"{name} p1": found.lower_p,
-            f"{name} {letter}2": found.upper_t, f"{name} p2": found.upper_p,
-            f"{name} 90%lo": found.ci[0], f"{name} 90%hi": found.ci[1],
-        }  # fmt: skip
+    for name, letter, (estimate, se, df, bound) in (
+        ("Welch TOST", "t", welch), ("two proportions TOST", "z", two)
+    ):
+        low, high = (estimate + bound) / se, (estimate - bound) / se
+        p, half = stats.t.cdf([-low, high], df), stats.t.ppf(0.95, df) * se
+        assert equivalence_p(estimate, se, df, bound) == pytest.approx(max(p), rel=1e-10)
+        computed |= {f"{name} {letter}1": low, f"{name} p1": p[0], f"{name} {letter}2": high,
+                     f"{name} p2": p[1], f"{name} 90%lo": estimate - half,
+                     f"{name} 90%hi": estimate + half}  # fmt: skip
     assert disagreements(published, "toster", computed) == set()
 
 
@@ -199,12 +203,12 @@ def test_r_p_adjust_on_the_p_values_of_benjamini_and_hochberg(published):
     p = np.array([0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240,
                   0.4262, 0.5719, 0.6528, 0.7590, 1.0000])  # fmt: skip
     computed = {
-        "BH rejections at .05": np.sum(benjamini_hochberg(p) < 0.05),
+        "BH rejections at .05": np.sum(adjust(p, "bh") < 0.05),
         "Bonferroni rejections": np.sum(p * len(p) < 0.05),
     }
     for i in range(10):
-        computed[f"holm p[{i + 1}]"] = holm(p)[i]
-        computed[f"fdr_bh p[{i + 1}]"] = benjamini_hochberg(p)[i]
+        computed[f"holm p[{i + 1}]"] = adjust(p, "holm")[i]
+        computed[f"fdr_bh p[{i + 1}]"] = adjust(p, "bh")[i]
     assert disagreements(published, "bh1995_pvalues", computed) == set()
 
 

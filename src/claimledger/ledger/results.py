@@ -168,14 +168,8 @@ def tost(table: pd.DataFrame) -> np.ndarray:
     The larger of the two: of "not above -bound" and of "not below +bound". One where there is no
     bound; in a claim of non-inferiority that of "not below -margin", which would refute it.
     """
-    estimate, se, df, bound = table[["estimate", "se", "df", "bound"]].to_numpy(float).T
-    p, known = np.ones(len(table)), np.isfinite(bound)
-    if known.any():
-        found = decision.tost(*(column[known] for column in (estimate, se, df, bound)))
-        margin = np.broadcast_to(table["direction"] == 4 if "direction" in table else False,
-                                 len(table))[known]
-        p[known] = np.where(margin, 1 - found.lower_p, found.p)
-    return p
+    numbers = table[["estimate", "se", "df", "bound"]].to_numpy(float).T
+    return decision.equivalence_p(*numbers, table.get("direction", 0))
 
 
 def verdicts(table: pd.DataFrame, alpha: float = 0.05) -> list[str]:

@@ -27,7 +27,7 @@ with up to twice alpha (notebook 08 says how often).
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
 from claimledger.errors import LedgerError
 
@@ -82,45 +82,56 @@ def decide(
     ------
     LedgerError : a value that is not finite, se or bound not above 0, an unknown direction.
     """
-    where = "statistics.decision.decide"
-    estimate, se, df = check_estimates(where, estimate, se, df)
-    check_alpha(where, alpha)
+    estimate, se, df = check_estimates("decide", estimate, se, df)
+    if not 0 < alpha < 0.5:
+        raise LedgerError("decide", found=f"alpha {alpha}", expected="above 0 and below 0.5",
+                          mend="write the level as a proportion, such as 0.05")
     direction, known = np.asarray(direction), list(DIRECTIONS.values())
     if not np.all(np.isin(direction, known)):
         raise LedgerError(
-            where=where, found=f"direction {direction[~np.isin(direction, known)][:3]}",
+            "decide", found=f"direction {direction[~np.isin(direction, known)][:3]}",
             expected="+1, -1, 0 for a comparison, 2 (two-sided), 3 (null) or 4 (non-inferiority)",
             mend="correct the direction in the registration",
         )
-    shape = np.broadcast_shapes((1,), *(a.shape for a in (estimate, se, df, direction)))
+    bound = np.asarray(bound, dtype=float)  # None becomes NaN
+    shape = np.broadcast_shapes((1,), *(a.shape for a in (estimate, se, df, direction, bound)))
     p = np.full((), np.nan) if p is None else np.asarray(p, dtype=float)
     tested = np.broadcast_to(p, shape)
     if np.isnan(p).any():
         two_sided = np.minimum(1.0, 2 * special.stdtr(df, -np.abs(estimate / se)))
         tested = np.where(np.isnan(p), two_sided, p)
     direction = np.broadcast_to(direction, shape)
-    bound = np.broadcast_to(np.asarray(bound, dtype=float), shape)  # None becomes NaN
-    registered = ~np.isnan(bound)
-    if not np.all(np.isnan(bound) | ((bound > 0) & np.isfinite(bound))):
-        raise LedgerError(
-            where, found="an equivalence bound that is zero or negative",
-            expected="a finite bound above 0, in the units of the estimate, or none",
-            mend="register a smallest effect of interest, or look for a constant outcome",
-        )
-    # The larger of the two one-sided p values of `tost` is that of the nearer bound.
-    nearer = special.stdtr(df, (np.abs(estimate) - np.where(registered, bound, 1.0)) / se)
-    tost_p = np.where(registered, nearer, 1.0)
+    bound = np.broadcast_to(bound, shape)
+    tost_p = equivalence_p(estimate, se, df, bound, direction)
     margin = direction == 4
     if margin.any():
-        if not registered[margin].all():
-            raise LedgerError(where, found="non-inferiority without a margin", expected="a margin",
-                              mend="register how much worse is still acceptable")
+        if np.isnan(bound[margin]).any():
+            raise LedgerError("decide", found="non-inferiority without a margin",
+                              expected="a margin", mend="register how much worse is acceptable")
         above = special.stdtr(df, -(estimate + np.where(margin, bound, 0.0)) / se)
-        tested, tost_p = np.where(margin, above, tested), np.where(margin, 1 - above, tost_p)
+        tested = np.where(margin, above, tested)
     p_adjusted, tost_p_adjusted = adjust(tested, correction), adjust(tost_p, correction)
     verdict = verdict_codes(
         np.sign(estimate), direction, p_adjusted < alpha, tost_p_adjusted < alpha)
     return Decision(tested, p_adjusted, tost_p, tost_p_adjusted, verdict, direction)
+
+
+def equivalence_p(estimate, se, df, bound, direction=0) -> np.ndarray:
+    """p values of two one-sided t tests of -bound < effect < bound (Schuirmann 1987).
+
+    The larger of the two, which is that of the nearer bound. One where there is no bound (NaN); of
+    non-inferiority that of "not below -bound", which would refute it. All arguments broadcast.
+    """
+    bound = np.asarray(bound, dtype=float)
+    if not np.all(np.isnan(bound) | ((bound > 0) & np.isfinite(bound))):
+        raise LedgerError(
+            "decide", found="an equivalence bound that is zero or negative",
+            expected="a finite bound above 0, in the units of the estimate, or none",
+            mend="register a smallest effect of interest, or look for a constant outcome",
+        )
+    margin = np.equal(direction, 4)
+    nearer = np.where(margin, estimate + bound, np.abs(estimate) - bound)
+    return np.where(np.isnan(bound), 1.0, special.stdtr(df, nearer / se))
 
 
 def verdict_codes(sign, direction, significant, equivalent) -> np.ndarray:
@@ -162,27 +173,11 @@ def false_claims(decision: Decision, truth, bound) -> np.ndarray:
 # family a call and runs the garbage collector each time: 100 ms a call.)
 
 
-def _p_values(p, function: str) -> np.ndarray:
-    """Check p values: at least one, all finite, all within 0 and 1."""
-    p = np.atleast_1d(np.asarray(p, dtype=float))
-    if p.shape[-1] == 0 or not np.all((p >= 0) & (p <= 1)):
-        raise LedgerError(
-            where=f"statistics.decision.{function}",
-            found="an empty family"
-            if p.shape[-1] == 0
-            else f"p values {p[~((p >= 0) & (p <= 1))][:3]}",
-            expected="at least one p value, each between 0 and 1",
-            mend="look at the test whose p value is missing or outside the range",
-        )
-    return p
-
-
 def holm(p) -> np.ndarray:
     """Holm (1979) step-down adjusted p values over the last axis; shape of `p` (..., m).
 
     Controls the family-wise error rate under any dependence.
     """
-    p = _p_values(p, "holm")
     order = np.argsort(p, axis=-1, kind="stable")
     ordered = np.take_along_axis(p, order, axis=-1)
     stepped = np.maximum.accumulate(ordered * np.arange(p.shape[-1], 0, -1), axis=-1)
@@ -191,114 +186,37 @@ def holm(p) -> np.ndarray:
     return adjusted
 
 
-def benjamini_hochberg(p) -> np.ndarray:
-    """Benjamini-Hochberg (1995) step-up adjusted p values over the last axis; shape (..., m).
-
-    Controls the false discovery rate of independent or positively dependent tests.
-    """
-    p = _p_values(p, "benjamini_hochberg")
-    m = p.shape[-1]
-    order = np.argsort(p, axis=-1, kind="stable")
-    ordered = np.take_along_axis(p, order, axis=-1) * (m / np.arange(1, m + 1))
-    stepped = np.minimum.accumulate(ordered[..., ::-1], axis=-1)[..., ::-1]
-    adjusted = np.empty_like(p)
-    np.put_along_axis(adjusted, order, np.minimum(stepped, 1.0), axis=-1)
-    return adjusted
-
-
-ADJUSTMENTS = {"holm": holm, "bh": benjamini_hochberg, "none": lambda p: _p_values(p, "none")}
+ADJUSTMENTS = {"holm": holm, "none": lambda p: p,
+               "bh": lambda p: stats.false_discovery_control(p, axis=-1, method="bh")}
 
 
 def adjust(p, method: str) -> np.ndarray:
-    """Adjusted p values over the last axis by the method of that name: holm, bh or none."""
-    if method not in ADJUSTMENTS:
+    """Adjusted p values (..., m) over the last axis by the method of that name.
+
+    holm; bh, Benjamini and Hochberg (1995), which controls the false discovery rate of independent
+    or positively dependent tests; or none.
+    """
+    p = np.atleast_1d(np.asarray(p, dtype=float))
+    if method not in ADJUSTMENTS or p.shape[-1] == 0 or not np.all((p >= 0) & (p <= 1)):
         raise LedgerError(
-            where="statistics.decision.adjust",
-            found=f"correction {method!r}",
-            expected=f"one of {', '.join(ADJUSTMENTS)}",
-            mend="name one of these in the registration",
+            "correction for several tests", found=f"{method}, p values {p[:3]}",
+            expected=f"one of {', '.join(ADJUSTMENTS)}; p values between 0 and 1",
+            mend="correct the name, or look at the test whose p value is missing",
         )
     return ADJUSTMENTS[method](p)
-
-
-# Equivalence of any estimand that has an estimate, a standard error and degrees of freedom, so that
-# a null is shown or left undecided and never read off a large p value.
 
 
 def check_estimates(where: str, estimate, se, df) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the three as arrays of floats; an error unless finite, se > 0 and df > 0."""
     estimate, se, df = (np.asarray(a, dtype=float) for a in (estimate, se, df))
-    if not np.all(np.isfinite(estimate)):
-        found, expected = "an estimate that is not a finite number", "finite estimates"
-    elif not np.all((se > 0) & np.isfinite(se)):
-        found, expected = "a standard error that is zero or not a finite number", "se > 0"
-    elif not np.all(df > 0):
-        found, expected = "degrees of freedom that are not positive", "df > 0 (infinite allowed)"
-    else:
-        return estimate, se, df
-    raise LedgerError(
-        where=where,
-        found=found,
-        expected=expected,
-        mend="look for a constant outcome, an empty cell or too few rows in the analysis",
-    )
-
-
-def check_alpha(where: str, alpha: float) -> None:
-    """An error unless 0 < alpha < 0.5."""
-    if not 0 < alpha < 0.5:
+    if not (np.all(np.isfinite(estimate)) and np.all((se > 0) & np.isfinite(se))
+            and np.all(df > 0)):  # fmt: skip
         raise LedgerError(
-            where=where,
-            found=f"alpha {alpha}",
-            expected="a level above 0 and below 0.5",
-            mend="write the level as a proportion, such as 0.05",
+            where, found="an estimate, standard error or degrees of freedom that is none",
+            expected="finite estimates, standard errors and degrees of freedom above 0",
+            mend="look for a constant outcome, an empty cell or too few rows in the analysis",
         )
-
-
-@dataclass(frozen=True)
-class Equivalence:
-    """Result of two one-sided tests.
-
-    ci : (lower, upper) limits of the 1 - 2 alpha interval; p : the larger of the two p values;
-    lower_p : p of "not above -bound"; upper_p : p of "not below +bound"; lower_t, upper_t : their
-    statistics.
-    """
-
-    ci: tuple[np.ndarray, np.ndarray]
-    p: np.ndarray
-    lower_p: np.ndarray
-    upper_p: np.ndarray
-    lower_t: np.ndarray
-    upper_t: np.ndarray
-
-
-def tost(estimate, se, df, bound, alpha: float = 0.05) -> Equivalence:
-    """Two one-sided t tests of -bound < effect < bound; all arguments broadcast.
-
-    Equivalence is shown at `alpha` where p < alpha, which is where the interval of level
-    1 - 2 alpha lies within the bounds. Units of `bound` are those of the estimate.
-    """
-    estimate, se, df = check_estimates("statistics.decision.tost", estimate, se, df)
-    check_alpha("statistics.decision.tost", alpha)
-    bound = np.asarray(bound, dtype=float)
-    if not np.all((bound > 0) & np.isfinite(bound)):
-        raise LedgerError(
-            where="statistics.decision.tost",
-            found="an equivalence bound that is zero, negative or missing",
-            expected="a finite bound above 0, in the units of the estimate",
-            mend="register a smallest effect of interest, or look for a constant outcome",
-        )
-    lower_t, upper_t = (estimate + bound) / se, (estimate - bound) / se
-    lower_p, upper_p = special.stdtr(df, -lower_t), special.stdtr(df, upper_t)
-    half = special.stdtrit(df, 1 - alpha) * se
-    return Equivalence(
-        (estimate - half, estimate + half),
-        np.maximum(lower_p, upper_p),
-        lower_p,
-        upper_p,
-        lower_t,
-        upper_t,
-    )
+    return estimate, se, df
 
 
 def jzs_bayes_factor(t, df, n_effective, scale: float = np.sqrt(0.5)) -> np.ndarray:
@@ -315,11 +233,10 @@ def jzs_bayes_factor(t, df, n_effective, scale: float = np.sqrt(0.5)) -> np.ndar
     over log g by the trapezoidal rule, which converges geometrically for such an integrand; it is
     summed in logarithms, and a factor above 1e308 is infinite.
     """
-    where = "statistics.decision.jzs_bayes_factor"
-    t, n, df = check_estimates(where, t, n_effective, df)
+    t, n, df = check_estimates("jzs_bayes_factor", t, n_effective, df)
     if not (np.all(np.isfinite(df)) and scale > 0):
         raise LedgerError(
-            where,
+            "jzs_bayes_factor",
             found=f"degrees of freedom {df}, scale {scale}",
             expected="finite degrees of freedom and a scale above 0",
             mend="give the degrees of freedom of the t statistic",
