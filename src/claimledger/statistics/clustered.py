@@ -39,18 +39,13 @@ class Contrast(NamedTuple):
     t: np.ndarray | float
     p: np.ndarray | float
 
-    def ci(self, level: float = 0.95) -> tuple[np.ndarray | float, np.ndarray | float]:
-        """Return both limits of the t interval at this level."""
-        half = special.stdtrit(self.df, (1 + level) / 2) * self.se
-        return self.estimate - half, self.estimate + half
-
 
 @dataclass(frozen=True)
 class ClusterRobust:
     """Cluster-robust covariance of a linear model.
 
     params : (k,) coefficients; names : their names; cov : (k, k); correction : one of CORRECTIONS;
-    clusters : their number; strata : theirs (1 where there are none); rows : number of rows.
+    clusters : their number; strata : theirs (1 where there are none).
     """
 
     params: np.ndarray
@@ -59,7 +54,6 @@ class ClusterRobust:
     correction: str
     clusters: int
     strata: int
-    rows: int
     _parts: "_Parts"
 
     def contrast(self, weights) -> Contrast:
@@ -73,11 +67,8 @@ class ClusterRobust:
         variance = np.einsum("qi,ij,qj->q", rows, self.cov, rows)
         scale = (np.abs(rows) @ np.sqrt(np.maximum(np.diag(self.cov), 0))) ** 2
         if not np.all(variance > 1e-14 * scale):
-            raise _error(
-                "a contrast whose variance is zero",
-                "contrasts that the data inform",
-                "look for a constant outcome or a contrast of weights all zero",
-            )
+            raise _error("a contrast whose variance is zero", "contrasts that the data inform",
+                         "look for a constant outcome or a contrast of weights all zero")
         estimate, se = rows @ self.params, np.sqrt(variance)
         if self.correction == "CR2":
             df = np.array([_satterthwaite(self._parts, row) for row in rows])
@@ -96,7 +87,7 @@ class ClusterRobust:
         """
         rows = np.atleast_2d(contrast_rows(self.names, weights))
         cov = rows @ self.cov @ rows.T
-        check_rank(cov)
+        _check_rank(cov)  # before the degrees of freedom, which need it
         df, scale = float(self.clusters - self.strata), 1.0
         if self.correction == "CR2":
             wishart = _hotelling(self._parts, rows)
@@ -112,20 +103,17 @@ class ClusterRobust:
 
 def f_test(value, cov, df: float, scale: float = 1.0) -> tuple[float, int, float, float]:
     """Joint test of contrasts (q,) with covariance (q, q): F = scale Wald / q, q, df, p."""
-    check_rank(cov)
+    _check_rank(cov)
     q = len(value)
     f = scale * float(value @ np.linalg.solve(cov, value)) / q
     return f, q, df, float(special.fdtrc(q, df, f))
 
 
-def check_rank(cov) -> None:
+def _check_rank(cov) -> None:
     """An error where one of several contrasts follows from the others, by their covariance."""
     if np.linalg.matrix_rank(cov, hermitian=True) < len(cov):
-        raise _error(
-            "contrasts of which one follows from the others (or too few clusters)",
-            "linearly independent contrasts",
-            "drop the one that repeats",
-        )
+        raise _error("contrasts of which one follows from the others (or too few clusters)",
+                     "linearly independent contrasts", "drop the one that repeats")
 
 
 def contrast_rows(names, weights) -> np.ndarray:
@@ -141,18 +129,39 @@ def contrast_rows(names, weights) -> np.ndarray:
         weights = [weights.get(name, 0.0) for name in names]
     rows = np.asarray(weights, dtype=float)
     if rows.ndim not in (1, 2) or rows.shape[-1] != len(names) or not np.all(np.isfinite(rows)):
-        raise _error(
-            f"contrast weights of shape {rows.shape}",
-            f"({len(names)},) finite numbers, or rows of so many",
-            "give one weight for each coefficient",
-        )
+        raise _error(f"contrast weights of shape {rows.shape}",
+                     f"({len(names)},) finite numbers, or rows of so many",
+                     "give one weight for each coefficient")
     return rows
 
 
 def of_fit(fit, clusters, correction: str = "CR2") -> ClusterRobust:
     """Cluster-robust covariance of a fitted statsmodels OLS or WLS (weights: sampling weights)."""
-    X, w, e = checked_fit(fit)
-    return _covariance(X, w, e, fit.params, fit.model.exog_names, clusters, correction)
+    weights = checked_fit(fit)
+    return cluster_robust(fit.model.exog, fit.model.endog, clusters, correction, weights=weights,
+                          names=fit.model.exog_names)  # fmt: skip
+
+
+def checked_fit(fit) -> np.ndarray:
+    """Weights (n,) of a fit that can be relied on, or an error; see `cluster_robust`."""
+    if not isinstance(getattr(fit, "model", None), (OLS, WLS)):
+        raise _error(f"a fit of {type(getattr(fit, 'model', fit)).__name__}",
+                     "a fitted statsmodels OLS or WLS", "fit the model with sm.OLS or sm.WLS")
+    X = check_design(_WHERE, fit.model.exog)
+    weights = np.broadcast_to(np.asarray(fit.model.weights, dtype=float), len(X))
+    _check(weights, np.asarray(fit.resid, dtype=float), fit.model.endog)
+    return weights
+
+
+def _check(w, e, y) -> None:
+    """An error for weights that are none, and where residuals (n,) are rounding only."""
+    if not np.all((w > 0) & np.isfinite(w)):
+        raise _error("a weight that is zero, negative or missing", "weights above 0",
+                     "drop the rows without a weight before fitting")
+    if not np.max(np.abs(e)) > 1e-10 * np.max(np.abs(y)):
+        raise _error("an outcome that is constant, missing, or fitted exactly",
+                     "a complete outcome with variation that the model leaves",
+                     "look at the outcome and the rows of the analysis")
 
 
 def cluster_robust(
@@ -174,52 +183,41 @@ def cluster_robust(
 
     Memory: one (s, s) matrix for each cluster of s rows; no n x n matrix.
     """
-    X = check_design(_WHERE, X)
-    y = np.asarray(y, dtype=float)
-    w = np.ones(len(X)) if weights is None else np.asarray(weights, dtype=float)
-    if y.shape != w.shape or len(w) != len(X):
-        raise _error(
-            f"{len(X)} rows, {len(y)} outcomes, {len(w)} weights", "as many of each",
-            "take outcome, weights and clusters of the rows of the design",
-        )
-    _check_weights(w)
-    root = np.sqrt(w)
-    Q, R = np.linalg.qr(X * root[:, None])
-    params = np.linalg.solve(R, Q.T @ (y * root))
-    e = y - X @ params
-    _check_residuals(e, y)
-    names = names or [f"x{i}" for i in range(X.shape[1])]
-    return _covariance(X, w, e, params, names, clusters, correction, strata)
-
-
-def _covariance(X, w, e, params, names, clusters, correction, strata=None) -> ClusterRobust:
     if correction not in CORRECTIONS or (strata is not None and correction != "survey"):
         raise _error(
             f"correction {correction!r}" + ("" if strata is None else " with strata"),
             f"one of {', '.join(CORRECTIONS)}; survey where there are strata", "name one of these",
         )
+    X, y = check_design(_WHERE, X), np.asarray(y, dtype=float)
+    w = np.ones(len(X)) if weights is None else np.asarray(weights, dtype=float)
+    if not len(y) == len(w) == len(X):
+        raise _error(f"{len(X)} rows, {len(y)} outcomes, {len(w)} weights", "as many of each",
+                     "take outcome, weights and clusters of the rows of the design")
+    root = np.sqrt(np.maximum(w, 0))
+    Q, R = np.linalg.qr(X * root[:, None])
+    params = np.linalg.solve(R, Q.T @ (y * root))
+    e = y - X @ params
+    _check(w, e, y)
     order, starts, sizes = _sorted_clusters(clusters, len(X))
+    (n, k), groups, layers = X.shape, len(starts), 1
     X, w, e = X[order], w[order], e[order]
     XW = X * w[:, None]
     M = np.linalg.inv(X.T @ XW)
     S2 = XW.T @ XW
     B = _adjusted(X, w, XW, M, S2, starts, sizes) if correction == "CR2" else XW @ M
     scores = np.add.reduceat(B * e[:, None], starts, axis=0)  # (G, k) one row a cluster
-    groups, (n, k) = len(starts), X.shape
-    layers = 1
     if correction == "survey":
         given = None if strata is None else np.asarray(strata)[order]
         scores, layers = _centered_in_strata(scores, given, starts, sizes)
     elif correction == "stata":
         scores = scores * np.sqrt((n - 1) / (n - k) * groups / (groups - 1))
-    return ClusterRobust(
-        np.asarray(params, dtype=float), tuple(names), scores.T @ scores, correction, groups,
-        layers, n, _Parts(X, XW, B, starts, M, S2),
-    )
+    names = names or [f"x{i}" for i in range(k)]
+    return ClusterRobust(params, tuple(names), scores.T @ scores, correction, groups, layers,
+                         _Parts(X, XW, B, starts, M, S2))  # fmt: skip
 
 
-def clustered_scores(scores, clusters, strata=None, centered: bool = False):
-    """Scores (n, k) of any likelihood, summed by cluster and corrected: (G, k), G and strata.
+def clustered_scores(scores, clusters, strata=None, centered: bool = False) -> np.ndarray:
+    """Scores (n, k) of any likelihood, summed by cluster and corrected: (G, k).
 
     Times the root of G / (G - 1); centered within strata (Binder 1983) where asked for.
     """
@@ -227,9 +225,8 @@ def clustered_scores(scores, clusters, strata=None, centered: bool = False):
     summed = np.add.reduceat(np.asarray(scores)[order], starts, axis=0)
     if centered:
         given = None if strata is None else np.asarray(strata)[order]
-        summed, layers = _centered_in_strata(summed, given, starts, sizes)
-        return summed, len(starts), layers
-    return summed * np.sqrt(len(starts) / (len(starts) - 1)), len(starts), 1
+        return _centered_in_strata(summed, given, starts, sizes)[0]
+    return summed * np.sqrt(len(starts) / (len(starts) - 1))
 
 
 def _centered_in_strata(scores, strata, starts, sizes) -> tuple[np.ndarray, int]:
@@ -254,49 +251,13 @@ def _centered_in_strata(scores, strata, starts, sizes) -> tuple[np.ndarray, int]
     return (scores - means[codes]) * np.sqrt(count / (count - 1))[codes, None], len(count)
 
 
-def checked_fit(fit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Design (n, k), weights (n,) and residuals (n,) of a fit, or an error (`cluster_robust`)."""
-    if not isinstance(getattr(fit, "model", None), (OLS, WLS)):
-        raise _error(
-            f"a fit of {type(getattr(fit, 'model', fit)).__name__}",
-            "a fitted statsmodels OLS or WLS",
-            "fit the model with sm.OLS or sm.WLS",
-        )
-    X = check_design(_WHERE, fit.model.exog)
-    w = np.broadcast_to(np.asarray(fit.model.weights, dtype=float), len(X))
-    e = np.asarray(fit.resid, dtype=float)
-    _check_weights(w)
-    _check_residuals(e, fit.model.endog)
-    return X, w, e
-
-
-def _check_weights(w) -> None:
-    if not np.all((w > 0) & np.isfinite(w)):
-        raise _error(
-            "a weight that is zero, negative or missing",
-            "weights above 0",
-            "drop the rows without a weight before fitting",
-        )
-
-
-def _check_residuals(e, y) -> None:
-    if not np.max(np.abs(e)) > 1e-10 * np.max(np.abs(y)):
-        raise _error(
-            "an outcome that is constant, missing, or fitted exactly",
-            "a complete outcome with variation that the model leaves",
-            "look at the outcome and the rows of the analysis",
-        )
-
-
 def _sorted_clusters(clusters, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return order of the rows by cluster (n,), first row (G,) and size (G,) of each cluster."""
     codes, labels = pd.factorize(np.asarray(clusters))
     if len(codes) != n or np.any(codes < 0):
-        raise _error(
-            f"{len(codes)} cluster labels, {int(np.sum(codes < 0))} of them missing",
-            f"one label for each of the {n} rows of the fit",
-            "take the clusters of the rows that the fit used",
-        )
+        raise _error(f"{len(codes)} cluster labels, {int(np.sum(codes < 0))} of them missing",
+                     f"one label for each of the {n} rows of the fit",
+                     "take the clusters of the rows that the fit used")
     if len(labels) < 2:
         raise _error("one cluster", "at least two clusters", "use HC2 where rows are independent")
     sizes = np.bincount(codes)

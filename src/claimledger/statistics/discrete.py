@@ -98,8 +98,8 @@ def _meat(scores, X, work, bread, vcov, clusters, strata) -> np.ndarray:
         leverage = np.einsum("nk,nk->n", X @ bread, X) * work
         scores = scores / np.sqrt((1 - leverage) ** (1 if vcov == "HC2" else 2))[:, None]
         return scores.T @ scores
-    scores, _, _ = clustered_scores(scores, clusters, strata if vcov == "survey" else None,
-                                    centered=vcov == "survey")
+    scores = clustered_scores(scores, clusters, strata if vcov == "survey" else None,
+                              centered=vcov == "survey")
     return scores.T @ scores
 
 
