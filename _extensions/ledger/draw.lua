@@ -282,7 +282,8 @@ end
 -- The titles of the notebooks, from the settings of the manuscript.
 local titles, stems = {}, pandoc.List()
 function draw.read_titles(meta)
-  for _, book in ipairs(meta.manuscript and meta.manuscript.notebooks or {}) do
+  local named = meta.ledger and meta.ledger.notebooks or meta.manuscript and meta.manuscript.notebooks
+  for _, book in ipairs(named or {}) do
     local path = pandoc.utils.stringify(book.notebook or book)
     local stem = pandoc.path.split_extension(pandoc.path.filename(path))
     -- Quarto adds the article to the list where it takes a text of ours for a computation.

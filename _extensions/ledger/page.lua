@@ -15,7 +15,7 @@ local function inlined(tag, ending)
   local parts = pandoc.List({ "page", "cards", "exhibits" }):map(function(name)
     return core.read(script("page/" .. name .. ending))
   end)
-  return ("<%s>\n%s</%s>"):format(tag, table.concat(parts), tag)
+  return ("<%s>\n%s</%s>"):format(tag, table.concat(parts):gsub("\n%s+", "\n"), tag)
 end
 
 -- A line of the front matter as it was written: Quarto takes the name of a group apart into a given
@@ -146,6 +146,8 @@ function page.dress(doc)
   if core.article then
     meta.front = front(meta)
     index(meta)
+    local summary = meta.description or meta.subtitle
+    if summary then meta.summary = text_of(summary) end
   end
   if FORMAT == "docx" and core.article and meta.keywords and meta.abstract then
     local said = pandoc.utils.type(meta.abstract) == "Inlines" and pandoc.Blocks({ pandoc.Para(meta.abstract) })
@@ -189,7 +191,7 @@ for byte = 0, 127 do PERCENT[string.char(byte)] = ("%%%02X"):format(byte) end
 function page.picture(path)
   local svg = core.read(path)
   if not svg then return nil end
-  svg = svg:gsub("xlink:href=", "href=")
+  svg = svg:gsub("xlink:href=", "href="):gsub(' xmlns:xlink="[^"]*"', ""):gsub("<!%-%-.-%-%->", "")
   svg = svg:gsub('style="[^"]*"', function(style)
     return (style:gsub("([:;]) ", "%1"):gsub("#(%x)%1(%x)%2(%x)%3", "#%1%2%3"))
   end)

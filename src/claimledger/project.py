@@ -204,6 +204,9 @@ def settings(root: Path) -> dict:
                 f"{CONFIG}: ledger.{key}", found="nothing", expected="a value",
                 mend=f"add `{key}:` under `ledger:`",
             )
+    if config["ledger"].get("notebooks"):  # named there, Quarto does not convert each four times
+        manuscript = config.get("manuscript") or {}
+        config["manuscript"] = manuscript | {"notebooks": config["ledger"]["notebooks"]}
     return config
 
 

@@ -1,9 +1,11 @@
 """Polishing without Quarto: each trap on the smallest page that has it."""
 
+import zipfile
+
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.rendering.quarto_output import polish
+from claimledger.rendering.quarto_output import bundle, polish
 from fixture.project import make_project
 
 HEAD = '<head><meta name="citation_title" content="{{&amp;lt; num H1 &amp;gt;}} points"></head>'
@@ -30,28 +32,51 @@ def test_the_head_gets_the_title_of_the_body(root):
 
 
 TOOLS = ('<script src="../../site_libs/a.js"></script><link href="site_libs/b.css">'
-         '<div id="quarto-embed-header"><a>Back</a></div><div data-notebook="/home/a.ipynb"></div>')
-OURS = ('<div class="layout{}"><main id="text"><header><h1>T</h1></header>{}<h1>A</h1><h2>B</h2>'
+         '<div data-notebook="/home/a.ipynb"></div>')
+OURS = ('<div class="layout"><main id="text"><header><h1>T</h1></header>{}<h1>A</h1><h2>B</h2>'
         "<figcaption>\nFigure&nbsp;1: Words.</figcaption></main></div>")
 
 
 def test_quartos_page_gets_our_headings_and_captions_once(root):
-    path = page(root, OURS.format("", TOOLS))
+    path = page(root, OURS.format(TOOLS))
     path.with_name("paper.pdf").touch()
     for _ in range(2):
         polish(root, path.parent)
-        assert path.read_text() == OURS.format("", "<div></div>").replace(
+        assert path.read_text() == OURS.format("<div></div>").replace(
             "</header>", '<p class="files"><a href="paper.pdf">PDF</a></p>\n</header>'
         ).replace("h2>", "h3>").replace("h1>A</h1>", "h2>A</h2>").replace(
             "Figure&nbsp;1:", "<strong>Figure&nbsp;1:</strong>")
 
 
-def test_a_notebooks_page_numbers_nothing_and_a_page_of_another_theme_is_left(root):
-    path = page(root, OURS.format(" notebook", TOOLS))
-    polish(root, path.parent)
-    assert "Figure" not in path.read_text() and "<h2>A</h2>" in path.read_text()
-    path.write_text(other := OURS.replace(' id="text"', "").format("", TOOLS))
+def test_a_page_of_another_theme_is_left(root):
+    path = page(root, other := OURS.replace(' id="text"', "").format(TOOLS))
     assert polish(root, path.parent) == [] and path.read_text() == other
+
+
+def test_packed_files_hold_no_time_and_the_bundle_the_executed_notebooks(root):
+    output = page(root, "<p>text</p>").parent
+    manifest = b"<manifest>\n</manifest>\n"
+    for name, parts in {
+        "paper.docx": {"docProps/core.xml": b"<dcterms:created x='y'>2026-01-02T03:04:05Z</a>",
+                       "word/document.xml": b"<w:t>text</w:t>"},
+        "paper-meca.zip": {"manifest.xml": manifest, "paper.docx": b"as it was", "source/a": b"a"},
+    }.items():
+        with zipfile.ZipFile(output / name, "w") as packed:
+            for part, content in parts.items():
+                packed.writestr(part, content)  # with the time of now
+    polish(root, output)
+    bundle(root, output)
+    made = {name: (output / name).read_bytes() for name in ("paper.docx", "paper-meca.zip")}
+    with zipfile.ZipFile(output / "paper-meca.zip") as packed:
+        assert packed.read("paper.docx") == made["paper.docx"]
+        assert b'href="build/notebooks/01_mini.ipynb"' in packed.read("manifest.xml")
+        assert b'"cells"' in packed.read("build/notebooks/01_mini.ipynb")
+        assert {part.date_time[0] for part in packed.infolist()} == {1980}
+    with zipfile.ZipFile(output / "paper.docx") as packed:
+        assert b">2026-01-15T00:00:00Z<" in packed.read("docProps/core.xml")
+    assert polish(root, output) == []
+    bundle(root, output)
+    assert made == {name: (output / name).read_bytes() for name in made}
 
 
 def test_a_wrapper_loses_its_unresolved_alt_and_a_picture_keeps_its_own(root):

@@ -35,6 +35,21 @@ def render(
     return {name: written[FILES[name]] for name in formats}
 
 
+def write_notebook_pages(run: Run, output: Path) -> None:
+    """The page of each executed notebook, below `output`, where the paper's links look for it."""
+    with tempfile.TemporaryDirectory(prefix="pages-") as folder:
+        press = Press(run, Path(folder), ())
+        press.prepare()
+        with ThreadPoolExecutor() as pool:
+            for name, job in [(n, pool.submit(*call)) for n, *call in _notebook_jobs(press)]:
+                write_atomic(output / name, job.result())
+
+
+def _notebook_jobs(press: Press) -> list[tuple]:
+    return [(f"build/notebooks/{book.path.stem}-preview.html", press.notebook_page, book, title)
+            for book, title in press.books]
+
+
 def press_files(press: Press, progress: Callable[[str], None]) -> dict[str, bytes]:
     """All files by name, made side by side; the first error stops what has not begun."""
     press.prepare()
@@ -45,9 +60,8 @@ def press_files(press: Press, progress: Callable[[str], None]) -> dict[str, byte
             jobs[FILES[name]] = pool.submit(getattr(press, name))
         for name in press.figures() if "jats" in press.formats else ():
             jobs[f"figures/{name}"] = pool.submit(press.figure, name)
-        for book, title in press.books if "html" in press.formats else ():
-            target = f"build/notebooks/{book.path.stem}-preview.html"
-            jobs[target] = pool.submit(press.notebook_page, book, title)
+        for target, *call in _notebook_jobs(press) if "html" in press.formats else ():
+            jobs[target] = pool.submit(*call)
         for name, job in jobs.items():
             if not name.startswith("figures/"):
                 job.add_done_callback(lambda done, name=name: done.exception() or progress(name))

@@ -98,10 +98,7 @@ def read_paper(
     source = read_sources([path])[0]
     text = embed_cells(source, notebooks, alts or {}) if notebooks else source.text
     tokens = Tokens()
-    return _assemble(path, tokens, tokens.replace(text), config)
-
-
-def _assemble(path: Path, tokens: Tokens, text: str, config: dict) -> Paper:
+    text = tokens.replace(text)
     match = re.match(r"---[ \t]*\n(.*?)\n---[ \t]*\n", text, re.S)
     try:
         front = yaml.safe_load(match[1]) if match else {}

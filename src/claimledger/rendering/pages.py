@@ -31,7 +31,6 @@ IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "
 # What a page would ask for beside itself: any picture but an exhibit's, which is a part of it.
 _ASIDE = re.compile(
     r"!\[[^\]]*\]\((?!cells/)|<(?:img|video|audio|source|script|link|iframe)\b", re.I)
-_SPOKEN = re.compile(rb' role="img" aria-label="[^"]*"(?=[^>]* alt=")')  # the alt says it
 
 
 @dataclass
@@ -110,9 +109,10 @@ class Press:
         others = [{"name": n.upper(), "href": FILES[n]} for n in self.formats if n != "html"]
         depth = int(self.paper.option("html", "toc-depth", 3)) + 1  # the title is the first
         toc = bool(self.paper.option("html", "toc", True))
-        return _SPOKEN.sub(b"", self._article(
+        made = self._article(
             "html", "html5", {"files": others}, **{"table-of-contents": toc, "toc-depth": depth},
-            **self._page(self.paper.body)))
+            **self._page(self.paper.body))
+        return tools.light(made.decode()).encode()
 
     def notebook_page(self, book: Notebook, title: str) -> bytes:
         """A notebook's code and outputs as a page of the same design; kept while it is the same."""
@@ -125,9 +125,9 @@ class Press:
         mark, _, known = kept.read_bytes().partition(b"\n") if kept.is_file() else (b"", b"", b"")
         if mark == _mark(key, known):
             return known
-        made = _SPOKEN.sub(b"", self._pandoc(
-            f"{book.path.stem}.html", "html5", text, tokens, meta, source=book.path,
-            **self._page(text)))
+        page = self._pandoc(f"{book.path.stem}.html", "html5", text, tokens, meta,
+                            source=book.path, **self._page(text))
+        made = tools.light(page.decode()).encode()
         write_atomic(kept, _mark(key, made) + b"\n" + made)
         return made
 

@@ -1,24 +1,26 @@
-"""After Quarto: mend what it leaves in its pages, and fail where it only warned.
+"""After Quarto: mend what it leaves in its files, and fail where it only warned.
 
 Quarto copies title and abstract into the page's head with their shortcodes unresolved, keeps an
-`alt` with a shortcode on the wrapper of an embedded figure, and ends with status 0 when a label,
-a citation key or a variable is unknown. The pages must also ask for nothing outside themselves.
-It takes a template of its own for a notebook's page, with a bar and a script for it, starts the
-headings of the text at the level of the title, and sets its labels in captions by itself: its pages
-are given the form of our own.
+`alt` with a shortcode on the wrapper of an embedded figure, starts the headings of the text at the
+level of the title, and ends with status 0 when a label, a citation key or a variable is unknown.
+The page must also ask for nothing outside itself, and a file may hold no time of its making.
+The pages of the notebooks are the engine's own: Quarto would convert each notebook four times.
 """
 
+import io
 import os
 import re
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from html import escape, unescape
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.project import CONFIG, find_root, settings, write_atomic
-from claimledger.rendering.tools import valid_jats
+from claimledger.project import CONFIG, Run, find_root, settings, write_atomic
+from claimledger.rendering import renderer, write_notebook_pages
+from claimledger.rendering.tools import light, valid_jats
 
 UNRESOLVED = [
     (re.compile(r"\{\{(?:&lt;|<)[^{}]*\}\}"), "a shortcode that nothing resolved"),
@@ -50,11 +52,10 @@ WRAPPER = re.compile(r'(<div\b[^>]*?)\s(?:fig-)?alt="[^"]*\{\{[^"]*"')
 
 FILES = {"PDF": "paper.pdf", "DOCX": "paper.docx", "JATS": "paper.xml", "MECA": "paper-meca.zip"}
 LEFT_OUT = re.compile(
-    r'<style>\s*(?:body\.hypothesis-enabled.*?)?</style>\s*'  # of the bar
+    r"<style>\s*</style>\s*"
     r"|<script>\s*window\.document\.addEventListener\(\"DOMContentLoaded\".*?</script>\s*"
     r'|<script src="[^"]*site_libs/[^"]*"[^>]*></script>\s*'
     r'|<link\b[^>]*href="[^"]*site_libs/[^"]*"[^>]*>\s*'
-    r'|<div id="quarto-embed-header".*?</div>\s*|<div class="cell-decorator">.*?</div>'
     r'|\sdata-notebook(?:-title|-cellid)?="[^"]*"',  # the first holds a path of this machine
     re.S,
 )
@@ -78,6 +79,7 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
     """
     article = root / settings(root).get("manuscript", {}).get("article", "paper.qmd")
     changed, problems = [], []
+    moment = renderer.moment(Run.open(root))
     files = sorted(output.rglob("*") if made is None else made)
     for page in (path for path in files if path.suffix == ".html"):
         before = page.read_text(encoding="utf-8")
@@ -96,6 +98,8 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
         before = path.read_text(encoding="utf-8")
         if (after := valid_jats(before)) != before:
             changed.append(write_atomic(path, after))
+    for path in (path for path in files if path.suffix == ".docx" and path.parent == output):
+        changed += _packed(path, {}, moment)
     for name, text in _others(path for path in files if path.parent == output):
         problems += _problems(name, text, article)
     if problems:
@@ -104,6 +108,41 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
             expected="everything resolved, and no request outside the page",
         )
     return changed
+
+
+def _packed(path: Path, instead: dict[str, bytes], moment: int) -> list[Path]:
+    """A zip file with other parts in the place of some, and one time for all; [] if it had that."""
+    with zipfile.ZipFile(path) as old:
+        parts = {name: old.read(name) for name in old.namelist() if not name.endswith("/")}
+    day = f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}".encode()
+    if "docProps/core.xml" in parts:
+        times = rb"(<dcterms:(?:created|modified)\b[^>]*>)[^<]*"
+        parts["docProps/core.xml"] = re.sub(
+            times, lambda found: found[1] + day, parts["docProps/core.xml"])
+    new = io.BytesIO()
+    with zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in (parts | instead).items():
+            packed.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return [] if new.getvalue() == path.read_bytes() else [write_atomic(path, new.getvalue())]
+
+
+def bundle(root: Path, output: Path) -> None:
+    """The MECA bundle with the files as they are mended, and with the executed notebooks."""
+    path, run = output / FILES["MECA"], Run.open(root)
+    if not path.is_file():
+        return
+    with zipfile.ZipFile(path) as old:
+        instead = {name: (output / name).read_bytes() for name in old.namelist()
+                   if (output / name).is_file()}
+        manifest = old.read("manifest.xml").decode()
+    for book in sorted(run.notebooks.glob("*.ipynb")):
+        name = book.relative_to(root).as_posix()
+        instead[name] = book.read_bytes()
+        item = ('  <item item-type="manuscript-supporting-file">\n    <instance media-type='
+                f'"application/x-ipynb+json" xlink:href="{name}"/>\n  </item>\n')
+        manifest = manifest if name in manifest else manifest.replace(
+            "</manifest>", item + "</manifest>")
+    _packed(path, instead | {"manifest.xml": manifest.encode()}, renderer.moment(run))
 
 
 def _head(page: str) -> str:
@@ -152,12 +191,11 @@ def as_ours(page: str, output: Path) -> str:
     """The page with our bar, headings and captions; `output` holds the files to point to."""
     if '<main id="text">' not in page:
         return page  # the page of another theme, which a reader of `_quarto.yml` has chosen
-    page = LEFT_OUT.sub("", page)
-    notebook = '<div class="layout notebook">' in page
-    page = LABEL.sub(r"\1" if notebook else r"\1<strong>\2</strong> ", page)
+    page = light(LEFT_OUT.sub("", page))
+    page = LABEL.sub(r"\1<strong>\2</strong> ", page)
     page = PANEL.sub(lambda found: re.sub("</t[dr]>", "", found[0]), page)  # as it was written
     page = BODY.sub(lambda found: (found[1] or "") + _lowered(found[2]), page, count=1)
-    if notebook or 'class="files"' in page:
+    if 'class="files"' in page:
         return page
     links = [f'<a href="{file}">{name}</a>' for name, file in FILES.items()
              if (output / file).is_file()]
@@ -173,12 +211,16 @@ def _lowered(text: str) -> str:
 
 
 def main() -> None:
-    """Polish what Quarto has just written; for the hook of the extension."""
+    """Polish what Quarto has just written, add to it; for the hook of the extension."""
     try:
         root = find_root(Path(os.environ.get("QUARTO_PROJECT_DIR") or Path.cwd()))
         output = Path(os.environ.get("QUARTO_PROJECT_OUTPUT_DIR") or root / _output(root))
         made = os.environ.get("QUARTO_PROJECT_OUTPUT_FILES", "").splitlines()
-        polish(root, output, [root / name for name in made if (root / name).is_file()] or None)
+        made = [root / name for name in made if (root / name).is_file()]
+        polish(root, output, made or None)
+        bundle(root, output)
+        if not made or any(path.suffix == ".html" for path in made):
+            write_notebook_pages(Run.open(root), output)
     except LedgerError as error:
         sys.exit(f"Error {error}")
 

@@ -86,7 +86,7 @@ def _render_with_quarto(
     calls = [[]] if whole else [["--to", QUARTO_FORMAT[name]] for name in formats]
     environment = {
         **os.environ, "PATH": _path(),
-        "QUARTO_PYTHON": sys.executable, "SOURCE_DATE_EPOCH": str(_moment(run)),
+        "QUARTO_PYTHON": sys.executable, "SOURCE_DATE_EPOCH": str(moment(run)),
     }
     for number, options in enumerate(calls, start=1):
         report(number, len(calls))
@@ -103,7 +103,7 @@ def _render_with_quarto(
             )
 
 
-def _moment(run: Run) -> int:
+def moment(run: Run) -> int:
     """The one date of all outputs, the same as the embedded renderer's."""
     from claimledger.rendering.document import epoch, read_paper
 
