@@ -11,7 +11,7 @@ import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from claimledger.errors import LedgerError
@@ -137,16 +137,14 @@ def read_sources(paths: Iterable[Path]) -> list[Source]:
     sources = []
     for path in map(Path, paths):
         try:
-            raw = path.read_text(encoding="utf-8")
-            notebook = json.loads(raw) if path.suffix == ".ipynb" else None
+            if path.suffix == ".ipynb":
+                sources += _notebook(path, path.stat().st_mtime_ns)
+            else:
+                sources.append(_article(path, path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise LedgerError(
                 path, found=str(error), expected="a paper or a notebook, in UTF-8"
             ) from error
-        if notebook is None:
-            sources.append(_article(path, raw))
-        else:
-            sources += _notebook(str(path), raw, notebook)
     return sources
 
 
@@ -198,7 +196,14 @@ def _article(path: Path, raw: str) -> Source:
     return Source(str(path), "".join(parts), pieces=tuple(pieces))
 
 
-def _notebook(file: str, raw: str, notebook: dict) -> Iterator[Source]:
+@lru_cache(maxsize=64)
+def _notebook(path: Path, changed: int) -> list[Source]:
+    """Of a notebook that was changed last at this time: it is read once."""
+    raw = path.read_text(encoding="utf-8")
+    return list(_cells(str(path), raw, json.loads(raw)))
+
+
+def _cells(file: str, raw: str, notebook: dict) -> Iterator[Source]:
     position = 0
     for cell in notebook.get("cells", []):
         for output in cell.get("outputs", []):  # in the file they stand before the cell's source

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Notebook:
     def read(cls, path: Path, asked: str | None = None) -> "Notebook":
         """Read it; `asked` is the place that named the notebook, for the error's sake."""
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
+            return _read(path, path.stat().st_mtime_ns)
         except FileNotFoundError as error:
             raise LedgerError(
                 asked or path, found=f"no executed notebook {path.name}",
@@ -58,7 +59,6 @@ class Notebook:
             ) from error
         except json.JSONDecodeError as error:
             raise LedgerError(path, found=str(error), expected="a notebook") from error
-        return cls(path, [_cell(c, path) for c in raw["cells"]])
 
     @property
     def title(self) -> str:
@@ -79,6 +79,13 @@ class Notebook:
             asked, found=f"no cell '{label}' in {self.path.name}", expected=f"one of {labels}",
             mend="mend the label, here or in the notebook",
         )
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, changed: int) -> Notebook:
+    """A notebook is read once as long as the time of its last change is the same."""
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    return Notebook(path, [_cell(cell, path) for cell in raw["cells"]])
 
 
 def _joined(text: str | list[str]) -> str:

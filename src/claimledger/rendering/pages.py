@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.project import Run, settings, sha256_file, write_atomic
+from claimledger.project import Run, settings, sha256_file, sha256_tree, write_atomic
 from claimledger.prose.source import read_sources
 from claimledger.prose.tokens import require_tokens
 from claimledger.rendering import tools
@@ -116,15 +116,16 @@ class Press:
 
     def notebook_page(self, book: Notebook, title: str) -> bytes:
         """A notebook's code and outputs as a page of the same design; kept while it is the same."""
-        tokens = Tokens()
-        text = tokens.replace(as_page(book, self.alts))
         meta = {"title": title, "notebook": True, "lang": str(self.paper.options.get("lang", "en"))}
         meta |= {k: v for k, v in self._meta.items() if k in (*CITING, "simulated")}
         kept = self.run.base / "pages" / f"{book.path.stem}.html"
-        key = sha256(json.dumps([text, tokens.found, meta, self._behind], default=str).encode())
+        told = [sha256_file(book.path), self.alts, meta, self._behind]
+        key = sha256(json.dumps(told, default=str).encode())
         mark, _, known = kept.read_bytes().partition(b"\n") if kept.is_file() else (b"", b"", b"")
         if mark == _mark(key, known):
             return known
+        tokens = Tokens()
+        text = tokens.replace(as_page(book, self.alts))
         page = self._pandoc(f"{book.path.stem}.html", "html5", text, tokens, meta,
                             source=book.path, **self._page(text))
         made = tools.light(page.decode()).encode()
@@ -138,7 +139,7 @@ class Press:
                    for name, one in self.ledger["entries"].items()}
         files = [path for path in sorted(self.extension.rglob("*")) if path.is_file()]
         return [entries, self.ledger.get("phrases"), self.review, tools.versions(), self._cited,
-                [sha256_file(path) for path in files]]
+                sha256_tree(Path(__file__).parent), [sha256_file(path) for path in files]]
 
     @cached_property
     def _cited(self) -> list[str]:
@@ -152,7 +153,8 @@ class Press:
         """The paper as a Word file."""
         people = [", ".join(filter(None, (p["name"], p["place"]))) for p in self._meta["by"]]
         reference = str(self.reference())
-        return self._article("docx", "docx", {"author": people}, **{"reference-doc": reference})
+        made = self._article("docx", "docx", {"author": people}, **{"reference-doc": reference})
+        return tools.repack(made, self.moment)
 
     def reference(self) -> Path:
         """The document that a Word file takes its styles, page, head and foot from."""

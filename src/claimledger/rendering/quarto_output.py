@@ -7,20 +7,18 @@ The page must also ask for nothing outside itself, and a file may hold no time o
 The pages of the notebooks are the engine's own: Quarto would convert each notebook four times.
 """
 
-import io
 import os
 import re
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from html import escape, unescape
 from pathlib import Path
 
 from claimledger.errors import LedgerError
 from claimledger.project import CONFIG, Run, find_root, settings, write_atomic
 from claimledger.rendering import renderer, write_notebook_pages
-from claimledger.rendering.tools import light, valid_jats
+from claimledger.rendering.tools import light, repack, valid_jats
 
 UNRESOLVED = [
     (re.compile(r"\{\{(?:&lt;|<)[^{}]*\}\}"), "a shortcode that nothing resolved"),
@@ -99,7 +97,9 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
         if (after := valid_jats(before)) != before:
             changed.append(write_atomic(path, after))
     for path in (path for path in files if path.suffix == ".docx" and path.parent == output):
-        changed += _packed(path, {}, moment)
+        before = path.read_bytes()
+        if (after := repack(before, moment)) != before:
+            changed.append(write_atomic(path, after))
     for name, text in _others(path for path in files if path.parent == output):
         problems += _problems(name, text, article)
     if problems:
@@ -108,22 +108,6 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
             expected="everything resolved, and no request outside the page",
         )
     return changed
-
-
-def _packed(path: Path, instead: dict[str, bytes], moment: int) -> list[Path]:
-    """A zip file with other parts in the place of some, and one time for all; [] if it had that."""
-    with zipfile.ZipFile(path) as old:
-        parts = {name: old.read(name) for name in old.namelist() if not name.endswith("/")}
-    day = f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}".encode()
-    if "docProps/core.xml" in parts:
-        times = rb"(<dcterms:(?:created|modified)\b[^>]*>)[^<]*"
-        parts["docProps/core.xml"] = re.sub(
-            times, lambda found: found[1] + day, parts["docProps/core.xml"])
-    new = io.BytesIO()
-    with zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, content in (parts | instead).items():
-            packed.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    return [] if new.getvalue() == path.read_bytes() else [write_atomic(path, new.getvalue())]
 
 
 def bundle(root: Path, output: Path) -> None:
@@ -142,7 +126,8 @@ def bundle(root: Path, output: Path) -> None:
                 f'"application/x-ipynb+json" xlink:href="{name}"/>\n  </item>\n')
         manifest = manifest if name in manifest else manifest.replace(
             "</manifest>", item + "</manifest>")
-    _packed(path, instead | {"manifest.xml": manifest.encode()}, renderer.moment(run))
+    instead["manifest.xml"] = manifest.encode()
+    write_atomic(path, repack(path.read_bytes(), renderer.moment(run), instead))
 
 
 def _head(page: str) -> str:
