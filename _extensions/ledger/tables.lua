@@ -2,7 +2,7 @@
 -- Left alone, typst and browsers squeeze the column of words until each line holds one of them.
 
 local tables = {}
-local PAGE, GAP = 88, 2.5 -- characters in a line of 9.5 points, and lost between two columns
+local PAGE, GAP, TIGHT = 88, 2.5, 1.4 -- characters in a line of 9.5 points, and lost between two columns
 local SHORT, LONG, READABLE = 14, 60, 24 -- texts up to SHORT keep to one line; LONG ones get READABLE
 local LINE, PADDING, ROOM = 12.5, 7.2, 460 -- points: a line, a row's padding, a float's height
 
@@ -48,6 +48,11 @@ function tables.fit(tab)
     end
     wanted, needed = wanted + most[index] + GAP, needed + least[index] + GAP
   end
+  local dense, gap = needed > PAGE, GAP
+  if dense then
+    gap = TIGHT
+    wanted, needed = wanted - #least * (GAP - TIGHT), needed - #least * (GAP - TIGHT)
+  end
   local width, page = {}, math.max(PAGE, needed)
   for index = 1, #tab.colspecs do
     local share = wanted > needed and (most[index] - least[index]) / (wanted - needed) or 0
@@ -56,14 +61,15 @@ function tables.fit(tab)
   local own = tab.colspecs:find_if(function(spec) return type(spec[2]) == "number" and spec[2] > 0 end)
   if wanted > PAGE and not own then
     tab.colspecs = tab.colspecs:map(function(spec, index)
-      return { spec[1], (width[index] + GAP) / (page + 0.01) }
+      return { spec[1], (width[index] + gap) / (page + 0.01) }
     end)
     tab.classes:insert("wide")
     tab.attributes.style = ("min-width: %dem"):format(page // 2)
   end
-  if needed > PAGE then tab.classes:insert("dense") end
-  if needed > PAGE and FORMAT == "typst" then
-    tab.attributes["typst:text:size"] = ("%.1fpt"):format(math.max(7, 9.5 * PAGE / needed))
+  if dense then tab.classes:insert("dense") end
+  if dense and FORMAT == "typst" then
+    tab.attributes["typst:inset"] = "(x: 2.8pt, y: 3.6pt)"
+    tab.attributes["typst:text:size"] = ("%.1fpt"):format(math.min(9.5, math.max(7, 9.5 * PAGE / needed)))
   end
   local height = 0
   for _, cells in ipairs(rows) do
