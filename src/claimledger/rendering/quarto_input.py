@@ -63,7 +63,8 @@ def check_request(words: list[str]) -> None:
         if re.fullmatch(r"(\./)?notebooks/[^/]+\.ipynb", word):
             raise LedgerError(
                 given, found=f"{word}, which holds no output", expected="an executed notebook",
-                mend=f"quarto render build/notebooks/{Path(word).name}, or open it in Jupyter",
+                mend=f"quarto render --to html, and see _manuscript/build/notebooks/"
+                     f"{Path(word).stem}-preview.html; or open it in Jupyter",
             )
 
 
