@@ -227,7 +227,7 @@ function draw.colophon()
     packages:insert(name .. " " .. header.packages[name])
   end
   if #packages > 0 then item("Software", table.concat(packages, ", ")) end
-  if given(header.seed) then item("Seed of the analysis", number(header.seed)) end
+  if given(header.seed) then item("Seed of the analysis", ("%d"):format(header.seed // 1)) end
   item("Rendered by", core.renderer)
   local epoch = tonumber(quarto and os.getenv("SOURCE_DATE_EPOCH") or core.setting("date"))
   if epoch and epoch > UNDATED then item("Date", os.date("!%Y-%m-%d", epoch)) end

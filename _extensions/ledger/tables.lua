@@ -6,10 +6,16 @@ local PAGE, GAP, TIGHT = 88, 2.5, 1.4 -- characters in a line of 9.5 points, and
 local SHORT, LONG, READABLE = 14, 60, 24 -- texts up to SHORT keep to one line; LONG ones get READABLE
 local LINE, PADDING, ROOM = 12.5, 7.2, 460 -- points: a line, a row's padding, a float's height
 
+-- Characters, points and brackets of numbers counted half, as wide as they are.
+local function wide(text)
+  local _, narrow = text:gsub("[%.,%[%]]", "")
+  return (utf8.len(text) or #text) - (text:find("%d") and narrow / 2 or 0)
+end
+
 local function words_of(cell)
   local longest, text = 0, pandoc.utils.stringify(cell.contents)
-  for word in text:gmatch("[^%s–—/]+") do longest = math.max(longest, utf8.len(word) or #word) end
-  return utf8.len(text) or #text, longest
+  for word in text:gmatch("[^%s–—/]+") do longest = math.max(longest, wide(word)) end
+  return wide(text), longest
 end
 
 -- All rows as lists of { text = characters in all, word = characters that must not be broken }.
@@ -21,7 +27,7 @@ local function measured(tab)
       local text, word = words_of(cell)
       local right = tab.colspecs[index] and tab.colspecs[index][1] == "AlignRight"
       if head then
-        word = word * 1.1 -- it is bold
+        word = (text <= SHORT and text or word) * 1.1 -- it is bold
       else
         word = right and text or math.max(word, text > LONG and READABLE or math.min(text, SHORT))
       end

@@ -93,6 +93,16 @@ def test_a_figure_enlarges_by_keyboard_and_escape_leads_back(small, visit):
     assert button.evaluate("one => one === document.activeElement")
 
 
+def test_lettering_is_readable_on_a_phone_and_the_picture_scrolls_by_itself(small, visit):
+    page = visit(small, 390)
+    picture = page.locator("#fig-support img")
+    assert picture.bounding_box()["width"] >= 480
+    line = picture.locator("xpath=..")
+    assert line.get_attribute("tabindex") == "0"
+    assert line.evaluate("p => p.scrollWidth > p.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_nothing_lies_over_a_picture(small, visit):
     for width in (390, 1300):
         page = visit(small, width, has_touch=True)

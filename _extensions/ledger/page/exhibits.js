@@ -35,8 +35,18 @@
     button.addEventListener("click", open);
     picture.addEventListener("click", open);
   };
+  // On a phone a picture keeps the size of its lettering and scrolls by itself: with the keyboard, too.
+  const phone = window.matchMedia("(max-width: 36rem)");
+  const scrolls = (line) => {
+    if (!phone.matches) { line.removeAttribute("tabindex"); return; }
+    line.tabIndex = 0;
+    line.setAttribute("role", "group");
+    line.setAttribute("aria-label", "Figure");
+  };
   for (const picture of document.querySelectorAll("main figure img")) {
     enlarge(picture.closest("figure"), picture);
+    scrolls(picture.parentElement);
+    phone.addEventListener("change", () => scrolls(picture.parentElement));
   }
 
   // Each table: one hypothesis; each row: respondents, effect, and the shares in percent.

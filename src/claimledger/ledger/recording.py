@@ -215,9 +215,9 @@ def _row(entry: Entry) -> dict[str, str]:
     return {
         "Verdict": entry.verdict,
         "Estimate": f"*F* = {text['est']}" if entry.unit == "F" else text["est"],
-        "SE": text.get("se", ""), "95% interval": text.get("ci", ""),
-        "Corrected interval": text.get("corrected", ""),
-        "*p*, corrected": text["padj"].removeprefix("= "), "Bound": text.get("sesoi", ""),
-        "Equivalence *p*": text.get("tost", "").removeprefix("= "), "N": text["n"],
+        "SE": text.get("se", ""), "95% CI": text.get("ci", ""),
+        "Corrected CI": text.get("corrected", ""),
+        "*p*": text["padj"].removeprefix("= "), "Bound": text.get("sesoi", ""),
+        "Equiv. *p*": text.get("tost", "").removeprefix("= "), "N": text["n"],
     }
 
