@@ -349,10 +349,13 @@ LEDGER = re.compile(r'(?<=id="ledger">)\{.*?(?=</script>)', re.S)
 MAY_CHANGE = ("code", "packages")  # of a ledger's header: told in a note
 
 
-def by_rule(page: str, rng: random.Random) -> Iterator[tuple[str, str]]:
-    """Every tag, attribute and text of a page altered, dropped or added to: name, changed page."""
-    def changed(name: str, start: int, end: int, new: str) -> tuple[str, str]:
-        return f"{name}, at {page[max(0, start - 60):end + 30]!r}", page[:start] + new + page[end:]
+Change = tuple[str, int, int, str]  # a name, and what stands in the place of page[start:end]
+
+
+def by_rule(page: str, rng: random.Random) -> Iterator[Change]:
+    """Every tag, attribute and text of a page altered, dropped or added to."""
+    def changed(name: str, start: int, end: int, new: str) -> Change:
+        return f"{name}, at {page[max(0, start - 60):end + 30]!r}", start, end, new
 
     for token in TOKEN.finditer(page):
         (start, end), text = token.span(), token[0]
@@ -377,7 +380,7 @@ def by_rule(page: str, rng: random.Random) -> Iterator[tuple[str, str]]:
             yield changed("a letter altered", place, place + 1, "7" if page[place] != "7" else "8")
 
 
-def by_leaf(page: str) -> Iterator[tuple[str, str]]:
+def by_leaf(page: str) -> Iterator[Change]:
     """Every value of the page's ledger altered, or dropped with its key."""
     found = LEDGER.search(page)
     for path, value in _leaves(json.loads(found[0])):
@@ -393,7 +396,7 @@ def by_leaf(page: str) -> Iterator[tuple[str, str]]:
             else:
                 inner[path[-1]] = f"{value}q" if isinstance(value, str) else value + 1
             text = json.dumps(ledger, ensure_ascii=False).replace("<", "\\u003c")
-            yield f"{path} {name}", page[:found.start()] + text + page[found.end():]
+            yield f"{path} {name}", found.start(), found.end(), text
 
 
 def _leaves(value: object, path: tuple = ()) -> Iterator[tuple[tuple, object]]:

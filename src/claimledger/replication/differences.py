@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 
 from claimledger.prose.source import Source
 from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
-from claimledger.replication.reading import Bound, Unit
+from claimledger.replication.reading import PAGE, Bound, Unit
 
 GROUPS = {
     "text": "text that is not this paper's",
@@ -81,6 +81,11 @@ def _normal(unit: Unit) -> Unit:
         text = re.sub(r"^[\d.]+\s", "", text)
     if unit.place == "colophon" and unit.text.startswith(("Rendered by: ", "Date: ")):
         return replace(unit, group="renderer")
+    if unit.content.startswith(PAGE):
+        return replace(unit, group="renderer")
+    if unit.place == "Word":  # a part of the file
+        runs = re.search(r"vbaProject|activeX|embeddings/", unit.text)
+        return replace(unit, group=unit.group if runs else "renderer", markup="")
     hides = "".join(found for tag in re.findall(r"<[^<]*", unit.markup)
                     for found in HIDES.findall(tag) if not tag.startswith(SIZED))
     return replace(unit, masked=re.sub(r"\s+", "", text), markup=hides)
@@ -134,13 +139,21 @@ def _alike(one: Unit, other: Unit) -> bool:
 def _differences(one: Unit | None, other: Unit | None, strict: bool) -> Iterator[Found]:
     """What differs between a unit of the published page and the one of this paper."""
     unit = other or one
-    if one is None or other is None:
+    if unit.content.startswith(PAGE):  # of a PDF; where its words differ, that is told with them
+        if one and other and one.text == other.text and not _same_drawing(one, other):
+            yield Difference("exhibits", unit.place, "drawn otherwise", "as this paper draws it")
+    elif one is None or other is None:
         if unit.text:
             yield from _whole(unit, one, other)
         elif unit.markup:
             yield Difference("active", unit.place, one.markup if one else "",
                              other.markup if other else "")
-        return
+    else:
+        yield from _of_pair(one, other, strict)
+
+
+def _of_pair(one: Unit, other: Unit, strict: bool) -> Iterator[Found]:
+    unit = other
     if one.masked == other.masked or one.text == other.text:
         yield from _claims(one, other)
     elif not _same_drawing(one, other):
@@ -204,7 +217,9 @@ def _part(one: str, other: str) -> tuple[str, str]:
 def _same_drawing(one: Unit, other: Unit) -> bool:
     """Whether two drawings in vectors are equal but for the last digits of their coordinates."""
     a, b = one.content, other.content
-    if b"<svg" not in a[:2000] or b"<svg" not in b[:2000]:
+    if a == b:
+        return bool(a)
+    if not all(one.startswith(PAGE) or b"<svg" in one[:2000] for one in (a, b)):
         return False
     if NUMBER.sub(b"0", a) != NUMBER.sub(b"0", b):
         return False

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from xml.parsers import expat
 
 from claimledger.errors import LedgerError
-from claimledger.replication.reading import Unit, sentences, squeeze
+from claimledger.replication.reading import PAGE, Unit, sentences, squeeze
 
 UNPACKED = 64_000_000  # bytes of one part of a Word file; the paper's has 2 million
 SECONDS, MEMORY = 120, 4_000_000_000  # of the process that reads a stranger's PDF
@@ -37,8 +37,9 @@ def read_docx(content: bytes, name: str) -> list[Unit]:
                 if PARTS.fullmatch(part):
                     reader = _Word(part, links.targets, packed, name)
                     units += reader.read(_member(packed, part, name), name)
-                elif re.search(r"vbaProject|activeX|embeddings/", part):
-                    units.append(Unit("active", "Word", part))
+                elif not part.startswith("word/media/"):  # styles, settings, and whatever it runs
+                    digest = hashlib.sha256(_member(packed, part, name)).hexdigest()[:12]
+                    units.append(Unit("active", "Word", f"[{part}] {digest}"))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError) as error:
         raise _broken(name, str(error) or "a broken zip", "a paper as Word file") from None
     return units
@@ -100,6 +101,7 @@ class _Word(_Parts):
         self.cells: list[str] | None = None
         self.cell: list[str] = []
         self.heading = self.reading = False
+        self.marks: list[str] = []  # how what follows is set: its size, its color
 
     def read(self, data: bytes, name: str) -> list[Unit]:
         super().read(data, name)
@@ -107,7 +109,7 @@ class _Word(_Parts):
 
     def add(self, group: str, text: str, content: bytes = b"") -> None:
         self.units.append(Unit(group if self.main else "header", self.place, text,
-                               content=content))
+                               markup="".join(self.marks), content=content))
 
     def start(self, tag: str, given: dict) -> None:
         tag = tag.rpartition(":")[2]
@@ -130,6 +132,8 @@ class _Word(_Parts):
             self.add("exhibits", f"[picture] {hashlib.sha256(data).hexdigest()[:12]}", data)
         elif tag == "vanish":
             self.add("active", "hidden text")
+        if tag not in ("t", "r", "p", "tc", "tr", "hyperlink", "docPr", "blip"):
+            self.marks.append("".join(["<", tag, *(f' {k}="{v}"' for k, v in given.items()), ">"]))
 
     def text(self, text: str) -> None:
         if self.reading:
@@ -148,13 +152,14 @@ class _Word(_Parts):
                     self.place = text[:80]
                 for one in sentences(text):
                     self.add("text", one)
+                self.marks = []
             self.heading = False
         elif tag == "tc" and self.cells is not None:
             self.cells.append(" ".join(filter(None, self.cell)))
             self.cell = []
         elif tag == "tr" and self.cells is not None:
             self.add("exhibits", " | ".join(self.cells))
-            self.cells = None
+            self.cells, self.marks = None, []
 
 
 def read_pdf(content: bytes, name: str) -> list[Unit]:
@@ -175,6 +180,9 @@ def read_pdf(content: bytes, name: str) -> list[Unit]:
         units.append(Unit("text", "PDF", one, re.sub(r"[\s\u00ad\u2010-]+", "", one)))
     for number, page in enumerate(reader.pages, start=1):
         units += [Unit("text", f"page {number}", f"[link] {uri}") for uri in _links(page)]
+        digest = hashlib.sha256(page.extract_text().encode("utf-8", "replace")).hexdigest()[:12]
+        drawn = b"\n".join([PAGE, *_streams(page.get_contents(), page.get("/Resources"))])
+        units.append(Unit("exhibits", f"page {number}", f"[page] {digest}", content=drawn))
     code = [key for key in RUNS_CODE if key.encode() in content]
     return units + [Unit("active", "PDF", key) for key in code]
 
@@ -196,6 +204,16 @@ def _links(page) -> Iterator[str]:
             yield str(uri)
 
 
+def _streams(content, resources, depth: int = 0) -> Iterator[bytes]:
+    """What draws a page, and what draws the figures on it."""
+    if content is not None:
+        yield content.get_data()
+    forms = (resources.get_object().get("/XObject") or {}) if resources and depth < 9 else {}
+    for _, form in sorted(forms.items()):
+        one = form.get_object()
+        yield from _streams(one, one.get("/Resources"), depth + 1)
+
+
 def read_strange_pdf(content: bytes, name: str) -> list[Unit]:
     """The same in a process of its own, which is ended where it takes too long or too much."""
     command = [sys.executable, "-m", "claimledger.replication.documents", name]
@@ -206,7 +224,8 @@ def read_strange_pdf(content: bytes, name: str) -> list[Unit]:
     if done.returncode:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise _broken(name, "".join(last) or "no PDF that can be read", "a PDF that can be read")
-    return [Unit(**one) for one in json.loads(done.stdout)]
+    return [Unit(**one | {"content": one["content"].encode("latin-1")})
+            for one in json.loads(done.stdout)]
 
 
 def main() -> None:
@@ -218,8 +237,8 @@ def main() -> None:
     except (ImportError, ValueError, OSError):
         pass  # a system without such limits
     units = read_pdf(sys.stdin.buffer.read(), sys.argv[1])
-    print(json.dumps([{key: value for key, value in asdict(one).items() if key not in (
-        "content", "bound")} for one in units]))
+    print(json.dumps([{key: value for key, value in asdict(one).items() if key != "bound"} | {
+        "content": one.content.decode("latin-1")} for one in units]))
 
 
 if __name__ == "__main__":

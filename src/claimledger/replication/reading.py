@@ -15,6 +15,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from claimledger.errors import LedgerError
 
+PAGE = b"%page"  # how the content of a page of a PDF begins: what draws it
 TAGS = 400_000  # the paper of record has 15 thousand
 DEPTH = 2_000
 ATTRIBUTE = re.compile(r"""\s*+([^\s"'<>/=]++)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'=<>`]++))?+""")

@@ -267,7 +267,8 @@ def _found(published: Published, here: Here) -> list[Found]:
     """What the page, and the pages of its notebooks, print otherwise than those made here."""
     if published.kind == "json" or here.failure or not here.units:
         return []
-    strict = published.page is None or not published.page.quarto
+    strict = not (published.page.quarto if published.page else any(
+        re.match(r"(.*Rendered by:?\s+)?Quarto \d", unit.text) for unit in published.units))
     found = compare_units(_comparable(published.units), _comparable(here.units), strict)
     for name, page in here.pages.items() if published.kind == "html" else ():
         both = ([_without_place(unit) for unit in one.units]
