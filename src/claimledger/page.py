@@ -12,9 +12,6 @@ table { border-collapse: collapse; width: 100%; margin: 1rem 0 2rem }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem;
   border-bottom: 1px solid #ccc; overflow-wrap: anywhere }
 .verdict { font-weight: bold; font-size: 1.15rem }
-.no { background: #fdecea }
-.was { color: #8a1c00 }
-.is { color: #005a2b }
 pre { white-space: pre-wrap }
 .wide { overflow-x: auto }
 """
@@ -43,32 +40,16 @@ def page(title: str, body: Iterable[str]) -> str:
 
 
 def section(title: str, table: pd.DataFrame) -> str:
-    """A heading, and a frame below it as a table; "Nothing." where it has no rows."""
-    rows = rows_of(table.columns, table.itertuples(index=False)) if len(table) else (
-        paragraph("Nothing."))
+    """A heading, and a frame below it as a table of texts; "Nothing." where it has no rows."""
+    head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in table.columns)
+    body = "\n".join(
+        "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in table.itertuples(index=False))
+    rows = (f'<div class="wide" tabindex="0"><table>\n<thead><tr>{head}</tr></thead>\n'
+            f"<tbody>\n{body}\n</tbody>\n</table></div>") if body else paragraph("Nothing.")
     return f"<h2>{escape(title)}</h2>\n{rows}"
 
 
 def paragraph(text: str, kind: str = "") -> str:
     """A paragraph of a class of the style sheet."""
     return f"<p{f' class={kind!r}' if kind else ''}>{escape(text)}</p>"
-
-
-def listed(items: Iterable[str]) -> str:
-    """A list of texts."""
-    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
-
-
-def rows_of(head: Iterable[object], rows: Iterable[Iterable[object]],
-          marked: Iterable[bool] | None = None) -> str:
-    """A table of texts; `marked` says which rows stand out."""
-    cells = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in head)
-    rows = list(rows)
-    marks = list(marked) if marked is not None else [False] * len(rows)
-    body = "\n".join(
-        f"<tr{' class=no' if mark else ''}>"
-        + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>"
-        for row, mark in zip(rows, marks, strict=True)
-    )
-    return (f'<div class="wide" tabindex="0"><table>\n<thead><tr>{cells}</tr></thead>\n'
-            f"<tbody>\n{body}\n</tbody>\n</table></div>")

@@ -261,8 +261,12 @@ def changed(sources: Iterable[Source], published: dict, here: dict) -> list[Sent
         asked = tokens(source)
         before, after = (resolve(source, asked, one) for one in (published, here))
         for number, texts in enumerate(zip(before, after, strict=True), start=1):
-            if texts[0] != texts[1]:
-                found.append(_sentence(source, asked, number, texts, published, here))
+            if texts[0] != texts[1]:  # by the tokens on that line, or around it, that differ
+                ids = {id for token in asked for id in token.ids
+                       if _line(source, token.start) <= number <= _line(source, token.end)
+                       and published["entries"].get(id) != here["entries"].get(id)}
+                shown = [re.sub(r"^(#\|[ ])?[\w-]+:[ ]\|$", "", one) or NOTHING for one in texts]
+                found.append(Sentence(*_file_line(source, number), tuple(sorted(ids)), *shown))
     return found
 
 
@@ -305,19 +309,6 @@ def _text(token: Token, ledger: dict) -> str:
         return printed(token, ledger)
     except (KeyError, IndexError):
         return f"(no {' '.join(token.args) or token.kind})"
-
-
-def _sentence(
-    source: Source, asked: list[Token], number: int, texts: tuple[str, str], *ledgers: dict
-) -> Sentence:
-    """With the ids of the tokens on that line, or around it, that answer otherwise."""
-    ids = {
-        id for token in asked for id in token.ids
-        if _line(source, token.start) <= number <= _line(source, token.end)
-        and ledgers[0]["entries"].get(id) != ledgers[1]["entries"].get(id)
-    }
-    shown = [re.sub(r"^(#\|[ ])?[\w-]+:[ ]\|$", "", text) or NOTHING for text in texts]
-    return Sentence(*_file_line(source, number), tuple(sorted(ids)), *shown)
 
 
 def _line(source: Source, offset: int) -> int:

@@ -19,6 +19,7 @@ UNPACKED = 64_000_000  # bytes of one part of a Word file; the paper's has 2 mil
 SECONDS, MEMORY = 120, 4_000_000_000  # of the process that reads a stranger's PDF
 PARTS = re.compile(
     r"word/(document|header\d*|footer\d*|footnotes|comments)\.xml|docProps/core\.xml")
+LINKS = "word/_rels/document.xml.rels"
 RUNS_CODE = ("/JavaScript", "/JS", "/Launch", "/SubmitForm", "/ImportData", "/EmbeddedFiles")
 
 
@@ -30,13 +31,12 @@ def read_docx(content: bytes, name: str) -> list[Unit]:
             names = set(packed.namelist())
             if "word/document.xml" not in names:
                 raise _broken(name, "a zip without word/document.xml", "a paper as Word file")
-            links = _Parts()
-            if "word/_rels/document.xml.rels" in names:
-                links.read(_member(packed, "word/_rels/document.xml.rels", name), name)
+            links: dict[str, str] = {}
+            if LINKS in names:
+                _Word(LINKS, links, packed, name).read(_member(packed, LINKS, name))
             for part in sorted(names):
                 if PARTS.fullmatch(part):
-                    reader = _Word(part, links.targets, packed, name)
-                    units += reader.read(_member(packed, part, name), name)
+                    units += _Word(part, links, packed, name).read(_member(packed, part, name))
                 elif not part.startswith("word/media/"):  # styles, settings, and whatever it runs
                     digest = hashlib.sha256(_member(packed, part, name)).hexdigest()[:12]
                     units.append(Unit("active", "Word", f"[{part}] {digest}"))
@@ -58,41 +58,10 @@ def _broken(name: str, found: str, expected: str) -> LedgerError:
                        mend="name the paper's HTML, PDF or DOCX file, or its ledger.json")
 
 
-class _Parts:
+class _Word:
     """An XML part, read without a tree: nothing in it is expanded, and depth costs nothing."""
 
-    def __init__(self):
-        self.targets: dict[str, str] = {}
-
-    def read(self, data: bytes, name: str) -> None:
-        parser = expat.ParserCreate()
-        parser.StartElementHandler = self.start
-        parser.EndElementHandler = self.end
-        parser.CharacterDataHandler = self.text
-
-        def refuse(*_: object) -> None:
-            raise _broken(name, "a document type of its own", "a paper as Word file")
-
-        parser.StartDoctypeDeclHandler = refuse
-        try:
-            parser.Parse(data, True)
-        except expat.ExpatError as error:
-            raise _broken(name, f"XML that is broken: {error}", "a paper as Word file") from None
-
-    def start(self, tag: str, given: dict) -> None:
-        if tag == "Relationship":
-            self.targets[given.get("Id", "")] = given.get("Target", "")
-
-    def end(self, tag: str) -> None:
-        pass
-
-    def text(self, text: str) -> None:
-        pass
-
-
-class _Word(_Parts):
     def __init__(self, part: str, links: dict[str, str], packed: zipfile.ZipFile, name: str):
-        super().__init__()
         self.links, self.packed, self.name = links, packed, name
         self.main = part == "word/document.xml"
         self.place = part.removesuffix(".xml").rpartition("/")[2]
@@ -103,9 +72,21 @@ class _Word(_Parts):
         self.heading = self.reading = False
         self.marks: list[str] = []  # how what follows is set: its size, its color
 
-    def read(self, data: bytes, name: str) -> list[Unit]:
-        super().read(data, name)
+    def read(self, data: bytes) -> list[Unit]:
+        parser = expat.ParserCreate()
+        parser.StartElementHandler = self.start
+        parser.EndElementHandler = self.end
+        parser.CharacterDataHandler = self.text
+        parser.StartDoctypeDeclHandler = self.refuse
+        try:
+            parser.Parse(data, True)
+        except expat.ExpatError as error:
+            raise _broken(self.name, f"XML that is broken: {error}", "a paper as Word file") \
+                from None
         return self.units
+
+    def refuse(self, *_: object) -> None:
+        raise _broken(self.name, "a document type of its own", "a paper as Word file")
 
     def add(self, group: str, text: str, content: bytes = b"") -> None:
         self.units.append(Unit(group if self.main else "header", self.place, text,
@@ -113,7 +94,9 @@ class _Word(_Parts):
 
     def start(self, tag: str, given: dict) -> None:
         tag = tag.rpartition(":")[2]
-        if tag in ("t", "instrText", "title", "creator", "subject", "keywords", "description"):
+        if tag == "Relationship":
+            self.links[given.get("Id", "")] = given.get("Target", "")
+        elif tag in ("t", "instrText", "title", "creator", "subject", "keywords", "description"):
             self.reading = True
         elif tag in ("tab", "br", "cr"):
             self.pieces.append(" ")

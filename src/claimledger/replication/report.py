@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 
 from claimledger.ledger.comparison import ABSOLUTE, Claim
-from claimledger.page import listed, page, paragraph, rows_of
+from claimledger.page import page
 from claimledger.project import write_atomic
 from claimledger.replication.differences import GROUPS, Difference
 from claimledger.replication.published import plain
@@ -75,29 +75,9 @@ def text(report: Report, every: bool = False) -> str:
 
 
 def html(report: Report) -> str:
-    """A page that runs no script and fetches nothing."""
-    body = [listed(notes(report))]
-    if report.failure:
-        body += ["<h2>A notebook could not be run here</h2>",
-                 f"<pre>{escape(report.failure)}</pre>"]
-    if report.fallen:
-        body.append("<h2>Claims that do not hold here</h2>")
-    for claim in report.fallen:
-        first, *rest = (escape(line.strip()) for line in _claim(claim, report))
-        body.append(f"<h3>{first}</h3><p>{'<br>'.join(rest)}</p>")
-        for one in report.sentences_of(claim.id):
-            was = "" if one.published == one.here else f"published: {plain(one.published)}"
-            body.append(paragraph(f"{one.file}:{one.line}"))
-            body += [paragraph(was, "was")] if was else []
-            body.append(paragraph(f"here: {one.here}", "is"))
-    for group, found in grouped(report).items():
-        rows = [[plain(one.place), plain(one.published), plain(one.here), plain(one.note)]
-                for one in found]
-        body += [f"<h2>{escape(GROUPS[group].capitalize())}</h2>",
-                 rows_of(("Place", "Published", "Here", "Note"), rows)]
-    body += ["<h2>All claims</h2>",
-             rows_of(HEAD, map(_cells, report.claims), (not one.survives for one in report.claims))]
-    return page(headline(report), body)
+    """The same on a page that runs no script and fetches nothing."""
+    _, _, rest = text(report, every=True).partition("\n")
+    return page(headline(report), [f"<pre>{escape(rest)}</pre>"])
 
 
 def data(report: Report) -> str:
