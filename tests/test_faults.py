@@ -57,6 +57,7 @@ def whole(place: Path, papers: dict) -> None:
 
 
 @pytest.mark.build
+@pytest.mark.slow
 def test_killed_at_random_moments(place, papers):
     moment = random.Random(20250901)
     started = time.monotonic()

@@ -77,6 +77,7 @@ def test_every_part_of_the_paper_is_compared(clone, tmp_path):
     assert len(told) <= 5, told
 
 
+@pytest.mark.slow  # three times all notebooks; the one above is of the same page
 def test_the_paper_itself_its_pdf_and_its_word_file_hold(clone):
     for name in ("index.html", "paper.pdf", "paper.docx"):
         done = command(clone, "verify", str(clone / "_manuscript" / name))
