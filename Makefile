@@ -6,7 +6,7 @@ QUARTO_VERSION := 1.9.38
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help worlds paper preview review replicate test test-slow verify archive quarto lock clean
+.PHONY: help worlds paper preview review replicate test test-slow verify archive quarto lock docs clean
 .DELETE_ON_ERROR:
 
 # Nothing of the caller's own Python setup may leak into the project's environment.
@@ -40,6 +40,7 @@ help: ## this list
 	@echo "make archive  one zip for a data archive: build/archive.zip"
 	@echo "make test     tests; make test-slow for those that build many papers"
 	@echo "make quarto   tries to install Quarto $(QUARTO_VERSION); the paper does not need it"
+	@echo "make docs     the generated parts of docs/ anew, from models and docstrings"
 	@echo "make lock     requirements.lock anew from pyproject.toml"
 	@echo "make clean    removes what is generated; the ledger of record and the environment stay"
 
@@ -130,6 +131,9 @@ quarto: $(STAMP)
 		echo "Quarto could not be installed (see build/quarto.log); the environment is as it was." >&2; \
 		echo "The paper does not need it: make paper uses the embedded renderer." >&2; exit 1; \
 	fi
+
+docs: $(STAMP)
+	@$(BIN)/claimledger docs
 
 lock: $(STAMP)
 	@echo "resolving pyproject.toml for Python 3.11 to 3.13 on all systems"
