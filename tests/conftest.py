@@ -62,12 +62,3 @@ def unpacked(archived, tmp_path_factory):
     done = command(place, "render", **STRANGER, HOME=str(place.parent / "home"))
     assert done.returncode == 0, done.stderr
     return place
-
-
-def pytest_collection_modifyitems(items):
-    """Tests that are known to fail stand in `known_failures.txt`, to be mended and taken out."""
-    path = Path(__file__).parent / "known_failures.txt"
-    known = set(path.read_text("utf-8").split())
-    for item in items:
-        if item.nodeid.partition("[")[0] in known:
-            item.add_marker(pytest.mark.xfail(reason="known_failures.txt", strict=False))
