@@ -53,7 +53,7 @@ def merge(
     registration = load(run.registration)
     fragments = {stem: _fragment(run, stem) for stem in stems or notebook_stems(run)}
     if not fragments:
-        raise LedgerError("_quarto.yml: manuscript.notebooks", found="none", expected="notebooks")
+        raise LedgerError("_quarto.yml: ledger.notebooks", found="none", expected="notebooks")
     own: dict[str, dict] = {}
     origin: dict[str, str] = {}
     entries, exhibits, deviations, others = {}, {}, [], {}

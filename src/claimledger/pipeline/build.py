@@ -68,7 +68,7 @@ def stems(run: Run) -> list[str]:
     names = [entry if isinstance(entry, str) else entry["notebook"] for entry in listed]
     if not names:
         raise LedgerError(
-            f"{CONFIG}: manuscript.notebooks", found="nothing", expected="a list of notebooks",
+            f"{CONFIG}: ledger.notebooks", found="nothing", expected="a list of notebooks",
         )
     return [Path(name).stem for name in names]
 

@@ -111,7 +111,7 @@ def _read(source: Path):
     except FileNotFoundError:
         raise LedgerError(
             source, found="no such file", expected="a notebook that _quarto.yml names",
-            mend="correct manuscript.notebooks in _quarto.yml, or write the notebook",
+            mend="correct ledger.notebooks in _quarto.yml, or write the notebook",
         ) from None
     except (ValueError, nbformat.ValidationError) as error:
         raise LedgerError(
