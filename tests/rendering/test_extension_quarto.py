@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run
-from claimledger.rendering import render
+from claimledger.rendering import render, write_notebook_pages
 from claimledger.rendering.quarto_output import polish
 from fixture.project import make_project
 
@@ -36,6 +36,7 @@ def root(tmp_path_factory):
     assert done.returncode == 0, done.stderr
     assert "WARN" not in done.stderr
     polish(root, root / "_manuscript")
+    write_notebook_pages(Run.open(root), root / "_manuscript")
     return root
 
 
