@@ -1,9 +1,11 @@
 import json
 import re
 
+import pandas as pd
 import pytest
 
 from claimledger.errors import LedgerError
+from claimledger.registration.loading import load
 from claimledger.simulation.platform_file import export
 from claimledger.survey.mapping_draft import draft, read_qsf, write_draft
 from claimledger.survey.reading import coded, read_export
@@ -92,3 +94,35 @@ def test_a_cell_cannot_break_out_of_the_mapping(spoil, registration, tmp_path):
         read_export(path, registration, mapping)
     mapping.write_text(re.sub(r'"\?"', "4", mapping.read_text()))
     assert not coded(read_export(path, registration, mapping), registration)[1].to_numpy().any()
+
+
+def test_the_draft_of_a_conjoint_unfolds_it(root, tmp_path):
+    registration = load(root / "examples" / "mummolo-nall" / "registration.yml")
+    factors = registration.design.factors
+    asked = {"Q1.2": registration.instrument.items["consent"].wording,
+             "Q3.1": registration.instrument.items["word"].wording,
+             **{f"Q4.{task}": "Which of these two communities do you prefer? Table"
+                for task in range(1, 9)}, "ResponseId": "Response ID", "Finished": "Finished"}
+    row = {"Q1.2": "Yes", "Q3.1": "Assemble", "ResponseId": "R_1", "Finished": "True"}
+    row |= {f"Q4.{task}": f"Community {'AB'[task % 2]}" for task in range(1, 9)}
+    for task in range(1, 9):
+        for place, factor in enumerate(factors.values(), start=1):
+            row[f"K-{task}-{place}"] = factor.label
+            row |= {f"K-{task}-{side}-{place}": next(iter(factor.levels.values())).label
+                    for side in (1, 2)}
+    path, mapping = tmp_path / "x.csv", tmp_path / "mapping.yml"
+    pd.DataFrame([{name: asked.get(name, name) for name in row}, row]).to_csv(path, index=False)
+    made, table = draft(path, registration)
+    text = write_draft(made, path, table.form)
+    assert made.open == 4 and '"chosen": ["Q4.1"' in text      # again, turned, and two answers
+    text = "\n".join(line for line in text.splitlines() if '"? ' not in line)
+    text = text.replace("registration\nvalues:", "registration\n  {}\nvalues:")
+    mapping.write_text(text, encoding="utf-8")
+    with pytest.raises(LedgerError, match="2 unfinished"):
+        read_export(path, registration, mapping)
+    for side, number in (("A", 1), ("B", 2)):
+        text = text.replace(f'"Community {side}": "?"', f'"Community {side}": "{number}"')
+    mapping.write_text(text, encoding="utf-8")
+    read = read_export(path, registration, mapping)
+    assert len(read.columns) == 16
+    assert read.columns["chosen"].tolist() == ["0", "1", "1", "0"] * 4

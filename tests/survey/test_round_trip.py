@@ -6,6 +6,7 @@ Mutations either change nothing, or are said: an error, a warning, or a column t
 import csv
 import io
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -13,17 +14,20 @@ import numpy as np
 import pandas as pd
 import pyreadstat
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
+from claimledger.registration.qualtrics_survey import import_file
 from claimledger.survey import qualtrics
 from claimledger.survey.loading import examine
 from claimledger.survey.reading import read_export
 
 FORMS = ["texts", "codes", "texts.sav", "texts.dta", "codes.sav", "codes.dta", "codes.parquet",
-         "texts.parquet", "one header", "two headers", "old headers", "semicolons", "utf-16"]
+         "texts.parquet", "one header", "two headers", "old headers", "semicolons", "utf-16",
+         "other language", "imported texts", "imported codes"]
 
 
 def registrations(root: Path) -> list[Path]:
@@ -112,18 +116,30 @@ def written(path: Path, registration, people, form: str) -> Path:
                                  if form.startswith("texts") else None)
         return path
 
+    choices = {name: {str(code): text for code, text in scale.labels.items()}
+               for name, scale in scales.items()}
+    if form.startswith("imported"):         # as `claimledger codebook` writes it for the platform
+        survey = import_file(registration)
+        choices = {re.match(r"\w+", part)[0]: dict(re.findall(r"\[\[Choice:(\d+)\]\]\n(.*)", part))
+                   for part in survey.split("[[ID:")[1:]}
+        assert set(scales) <= set(choices)
+        names.sort(key=lambda name: list(choices).index(name) if name in choices else -1)
+
     def cell(name: str, value) -> str:
         if value != value:
             return "-99" if len(name) % 2 else ""
         scale = scales.get(name)
         if scale is not None and scale.labels:
-            return str(int(value)) if form == "codes" else scale.labels[int(value)]
-        return f"{value:g}" if isinstance(value, float) else str(value)
+            code = str(int(value))
+            return translated(code if form.endswith("codes") else choices[name][code], form)
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        return translated(text, form) if name in ("Finished", "Status") else text
 
     head = [names, [qualtrics.BEFORE.get(n, (registration.instrument.items[n].wording
                     if n in scales else n,))[0] for n in names],
             [json.dumps({"ImportId": qualtrics.BEFORE.get(n, ("", f"QID{i}"))[1]})
              for i, n in enumerate(names)]]
+    head[1] = [translated(text, form) for text in head[1]]
     if form == "old headers":          # the platform's own names stand in the second row
         head[0] = [f"V{i}" if n in qualtrics.BEFORE else n for i, n in enumerate(names)]
         head[1] = [n if n in qualtrics.BEFORE else text
@@ -137,16 +153,34 @@ def written(path: Path, registration, people, form: str) -> Path:
     return path
 
 
-def looked(path: Path, registration):
-    """The coded rows that stay, and whether anything was said; None for a refusal."""
+def translated(text: str, form: str) -> str:
+    """A text as an export in another language has it."""
+    return f"«{text[::-1]}»" if form == "other language" else text
+
+
+def translation(path: Path, registration) -> Path:
+    """The mapping that a person writes for an export in another language."""
+    values = {name: {translated(label, "other language"): str(code)
+                     for code, label in registration.instrument.scales[item.scale].labels.items()}
+              for name, item in registration.instrument.items.items()}
+    values |= {name: {translated(text, "other language"): text}
+               for name, text in (("Finished", "True"), ("Status", "IP Address"))}
+    mapping = path.with_name("mapping.yml")
+    mapping.write_text(yaml.safe_dump({"values": {n: v for n, v in values.items() if v}},
+                                      allow_unicode=True), encoding="utf-8")
+    return mapping
+
+
+def looked(path: Path, registration, mapping: Path | None = None):
+    """The coded rows that stay, or None for a refusal; and all that was said."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            found = examine(read_export(path, registration), registration)
-        except LedgerError:
-            return None, True
+            found = examine(read_export(path, registration, mapping), registration)
+        except LedgerError as error:
+            return None, {str(error)}
     wrong = any(p.severity == "error" for p in found.problems)
-    return None if wrong else found.kept, bool(found.problems)
+    return None if wrong else found.kept, {f"{p.column}: {p.found}" for p in found.problems}
 
 
 def meant(registration, people) -> pd.DataFrame:
@@ -189,10 +223,15 @@ def trip(data, promises, folder: Path) -> None:
     people = draw(registration, max(6, levels), data.draw(st.integers(0, 10_000), label="seed"))
     ending = "." + form.split(".")[1] if "." in form else ".csv"
     path = written(folder / f"x{ending}", registration, people, form)
-    kept, _ = looked(path, registration)
+    mapping = None
+    if form == "other language":
+        kept, said = looked(path, registration)
+        assert kept is None or not any(s.labels for s in registration.instrument.scales.values())
+        mapping = translation(path, registration)
+    kept, before = looked(path, registration, mapping)
     if registration.design.respondent is None or kept is not None:
         assert kept is not None and same(kept, meant(registration, people)), form
-    if ending != ".csv" or form == "utf-16":
+    if ending != ".csv" or form in ("utf-16", "other language"):
         return
     change = data.draw(st.sampled_from(["none", "flip", "mix", "twice", "number", "blank"]))
     rows = list(csv.reader(io.StringIO(path.read_text("utf-8"), newline=""),
@@ -202,7 +241,7 @@ def trip(data, promises, folder: Path) -> None:
     if change == "none" or not items:
         return
     name = data.draw(st.sampled_from(items))
-    place = list(people[0]).index(name)
+    place = rows[0].index(name)
     head = {"one header": 1, "two headers": 2, "old headers": 2}.get(form, 3)
     scale = registration.scale_of(name)
     ends = min(scale.labels) + max(scale.labels)
@@ -210,7 +249,7 @@ def trip(data, promises, folder: Path) -> None:
     if change == "mix":               # a part of the rows as numbers, the other way round
         for row in body[::2]:
             by_text = {text: code for code, text in scale.labels.items()}
-            if row[place] in by_text and form != "codes":
+            if row[place] in by_text and not form.endswith("codes"):
                 row[place] = str(ends - by_text[row[place]])
     elif change == "flip":            # two columns change places, with their names
         other = (place + 1) % len(rows[0])
@@ -229,11 +268,16 @@ def trip(data, promises, folder: Path) -> None:
     csv.writer(file, delimiter=";" if form == "semicolons" else ",").writerows(rows)
     path.write_bytes(file.getvalue().encode())
     changed, said = looked(path, registration)
-    if changed is None or said:
+    new = [line for line in said - before if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", line)]
+    if changed is None or new:        # said, and of the column that was touched
+        assert new, (change, form, name, said - before)
         return
     wanted = meant(registration, people)
     if change == "blank":
         wanted.loc[0, name] = np.nan
+        if name in {rule.column for rule in registration.exclusions}:
+            wanted = wanted.loc[changed.index - 1]
+            assert len(wanted) >= len(people) - 1
     assert same(changed, wanted), (change, form, name)
 
 

@@ -35,12 +35,14 @@ class Draft:
     columns: list[tuple[str, str, str]] = field(default_factory=list)
     values: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
     codes: list[tuple[str, str, str]] = field(default_factory=list)
+    tasks: list[str] = field(default_factory=list)
 
     @property
     def open(self) -> int:
         """How many question marks are left."""
         lines = [*self.columns, *self.codes, *(v for part in self.values.values() for v in part)]
-        return sum(old == f"{OPEN} {new}" or new == OPEN for old, new, _ in lines)
+        return sum(old == f"{OPEN} {new}" or new == OPEN for old, new, _ in lines) + sum(
+            f'"{OPEN}"' in line for line in self.tasks)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,10 @@ def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tu
     table = read_table(path, registration)
     questions = read_qsf(qsf) if qsf else {}
     result = Draft()
+    unfolded = _tasks(result, registration, table, questions)
     for name, item in registration.instrument.items.items():
+        if name in unfolded:
+            continue
         column, how = _find(name, [item.wording], table, questions)
         scale = registration.instrument.scales[item.scale]
         if column is None:
@@ -75,6 +80,8 @@ def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tu
         if scale.kind != "text":
             _answers(result, name, scale, table, column, questions.get(column))
     for name, factor in registration.design.factors.items():
+        if name in unfolded:
+            continue
         column, how = _find(name, [factor.label], table, questions)
         if column is None:
             result.columns.append((f"{OPEN} {name}", name, f"no column found: {factor.label}"))
@@ -104,6 +111,48 @@ def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tu
             result.columns.append(
                 (f"{OPEN} {rule.column}", rule.column, f"needed for: {rule.label}"))
     return result, table
+
+
+def _tasks(
+    result: Draft, registration: Registration, table: Table, questions: dict[str, Question]
+) -> set[str]:
+    """The factors and items of a conjoint whose profiles stand side by side, as in `K-1-2-3`.
+
+    Which columns hold the choices is sure where as many questions as tasks begin with the wording;
+    which profile an answer means is left open.
+    """
+    design, items = registration.design, registration.instrument.items
+    heads = {found[1] for column in table.cells if (found := re.fullmatch(r"(.+-)1-1-1", column))}
+    if not (design.tasks and design.profiles and len(heads) == 1):
+        return set()
+    head = heads.pop()
+    lines = [f'  levels: "{head}{{task}}-{{profile}}-{{place}}"']
+    labels = {plain(text) for name, one in design.factors.items() for text in (name, one.label)}
+    if f"{head}1-1" in table.cells:
+        lines += [f'  attributes: "{head}{{task}}-{{place}}"', "  names:"]
+        texts = {text for place in range(1, len(design.factors) + 1)
+                 if (column := f"{head}1-{place}") in table.cells for text in _given(table, column)}
+        lines += [_line(text, OPEN, "one of " + ", ".join(design.factors), 4)
+                  for text in sorted(texts) if plain(text) not in labels]
+        lines = lines[:-1] if lines[-1] == "  names:" else lines
+    asked = {column: plain(table.texts.get(column) or questions[column].wording)
+             for column in table.cells if column in table.texts or column in questions}
+    used, answers, choices = set(design.factors), {}, []
+    for name, item in items.items():
+        columns = [c for c, text in asked.items() if text.startswith(plain(item.wording))]
+        if item.role == "outcome" and len(columns) >= design.tasks and name not in table.cells:
+            used.add(name)
+            answers |= dict.fromkeys(text for c in columns for text in _given(table, c))
+            sure = len(columns) == design.tasks
+            listed = ", ".join(map(_quoted, columns))
+            choices.append(f'    {_quoted(name)}: ' + (f"[{listed}]" if sure else (
+                f'"{OPEN}"   # {design.tasks} of [{listed}], in the order of the tasks')))
+    if choices:
+        lines += ["  choice:", *choices, "  chosen:"]
+        lines += [_line(text, OPEN, f"the number of the profile, 1 to {design.profiles}", 4)
+                  for text in answers]
+    result.tasks = lines
+    return used
 
 
 def _find(
@@ -194,21 +243,22 @@ def write_draft(made: Draft, source: Path, form: str) -> str:
     parts += [_line(*entry) for entry in made.columns] or ["  {}"]
     parts += ["values:    # name in the registration: {answer in the export: its code or level}"]
     parts += [line for name, entries in made.values.items()
-              for line in (f"  {_quoted(name)}:", *(
-                  "  " + _line(*e).replace("\n", "\n  ") for e in entries))] or ["  {}"]
+              for line in (f"  {_quoted(name)}:", *(_line(*e, 4) for e in entries))] or ["  {}"]
     parts += ["codes:     # for answers that stand as numbers: `registered` or `reversed`"]
     parts += [_line(*entry) for entry in made.codes] or ["  {}"]
+    if made.tasks:
+        parts += ["tasks:     # where the profiles of a respondent stand", *made.tasks]
     return "\n".join([*head, *parts]) + "\n"
 
 
-def _line(old: str, new: str, comment: str) -> str:
+def _line(old: str, new: str, comment: str, deep: int = 2) -> str:
     """A line that can be read back, whatever stands in the cell."""
     shown = " ".join(comment.split())
     shown = "".join(c for c in shown if c.isprintable())[:200]
     key = _quoted(old)
     if len(key) > _LONG:            # YAML takes longer keys only in this form
-        return f"  ? {key}\n  : {_quoted(new)}   # {shown}"
-    return f"  {key}: {_quoted(new)}   # {shown}"
+        return f"{' ' * deep}? {key}\n{' ' * deep}: {_quoted(new)}   # {shown}"
+    return f"{' ' * deep}{key}: {_quoted(new)}   # {shown}"
 
 
 def _quoted(text: str) -> str:
