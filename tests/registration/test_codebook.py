@@ -13,7 +13,7 @@ from claimledger.registration.codebook import SPACE, codebook_page, codebook_tab
 from claimledger.registration.loading import load
 from claimledger.registration.qualtrics_survey import import_file, steps
 from claimledger.simulation.platform_file import export
-from claimledger.survey.loading import check
+from exports import check
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,9 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.survey.checks import Problem, require
-from claimledger.survey.loading import check, examine, html_report
+from claimledger.survey.loading import examine, html_report
 from claimledger.survey.reading import read_export
+from exports import check
 
 
 def errors(path, registration) -> list[Problem]:

@@ -12,7 +12,7 @@ from claimledger.errors import LedgerError
 from claimledger.registration.models import Factor, Scale
 from claimledger.survey import qualtrics
 from claimledger.survey.checks import Problem, warning_lines
-from claimledger.survey.loading import check, examine
+from claimledger.survey.loading import examine
 from claimledger.survey.mapping_draft import draft, read_qsf, write_draft
 from claimledger.survey.reading import (
     CODES,
@@ -23,6 +23,7 @@ from claimledger.survey.reading import (
     meaning_of_levels,
     read_export,
 )
+from exports import check
 
 FIVE = Scale(kind="ordinal", labels={1: "Not at all", 2: "A little", 3: "Somewhat",
                                      4: "Quite a lot", 5: "Completely"})

@@ -9,8 +9,9 @@ import pytest
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Scale
 from claimledger.simulation.platform_file import export
-from claimledger.survey.loading import check_export
-from claimledger.survey.reading import answers, coded, levels, read_export
+from claimledger.survey.loading import examine
+from claimledger.survey.reading import coded, read_export
+from exports import answers, levels
 
 SUPPORT = Scale(kind="ordinal", labels={1: "Strongly oppose", 2: "Don't know", 3: "Support"})
 
@@ -105,7 +106,7 @@ def test_a_column_twice_belongs_to_neither(spoil, registration):
     path = spoil((",reliability,", ",trust,"))
     read = read_export(path, registration)
     assert {"trust (1)", "trust (2)"} < set(read.cells) and "trust" not in read.cells
-    problems = check_export(read, registration)
+    problems = examine(read, registration).problems
     assert {p.column for p in problems if p.severity == "error"} == {"trust", "reliability"}
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
-from claimledger.survey.loading import check, examine, open_survey, provenance
+from claimledger.survey.loading import examine, open_survey, provenance
 from claimledger.survey.reading import coded, read_export
 from claimledger.survey.recoding import exclude
+from exports import check
 
 REGISTRATION = """
 schema: 1

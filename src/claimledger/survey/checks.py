@@ -5,6 +5,7 @@ Who is lost and why, who stands in it twice, what is missing.
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -55,15 +56,19 @@ class Problem:
         return f"{place}{shown(self.column)}: {self.found}; expected {self.expected}"
 
 
+def alike(problems: Iterable[Problem]) -> list[list[Problem]]:
+    """The problems, those of one kind together: by name, or by column, finding and remedy."""
+    groups: dict[tuple, list[Problem]] = {}
+    for one in problems:
+        key = (one.kind,) if one.kind else (one.column, one.found, one.mend)
+        groups.setdefault(key, []).append(one)
+    return list(groups.values())
+
+
 def warning_lines(problems: list[Problem]) -> list[str]:
     """The warnings among the problems in words: a line for each kind, not one for each column."""
-    groups: dict[str, list[Problem]] = {}
-    for problem in problems:
-        if problem.severity == "warning":
-            key = problem.kind or f"{problem.column}\0{problem.found}"
-            groups.setdefault(key, []).append(problem)
     lines = []
-    for group in groups.values():
+    for group in alike(problem for problem in problems if problem.severity == "warning"):
         columns = list(dict.fromkeys(problem.column for problem in group))
         if group[0].kind and len(group) > 1:
             names = ", ".join(map(shown, columns[:NAMED]))
@@ -86,22 +91,19 @@ def public_lines(problems: list[Problem]) -> list[str]:
 
 def require(path: Path, problems: list[Problem]) -> None:
     """Raise one LedgerError that lists the errors among the problems, like ones together."""
-    groups: dict[tuple, list[Problem]] = {}
-    for problem in problems:
-        if problem.severity == "error":
-            groups.setdefault((problem.column, problem.found, problem.mend), []).append(problem)
+    groups = alike(problem for problem in problems if problem.severity == "error")
     if not groups:
         return
     told = [
         f"{group[0]}" + (f" (and {len(group) - 1} more rows)" if len(group) > 1 else "")
-        for group in groups.values()
+        for group in groups
     ]
     if len(told) > SHOWN:
         told = [*told[:SHOWN], f"and {len(groups) - SHOWN} other problems"]
     raise LedgerError(
         path, found=f"{len(groups)} problem(s)\n    " + "\n    ".join(told),
         expected="an export as the registration describes it",
-        mend="; ".join(list(dict.fromkeys(mend for _, _, mend in groups))[:SHOWN]),
+        mend="; ".join(list(dict.fromkeys(group[0].mend for group in groups))[:SHOWN]),
     )
 
 

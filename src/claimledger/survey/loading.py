@@ -38,7 +38,7 @@ from claimledger.survey.disclosure import (
     words_of,
 )
 from claimledger.survey.reading import OPEN, Export, coded, distinct, read_export
-from claimledger.survey.recoding import WEIGHT, flow_of, recode, staying
+from claimledger.survey.recoding import WEIGHT, exclude, recode, staying
 from claimledger.survey.weighting import Raking, rake_as_registered
 
 _ROWS = 5        # records named for one kind of problem
@@ -144,16 +144,6 @@ class Findings:
     raking: Raking | None = None
 
 
-def check(path: Path, registration: Registration, mapping: Path | None = None) -> list[Problem]:
-    """Every problem of an export, errors first."""
-    return check_export(read_export(path, registration, mapping), registration)
-
-
-def check_export(export: Export, registration: Registration) -> list[Problem]:
-    """The same for an export that has been read."""
-    return examine(export, registration).problems
-
-
 def examine(export: Export, registration: Registration, root: Path | None = None) -> Findings:
     """Every problem, and the tables that go with them.
 
@@ -170,7 +160,7 @@ def examine(export: Export, registration: Registration, root: Path | None = None
     if any(p.row is None and p.severity == "error" for p in problems):
         return Findings(_sorted(problems))
     masks = staying(frame, registration)
-    kept, flow = frame[masks[-1]], flow_of(registration, masks)
+    kept, flow = exclude(frame, registration, masks)
     flow["doubt"] = checks.implausible(flow)
     problems += checks.losses(registration, flow)
     missing = made = raking = None
@@ -377,12 +367,8 @@ def html_report(export: Export, findings: Findings, registration: Registration) 
 
 def grouped(problems: list[Problem]) -> pd.DataFrame:
     """Like problems in one row, with the columns and the records where they stand."""
-    groups: dict[tuple, list[Problem]] = {}
-    for one in problems:
-        key = (one.kind,) if one.kind else (one.column, one.found, one.expected, one.mend)
-        groups.setdefault(key, []).append(one)
     rows = []
-    for members in groups.values():
+    for members in checks.alike(problems):
         first = members[0]
         places = [f"{p.row} ({p.response or 'no id'})" for p in members if p.row]
         more = f" and {len(places) - _ROWS} more" if len(places) > _ROWS else ""

@@ -353,23 +353,6 @@ def _few(cells: list[str]) -> str:
     return ", ".join(map(repr, sorted(cells)[:4])) + (", ..." if len(cells) > 4 else "")
 
 
-def answers(cells: pd.Series, scale: Scale) -> tuple[pd.Series, pd.Series]:
-    """Codes (or numbers) as floats, and a mask of cells that are neither answer nor blank.
-
-    Choice text, a code, or a number written as text are understood; blanks and -99 (seen but
-    unanswered) become NaN. Codes outside the scale are marked; numbers out of range are not.
-    """
-    return _apply(cells, meaning(distinct(cells), scale), np.nan)
-
-
-def levels(
-    cells: pd.Series, registration: Registration, factor: str
-) -> tuple[pd.Series, pd.Series]:
-    """Level ids (None where blank), and a mask of cells that name no level of the factor."""
-    one = meaning_of_levels(distinct(cells), registration.design.factors[factor])
-    return _apply(cells, one, None)
-
-
 def _apply(cells: pd.Series, one: Meaning, blank: float | None) -> tuple[pd.Series, pd.Series]:
     """The meaning of each cell, and a mask of the strange ones."""
     codes, texts = factorized(cells)

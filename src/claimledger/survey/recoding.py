@@ -16,23 +16,21 @@ STRATUM, UNIT = "stratum", "unit"        # of the sample's design
 BLOCK, CLUSTER = "block", "cluster"      # of the assignment
 
 
-def exclude(frame: pd.DataFrame, registration: Registration) -> tuple[pd.DataFrame, pd.DataFrame]:
+def exclude(
+    frame: pd.DataFrame, registration: Registration, masks: list[np.ndarray] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows that stay, and the flow: columns id, label, dropped, left (first row: all).
 
     `frame` holds items as codes and the platform's columns as text. A blank differs from any
     value; a blank number is not below anything; a blank key repeats nothing. Of rows with the same
     key the one that was begun first stays, wherever it stands in the file.
     """
-    masks = staying(frame, registration)
-    return frame[masks[-1]], flow_of(registration, masks)
-
-
-def flow_of(registration: Registration, masks: list[np.ndarray]) -> pd.DataFrame:
-    """How many rows each exclusion dropped and left (see `exclude`)."""
+    masks = masks or staying(frame, registration)
     flow = [("read", "Rows in the file", 0, len(masks[0]))]
     for rule, before, after in zip(registration.exclusions, masks, masks[1:], strict=False):
         flow.append((rule.id, rule.label, int(before.sum() - after.sum()), int(after.sum())))
-    return pd.DataFrame(flow, columns=["id", "label", "dropped", "left"])
+    return (frame[masks[-1]],
+            pd.DataFrame(flow, columns=["id", "label", "dropped", "left"]))
 
 
 def staying(frame: pd.DataFrame, registration: Registration) -> list[np.ndarray]:

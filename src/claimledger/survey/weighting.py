@@ -1,8 +1,6 @@
 """Weights: raking to population margins, trimming, and what weighting costs.
 
-Raking is iterative proportional fitting (Deming and Stephan 1940). Variances of raked means are
-linearised by the residuals of a regression on the margins' indicators, with the weights from
-before raking (Deville and Särndal 1992).
+Raking is iterative proportional fitting (Deming and Stephan 1940).
 """
 
 from dataclasses import dataclass
@@ -33,9 +31,6 @@ class Raking:
     """
 
     weights: pd.Series
-    base: np.ndarray
-    codes: list[np.ndarray]
-    targets: list[np.ndarray]
     margins: pd.DataFrame
     passes: int
     rounds: int
@@ -121,8 +116,8 @@ def rake(
         weights = weights / weights.mean()
     table = _table(margins, codes, base, weights)
     return Raking(
-        weights=pd.Series(weights, index=frame.index, name="weight"), base=base, codes=codes,
-        targets=targets, margins=table, passes=passes, rounds=rounds, cap=trim,
+        weights=pd.Series(weights, index=frame.index, name="weight"), margins=table,
+        passes=passes, rounds=rounds, cap=trim,
         trimmed=int((weights > trim * (1 - 1e-6)).sum()) if trim and rounds else 0,
         gap=float((table["population"] - table["weighted"]).abs().max()),
     )
@@ -189,20 +184,3 @@ def _table(
     return pd.DataFrame(
         rows, columns=["variable", "category", "population", "sample", "weighted"]
     )
-
-
-def mean(values: np.ndarray, raking: Raking) -> tuple[float, float]:
-    """Raked mean and its linearised standard error (n/(n-1) times the sum of squares)."""
-    values = np.asarray(values, dtype=float)
-    weights = raking.weights.to_numpy()
-    estimate = float(weights @ values / weights.sum())
-    columns = [np.ones(len(values))]
-    for code, target in zip(raking.codes, raking.targets, strict=True):
-        columns += [(code == place).astype(float) for place in range(1, len(target))]
-    root = np.sqrt(raking.base)
-    X = np.column_stack(columns) * root[:, None]
-    slopes = np.linalg.lstsq(X, (values - estimate) * root, rcond=None)[0]
-    residuals = (values - estimate) - np.column_stack(columns) @ slopes
-    scores = weights * residuals / weights.sum()
-    n = len(values)
-    return estimate, float(np.sqrt(n / (n - 1) * ((scores - scores.mean()) ** 2).sum()))
