@@ -380,8 +380,8 @@ def coded(export: Export, registration: Registration) -> tuple[pd.DataFrame, pd.
         else:
             columns[name] = cells
     order = [n for n in [*items, *registration.design.factors] if n in strange]
-    return (pd.DataFrame(columns, index=export.columns.index),
-            pd.DataFrame({n: strange[n] for n in order}, index=export.columns.index))
+    return (pd.DataFrame(columns, index=export.columns.index, copy=False),
+            pd.DataFrame({n: strange[n] for n in order}, index=export.columns.index, copy=False))
 
 
 def arms(cells: pd.DataFrame, registration: Registration, path: Path) -> pd.DataFrame:

@@ -72,9 +72,9 @@ def persons(column: pd.Series) -> pd.Series:
     Blanks around a key do not count.
     """
     codes, texts = factorized(column)
-    keys = pd.Series([str(text).strip() for text in texts], dtype=object)
-    numbers = np.where(keys.isin(["", qualtrics.UNANSWERED]), -1, pd.factorize(keys)[0])
-    return pd.Series(np.append(numbers, -1)[codes], index=column.index)
+    places = {"": -1, UNANSWERED: -1}
+    numbers = [places.setdefault(str(text).strip(), len(places)) for text in texts]
+    return pd.Series(np.array([*numbers, -1])[codes], index=column.index)
 
 
 def repeated(column: pd.Series) -> pd.Series:
