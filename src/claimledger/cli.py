@@ -309,7 +309,7 @@ def check(
     name = shown(export)
     read = read_export(export, registration, mapping)
     print(f"{name}: {read.form}; {len(read.columns):,} records")
-    print(f"answers: {_forms(read.recognised)}")
+    print(f"answers: {read.forms}")
     findings = examine(read, registration, run.root)
     if html:
         print(f"report: {write_atomic(html, html_report(read, findings, registration))}")
@@ -320,14 +320,6 @@ def check(
     if background:
         coarse = coarsen(findings.frame, identifying_variables(registration))
         print(f"background: {write_atomic(background, coarse.to_csv(index=False))}")
-
-
-def _forms(recognised: dict[str, str]) -> str:
-    """How many columns of answers were read in which form."""
-    from collections import Counter
-
-    counts = Counter(recognised.values())
-    return ", ".join(f"{count} as {form}" for form, count in counts.most_common()) or "none found"
 
 
 @app.command(epilog=_example("claimledger codebook --out build/codebook"))

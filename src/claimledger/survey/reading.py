@@ -70,6 +70,12 @@ class Export:
         """For every item and factor found, in what form its answers stand."""
         return {name: meaning.form for name, meaning in self.meanings.items()}
 
+    @property
+    def forms(self) -> str:
+        """How many columns of answers were read in which form."""
+        counts = Counter(self.recognised.values()).most_common()
+        return ", ".join(f"{count} as {form}" for form, count in counts) or "none found"
+
 
 def read_table(path: Path, registration: Registration) -> Table:
     """Read a file as it stands; its format is told by the file name's ending."""
