@@ -391,8 +391,6 @@ def diagnose(
 
     # Threads of the matrix library fight over small matrices; set before it is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    import pandas as pd
-
     from claimledger.ledger.entries import dump
     from claimledger.ledger.rehearsal import needs_rehearsal, rehearse
     from claimledger.project import Run, write_atomic
@@ -409,16 +407,11 @@ def diagnose(
     }
     console = Console(stderr=True)
     if needs_rehearsal(registration):
-        with Progress(console=console, transient=True) as bars:
-            bar = bars.add_task("simulated studies", total=None)
-            table = pd.concat([rehearse(
-                registration, simulation, run.root, simulations or 200, seed, n, workers,
-                lambda done, total: bars.update(bar, completed=done, total=total),
-            ).assign(n=n) for n in grid["sizes"] or [registration.study.size]])
-        print(table.to_string(index=False, float_format=lambda x: f"{x:.3f}"))
-        print("diagnosis: " + _shown(write_atomic(
-            Path.cwd() / out, dump({"rehearsal": table.to_dict("records")}))))
-        return
+        table = rehearse(registration, simulation, run.root, simulations or 200, seed,
+                         grid["sizes"], workers)
+        print(table.to_string(index=False, float_format="{:.3f}".format))
+        made = dump({"rehearsal": table.to_dict("records")})
+        return print(f"diagnosis: {_shown(write_atomic(Path.cwd() / out, made))}")
     place = diagnosis.dask_cluster(scheduler) if scheduler else nullcontext()
     with place, Progress(console=console, transient=True) as bars:
         bar = bars.add_task("experiments", total=None)

@@ -31,6 +31,7 @@ from claimledger.statistics.decision import DIRECTIONS, decide, verdict_name
 from claimledger.statistics.estimators import contrasts_of, estimate, model_of, moderator_values
 from claimledger.survey.loading import Survey, open_survey
 from claimledger.survey.recoding import STRATUM, UNIT, WEIGHT, recode, sample_rows
+from claimledger.survey.weighting import check_margins
 
 TOLERANCE = 1e-8  # absolute, and relative to numbers above one
 NUMBERS = ("estimate", "se", "df", "p", "p_adjusted", "low", "high", "p_equivalence", "n")
@@ -312,6 +313,7 @@ def dry_run(path: Path) -> None:
     source = Source.read(path)
     registration = parse(source)
     audit = rehearsal(registration)
+    check_margins(registration, audit.survey.frame, Path(path).parent)
     places = [(kind, place, analysis) for kind in ("hypotheses", "comparisons")
               for place, analysis in enumerate(getattr(registration, kind))]
     for group, members in groups(registration).items():

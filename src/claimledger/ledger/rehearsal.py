@@ -34,32 +34,28 @@ def needs_rehearsal(registration: Registration) -> bool:
 
 def rehearse(
     registration: Registration, simulation: Simulation, root: Path, simulations: int, seed: int,
-    n: int | None = None, workers: int = 1, progress=lambda done, total: None,
+    sizes: list[int] | None = None, workers: int = 1,
 ) -> pd.DataFrame:
-    """Every claim in every assumed world, over simulated studies of n respondents.
+    """Every claim in every assumed world, over simulated studies of each size (as registered).
 
-    Returns one row for each world and claim (columns world, id): `estimate`, its mean; `sd`, its
-    standard deviation over studies; `se`, the mean standard error; a column for each verdict with
-    its share, whose Monte Carlo error is at most 0.5 / sqrt(simulations).
+    Returns one row for each size, world and claim (columns n, world, id): `estimate`, its mean;
+    `sd`, its standard deviation over studies; `se`, the mean standard error; a column for each
+    verdict with its share, whose Monte Carlo error is at most 0.5 / sqrt(simulations).
     """
     parts = []
-    for place, world in enumerate(simulation.worlds):
-        found = []
-        for first in range(0, simulations, 20 * workers):
-            numbers = range(first, min(simulations, first + 20 * workers))
-            found += Parallel(n_jobs=workers)(
+    for n in sizes or [registration.study.size]:
+        for world in simulation.worlds:
+            table = pd.concat(Parallel(n_jobs=workers)(
                 delayed(_study)(registration, simulation, root, world, [seed, number], n)
-                for number in numbers)
-            progress(place * simulations + numbers.stop, len(simulation.worlds) * simulations)
-        table = pd.concat(found)
-        by = table.groupby("id", sort=False)
-        shares = pd.crosstab(table["id"], table["verdict"], normalize="index")
-        made = by[["estimate", "se"]].mean().assign(sd=by["estimate"].std()).join(shares)
-        parts.append(made.reset_index().assign(world=world))
+                for number in range(simulations)))
+            made = table.groupby("id", sort=False)[["estimate", "se"]].mean().assign(
+                sd=table.groupby("id")["estimate"].std())
+            shares = pd.crosstab(table["id"], table["verdict"], normalize="index")
+            parts.append(made.join(shares).reset_index().assign(n=n, world=world))
+    first = ["n", "world", "id", "estimate", "sd", "se"]
     found = pd.concat(parts, ignore_index=True)
-    verdicts = [name for name in found if name not in ("world", "id", "estimate", "sd", "se")]
-    found[verdicts] = found[verdicts].fillna(0.0)
-    return found[["world", "id", "estimate", "sd", "se", *verdicts]]
+    verdicts = [name for name in found if name not in first]
+    return found.fillna(dict.fromkeys(verdicts, 0.0))[[*first, *verdicts]]
 
 
 def _study(

@@ -272,7 +272,8 @@ def unused(run: Run) -> dict[str, list[str]]:
     ledger, sources = _prose(run)
     found: dict[str, list[str]] = {}
     for id in unused(ledger, [token for source in sources for token in tokens(source)]):
-        found.setdefault(ledger["entries"][id]["notebook"], []).append(id)
+        if notebook := ledger["entries"][id].get("notebook"):      # else the build's own
+            found.setdefault(notebook, []).append(id)
     return found
 
 

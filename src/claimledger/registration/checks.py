@@ -141,6 +141,9 @@ def _samples(r: Registration) -> Iterator[Mistake]:
             yield from unknown(("samples", name, variable), variable, groups)
             for level in levels if variable in groups else ():
                 yield from unknown(("samples", name, variable), level, groups[variable])
+    if r.weighting and r.weighting.strata and r.weighting.strata == r.weighting.clusters:
+        yield Mistake(("weighting", "clusters"), f"{r.weighting.clusters!r}, the strata too",
+                      "sampling units, several in each stratum")
     for name in r.weighting.variables if r.weighting else []:
         yield from unknown(("weighting", "variables"), name,
                            [*factors, *parts.items, *parts.derived])
@@ -199,6 +202,9 @@ def _analysis(r: Registration, key: Key, a: Analysis) -> Iterator[Mistake]:
     if a.estimator in ("logit", "probit") and not r.is_binary(str(a.outcome)):
         yield Mistake((*key, "estimator"), f"{a.estimator} of {a.outcome!r}",
                       "an outcome that is 0 or 1", "derive one with `yes`")
+    if isinstance(a, Comparison) and (
+            len(set(a.levels)) < len(a.levels) or (a.pairs == "all" and len(a.levels) < 2)):
+        yield Mistake((*key, "levels"), ", ".join(a.levels), "each level once, and two for a pair")
     if a.estimator == "amce" and not r.design.restrictions:
         yield Mistake((*key, "estimator"), "amce, and no `design.restrictions`",
                       "ols: without restrictions it is the same")
@@ -206,8 +212,18 @@ def _analysis(r: Registration, key: Key, a: Analysis) -> Iterator[Mistake]:
         if isinstance(bound, Bound) and bound.unit == POINTS and not _all_binary(r, a):
             yield Mistake((*key, name), f"{POINTS} of {a.outcome or 'items'}",
                           "points or sd: the outcome is not 0 or 1")
-    for name in a.at:
+    for name, values in a.at.items():
         yield from unknown((*key, "at"), name, numbers)
+        ends = r.ends(name) if name in numbers else None
+        for value in values if ends else ():
+            if not ends[0] <= value <= ends[1]:
+                yield Mistake((*key, "at", name), f"{value:g}",
+                              f"a value that {name!r} can have: {ends[0]:g} to {ends[1]:g}")
+        if name in numbers and name not in _NAME.findall(a.model):
+            yield Mistake((*key, "at"), f"{name!r}, which is not in the model",
+                          "a moderator, such as `outcome ~ factor * moderator`")
+    if a.missing != "complete" and a.stack:
+        yield Mistake((*key, "missing"), f"{a.missing} with stacked items", "complete")
     yield from _model(r, key, a, numbers)
 
 

@@ -1,5 +1,6 @@
 """Read a registration, and say what is wrong with it in words for a person."""
 
+import re
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Literal, TypeVar, Union, get_args, get_origin
@@ -92,8 +93,9 @@ def _mistake(model: type[BaseModel], content: object, problem: dict) -> Mistake:
         elif problem["type"] == "missing" and part == problem["loc"][-1]:
             return Mistake(tuple([*key, part]), "nothing", _wanted(kind, part))
         elif part == "[key]":
-            return Mistake(tuple(key), f"the name {key[-1]!r}",
-                           "a letter, then letters, digits and underscores",
+            name = problem["loc"][problem["loc"].index(part) - 1]
+            return Mistake(tuple(key), f"the name {name!r}",
+                           expected(problem["type"], problem.get("ctx", {})),
                            "quote it, or choose another name")
         else:
             continue
@@ -108,7 +110,7 @@ def _mistake(model: type[BaseModel], content: object, problem: dict) -> Mistake:
         return Mistake(where, repr(value), one_of(names), near(value, names))
     if said == "value_error":
         return Mistake(where, _shown(value), problem["msg"].removeprefix("Value error, "))
-    return Mistake(where, _shown(value), _expected(said, problem.get("ctx", {})))
+    return Mistake(where, _shown(value), expected(said, problem.get("ctx", {})))
 
 
 def _shown(value: object) -> str:
@@ -124,13 +126,15 @@ def _wanted(model: object, name: object) -> str:
     return f"a value for `{name}`" + (f": {text[:1].lower()}{text[1:]}" if text else "")
 
 
-def _expected(kind: str, context: dict) -> str:
-    """What was expected, by the kind of pydantic's error."""
+def expected(kind: str, context: dict) -> str:
+    """What was expected, by the kind of pydantic's error and its context."""
     limits = {"greater_than": ("above", "gt"), "greater_than_equal": ("of at least", "ge"),
               "less_than": ("below", "lt"), "less_than_equal": ("of at most", "le")}
     if kind in limits:
         word, name = limits[kind]
         return f"a number {word} {context[name]:g}"
+    if kind == "literal_error":
+        return "one of " + re.sub(r"'|\"", "", str(context["expected"])).replace(" or ", ", ")
     words = {
         "string_pattern": "a letter, then letters, digits and underscores",
         "string": "a text (in quotes where it looks like something else)",

@@ -27,10 +27,14 @@ class Margin(Model):
     one correlation cannot reproduce the means of its groups.
     """
 
-    shares: dict[int, Annotated[float, Field(gt=0)]] = {}
-    bands: dict[int, Annotated[float, Field(gt=0)]] = {}
-    top: int | None = None
-    shift: dict[Identifier, dict[int, float]] = {}
+    shares: dict[int, Annotated[float, Field(gt=0)]] = about(
+        "Code to its share.", {1: 60, 2: 40}, default={})
+    bands: dict[int, Annotated[float, Field(gt=0)]] = about(
+        "Lowest number of a band to its share.", {18: 30, 35: 70}, default={})
+    top: int | None = about("Highest number of the last band.", 90, default=None)
+    shift: dict[Identifier, dict[int, float]] = about(
+        "Other variable, its codes, and by how much they move this one, in SD.",
+        {"region": {3: 0.2}}, default={})
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Margin":
@@ -44,9 +48,10 @@ class Margin(Model):
 class Pairs(Model):
     """One correlation for all pairs within `between`, or across `between` and `across`."""
 
-    between: Annotated[list[Identifier], Field(min_length=1)]
-    across: list[Identifier] = []
-    value: Correlation
+    between: Annotated[list[Identifier], Field(min_length=1)] = about(
+        "These with each other, or with `across`.", ["trust", "warmth"])
+    across: list[Identifier] = about("The others.", ["age"], default=[])
+    value: Correlation = about("The correlation.", 0.3)
 
     def pairs(self) -> list[tuple[str, str]]:
         """Every pair that the value is for."""
@@ -61,8 +66,8 @@ class Outcome(Model):
     An item with two answers needs no SD: its mean says what it is.
     """
 
-    mean: float
-    sd: Annotated[float, Field(gt=0)] | None = None
+    mean: float = about("Its mean, in points of the scale.", 3.2)
+    sd: Annotated[float, Field(gt=0)] | None = about("Its SD.", 1.1, default=None)
     choice: bool = about(
         "Whether one profile of each task is chosen (1), the others not (0).", default=False)
 
@@ -92,9 +97,10 @@ class Column(Model):
 class Effect(Model):
     """What the levels of a factor do to items, against its reference, in SD of the item."""
 
-    items: list[Identifier]
-    factor: Identifier
-    levels: dict[Identifier, float]
+    items: list[Identifier] = about("The items that it moves.", ["willing"])
+    factor: Identifier = about("The factor.", "letter")
+    levels: dict[Identifier, float] = about(
+        "Each level but the reference to its effect, in SD of the item.", {"neighbors": 0.25})
 
 
 class Slopes(Model):
@@ -103,8 +109,8 @@ class Slopes(Model):
     A variable of `gaps` has no slope here for the gap's items: it gets the one that the gap needs.
     """
 
-    items: list[Identifier]
-    slopes: dict[Identifier, float]
+    items: list[Identifier] = about("The items.", ["willing"])
+    slopes: dict[Identifier, float] = about("Background variable to its slope.", {"age": 0.1})
 
 
 class Gap(Model):
@@ -115,32 +121,33 @@ class Gap(Model):
     items on `of` are solved for it (see `calibrate`).
     """
 
-    items: Annotated[list[Identifier], Field(min_length=1)]
-    of: Identifier
-    high: Annotated[list[int], Field(min_length=1)]
-    low: Annotated[list[int], Field(min_length=1)]
-    sd: Annotated[float, Field(gt=-2, lt=2)]
+    items: Annotated[list[Identifier], Field(min_length=1)] = about("The items.", ["trust"])
+    of: Identifier = about("The background variable that makes the groups.", "party")
+    high: Annotated[list[int], Field(min_length=1)] = about("Codes of one group.", [1, 2])
+    low: Annotated[list[int], Field(min_length=1)] = about("Codes of the other.", [6, 7])
+    sd: Annotated[float, Field(gt=-2, lt=2)] = about("The gap, in SD.", 0.5)
 
 
 class Recall(Model):
     """Share of right answers to each recall item, and the latent correlation among them."""
 
-    right: dict[Identifier, Probability]
-    correlation: Annotated[float, Field(ge=0, lt=1)]
-    unsure: Annotated[Share, Field(description="share of wrong answers in codes of no level")]
+    right: dict[Identifier, Probability] = about("Recall item to its share.", {"recalled": 0.9})
+    correlation: Annotated[float, Field(ge=0, lt=1)] = about("The correlation.", 0.3)
+    unsure: Share = about("Share of wrong answers in codes of no level.", 0.5)
 
 
 class Fieldwork(Model):
     """What a survey platform adds: when, how long, what else is in the file."""
 
-    start: str
-    days: Annotated[int, Field(gt=0)]
-    median_seconds: Annotated[float, Field(gt=0)]
-    log_sd: Annotated[float, Field(gt=0)]
-    extra: dict[Identifier, Share]
-    skipped: Share
-    comments: Share
-    texts: list[str]
+    start: str = about("First day.", "2025-05-05")
+    days: Annotated[int, Field(gt=0)] = about("For how many days.", 7)
+    median_seconds: Annotated[float, Field(gt=0)] = about("Median duration of an interview.", 400)
+    log_sd: Annotated[float, Field(gt=0)] = about("SD of the logarithm of durations.", 0.4)
+    extra: dict[Identifier, Share] = about(
+        "Exclusion to the rows that it will drop, as a share of those that stay.", {"speed": 0.02})
+    skipped: Share = about("Share of questions left unanswered.", 0.01)
+    comments: Share = about("Share of respondents with a comment.", 0.1)
+    texts: list[str] = about("What comments say.", ["None."])
 
 
 class World(Model):
@@ -149,11 +156,13 @@ class World(Model):
     `sizes` gives an effect other sizes by level, which no factor changes.
     """
 
-    label: str
-    default: float = 1
-    scale: dict[Identifier, float] = {}
-    sizes: dict[Identifier, dict[str, float]] = {}
-    size: int | None = None
+    label: str = about("What holds in it, in words.", "nothing has an effect")
+    default: float = about("The factor on effects that are not named.", 0, default=1)
+    scale: dict[Identifier, float] = about("Effect or spread to its factor.", {"letter": -1},
+                                           default={})
+    sizes: dict[Identifier, dict[str, float]] = about(
+        "Effect to sizes by level.", {"letter": {"neighbors": 0.5}}, default={})
+    size: int | None = about("Respondents, where not as registered.", 60, default=None)
 
     def factor(self, effect: str) -> float:
         """What an effect is multiplied by here."""
@@ -163,24 +172,28 @@ class World(Model):
 class Simulation(Model):
     """The assumed calibration, and the worlds that scale its effects."""
 
-    note: str
-    background: dict[Identifier, Margin]
-    background_correlations: list[Pairs]
-    outcomes: dict[Identifier, Outcome]
-    spreads: dict[Identifier, list[Identifier]]
-    effects: dict[Identifier, Effect]
-    correlations: list[Pairs]
-    slopes: list[Slopes]
-    gaps: list[Gap] = []
+    note: str = about("What the assumptions rest on.", "Everything here is invented.")
+    background: dict[Identifier, Margin] = about("Every background item to its shares.",
+                                                 {"sex": {"shares": {1: 49, 2: 51}}})
+    background_correlations: list[Pairs] = about("Correlations of background variables.", [])
+    outcomes: dict[Identifier, Outcome] = about("Every outcome item to its mean and SD.",
+                                                {"willing": {"mean": 3, "sd": 1.2}})
+    spreads: dict[Identifier, list[Identifier]] = about(
+        "Groups of items whose means worlds may draw together (factor 0).", {"items": ["a", "b"]})
+    effects: dict[Identifier, Effect] = about("Effects by names that worlds use.")
+    correlations: list[Pairs] = about("Correlations of outcome items within an arm.", [])
+    slopes: list[Slopes] = about("How items lean on the background.", [])
+    gaps: list[Gap] = about("Gaps between groups of respondents.", default=[])
     repeated: Annotated[float, Field(ge=0, lt=1)] = about(
         "Correlation of a respondent's latent answers on several profiles, beyond what the "
         "background explains.", 0.2, default=0)
     columns: dict[str, Column] = about(
         "Further columns that the registration names: blocks, clusters, weights, strata.",
         {"classroom": {"groups": 40, "alike": 0.05}}, default={})
-    recall: Recall
-    fieldwork: Fieldwork
-    worlds: dict[Identifier, World]
+    recall: Recall = about("Answers to recall items.")
+    fieldwork: Fieldwork = about("What the platform adds.")
+    worlds: dict[Identifier, World] = about("Worlds by their names.", {"null": {
+        "label": "nothing has an effect", "default": 0}})
 
     def world(self, name: "str | World") -> World:
         """A world by its name (or itself)."""

@@ -1,6 +1,7 @@
 """The paper of a new study, from its registration, and how it is cited."""
 
 import json
+import re
 from pathlib import Path
 from string import Template
 
@@ -42,8 +43,15 @@ def paper(registration: Registration) -> str:
                         for one in study.authors)
     return Template((PARTS / "paper.qmd").read_text(encoding="utf-8")).substitute(
         title=json.dumps(study.title, ensure_ascii=False), authors=authors, found=found,
-        question=study.question, claims=claims, results="\n".join(results), stem=STEM,
+        question=study.question, abstract=_typed(study.question), claims=claims,
+        results="\n".join(results), stem=STEM,
     )
+
+
+def _typed(question: str) -> str:
+    """A question whose numbers may stand as they are typed."""
+    numbers = re.search(r"(?i)\d|\b(one|two|three|four|five|six|ten|half|twice)\b", question)
+    return f'[{question}]{{.typed reason="the question as registered"}}' if numbers else question
 
 
 def _claim(registration: Registration, h: Hypothesis) -> str:

@@ -9,13 +9,15 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from claimledger.ledger.entries import VERDICTS, Entry, Equivalence
 from claimledger.ledger.recording import Record
 from claimledger.ledger.results import tost, verdicts
 from claimledger.registration import analyses, lock, models
+from claimledger.registration.loading import expected
 from claimledger.simulation import assumptions
 from claimledger.study import Study
 from claimledger.survey.mapping import Mapping, Tasks
@@ -43,15 +45,29 @@ def _keys(*kinds: type[BaseModel]) -> str:
     """A section for each model: its docstring, and a table of its keys."""
     parts = []
     for kind in kinds:
-        rows = ["| key | type | default | what it says | example |", "|---|---|---|---|---|"]
+        rows = ["| key | type | default | what it says | example | an error expects |",
+                "|---|---|---|---|---|---|"]
         for name, field in kind.model_fields.items():
             rows.append("| " + " | ".join(_cell(text) for text in (
                 f"`{field.alias or name}`", type_of(field.annotation), _default(field),
                 field.description or "", f"`{_shown(field.examples[0])}`" if field.examples else "",
+                _refused(field),
             )) + " |")
         said = inspect.cleandoc(kind.__doc__ or "")
         parts.append(f"## {kind.__name__}\n\n{said}\n\n" + "\n".join(rows))
     return "\n\n".join(parts)
+
+
+def _refused(field: FieldInfo) -> str:
+    """What the error says was expected, where a value cannot be."""
+    adapter, said = TypeAdapter(Annotated[field.annotation, Field(), *field.metadata]), []
+    for wrong in ("?", -1):      # a text for a number, a number for a text, out of range
+        try:
+            adapter.validate_python(wrong)
+        except ValidationError as error:
+            first = error.errors()[0]
+            said.append(expected(first["type"], first.get("ctx", {})))
+    return next((text for text in said if text.startswith("a number ")), said[0] if said else "")
 
 
 def type_of(kind: object) -> str:
@@ -143,8 +159,8 @@ REGIONS = {
     "mapping": lambda: _keys(Mapping, Tasks),
     "simulation": lambda: _keys(
         assumptions.Simulation, assumptions.Margin, assumptions.Pairs, assumptions.Outcome,
-        assumptions.Effect, assumptions.Slopes, assumptions.Gap, assumptions.Recall,
-        assumptions.Fieldwork, assumptions.World),
+        assumptions.Column, assumptions.Effect, assumptions.Slopes, assumptions.Gap,
+        assumptions.Recall, assumptions.Fieldwork, assumptions.World),
     "ledger": lambda: _keys(Entry, Equivalence),
     "verdicts": _verdicts,
     "deviations": lambda: _keys(lock.Deviation, lock.Amendment),

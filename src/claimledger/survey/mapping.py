@@ -12,11 +12,10 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from claimledger.errors import LedgerError
 from claimledger.registration.fields import about
@@ -61,10 +60,14 @@ class Mapping(Model):
     they run the other way, or that they are the labels of the scale.
     """
 
-    columns: Annotated[dict[str, str], Field(description="export name: registration name")] = {}
-    values: dict[str, dict[str, str]] = {}
-    tasks: Tasks | None = None
-    codes: dict[str, Literal["registered", "reversed", "texts"]] = {}
+    columns: dict[str, str] = about("Column of the export to the name in the registration.",
+                                    {"Q2.1": "age"}, default={})
+    values: dict[str, dict[str, str]] = about(
+        "Name in the registration to its texts, and what each means.",
+        {"support": {"Dont know": "missing", "Strongly agree": "5"}}, default={})
+    tasks: Tasks | None = about("Where tasks and profiles stand.", default=None)
+    codes: dict[str, Literal["registered", "reversed", "texts"]] = about(
+        "Item to what its numbers are.", {"ideology": "reversed"}, default={})
 
 
 def read_mapping(path: Path | None, registration: Registration) -> Mapping:

@@ -74,6 +74,22 @@ def read_margins(path: Path, variables: list[str]) -> Margins:
     return margins
 
 
+def check_margins(registration: Registration, frame: pd.DataFrame, root: Path) -> None:
+    """The registered margins have the categories of their variables, before there are answers."""
+    weighting = registration.weighting
+    if weighting is None or weighting.margins is None:
+        return
+    path = inside(root, weighting.margins, "registration: weighting.margins")
+    known = labelled(frame, weighting.variables, registration)
+    for variable, shares in read_margins(path, weighting.variables).items():
+        labels = [str(label) for label in pd.Categorical(known[variable]).categories]
+        strange = [c for c in shares if c not in labels] or [c for c in labels if c not in shares]
+        if strange:
+            raise LedgerError(
+                f"{path}: {variable}", found=", ".join(strange), expected="the same categories "
+                "there and in the registration: " + ", ".join(labels), mend="name each as there")
+
+
 def rake_as_registered(frame: pd.DataFrame, registration: Registration, root: Path) -> Raking:
     """Rake an analysed frame to the registered margins, whose file lies in the project's root."""
     weighting = registration.weighting
