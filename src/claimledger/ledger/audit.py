@@ -313,7 +313,6 @@ def dry_run(path: Path) -> None:
     source = Source.read(path)
     registration = parse(source)
     audit = rehearsal(registration)
-    check_margins(registration, audit.survey.frame, Path(path).parent)
     places = [(kind, place, analysis) for kind in ("hypotheses", "comparisons")
               for place, analysis in enumerate(getattr(registration, kind))]
     for group, members in groups(registration).items():
@@ -324,6 +323,7 @@ def dry_run(path: Path) -> None:
             for one in own:  # which of them it is
                 _tried(source, *one, lambda a=one[2]: audit.estimates(a))
             raise
+    check_margins(registration, audit.survey.frame, Path(path).parent)
 
 
 def rehearsal(registration: Registration) -> Audit:
