@@ -413,14 +413,21 @@ def diagnose(
         made = dump({"rehearsal": table.to_dict("records")})
         return print(f"diagnosis: {_shown(write_atomic(Path.cwd() / out, made))}")
     place = diagnosis.dask_cluster(scheduler) if scheduler else nullcontext()
-    with place, Progress(console=console, transient=True) as bars:
-        bar = bars.add_task("experiments", total=None)
+    bars = Progress(console=console, transient=True)
+    bar = bars.add_task("experiments", total=None)
+
+    def tell(done: int, total: int) -> None:
+        bars.start()  # now, because workers are copies of a process without threads
+        bars.update(bar, completed=done, total=total)
+
+    with place:
         found = diagnosis.power_grid(
             registration, simulation, **grid, simulations=simulations or 1000, seed=seed,
             workers=-1 if scheduler else workers, root=run.root, covariates=covariates,
             weights=weights,
-            progress=lambda done, total: bars.update(bar, completed=done, total=total),
+            progress=tell,
         )
+    bars.stop()
     for table in diagnosis.tables(found):
         print(table)
     print(f"diagnosis: {_shown(write_atomic(Path.cwd() / out, dump(found.as_json(registration))))}")

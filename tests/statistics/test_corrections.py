@@ -60,5 +60,5 @@ def test_a_missing_or_impossible_p_value(p):
 
 
 def test_unknown_correction():
-    with pytest.raises(LedgerError, match="holm, none, bh"):
+    with pytest.raises(LedgerError, match="holm, bh, none"):
         adjust([0.1], "sidak")

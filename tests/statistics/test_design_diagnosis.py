@@ -18,7 +18,6 @@ from claimledger.simulation.simulate import draw_outcomes, simulate
 from claimledger.statistics import simulated_experiments as engine
 from claimledger.statistics.decision import HYPOTHESIS, decide
 from claimledger.statistics.design_diagnosis import (
-    CellDraws,
     dask_cluster,
     default_sizes,
     experiments_of,
@@ -246,7 +245,7 @@ def test_many_at_once_are_the_specifications_of_the_curve(study, covariates, wei
     given = raked.to_numpy() if weights == "raked" else None
     plan = experiments_of(REGISTRATION, SIMULATION, SIMULATION.world("published"), people,
                           covariates, given)  # fmt: skip
-    if isinstance(plan.draw, CellDraws):  # then the answers of single people are not kept
+    if isinstance(plan.draw, engine.CellDraws):  # then the answers of single people are not kept
         assert (covariates, weights) == ("none", "none")
         return
     found, _ = plan.estimates(np.random.default_rng(1), len(people), 2)

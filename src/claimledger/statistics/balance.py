@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
@@ -122,6 +122,8 @@ def attrition_by_arm(outcome: pd.Series, arm: pd.Series) -> Attrition:
     table["difference"] = table["share"] - table["share"].iloc[0]
     table["se"] = np.sqrt(variance + variance.iloc[0])
     table.loc[table.index[0], ["difference", "se"]] = np.nan
+    from scipy import stats  # slow to import, needed here alone
+
     counts = np.array([table["missing"], table["n"] - table["missing"]])
     if not counts.sum(axis=1).all():
         p = 1.0  # nobody, or everybody
@@ -218,6 +220,6 @@ def _imbens_manski(width: float, se: float, level: float) -> float:
         return 0.0
     return float(
         optimize.brentq(
-            lambda c: stats.norm.cdf(c + width / se) - stats.norm.cdf(-c) - level, 0.0, 10.0
+            lambda c: special.ndtr(c + width / se) - special.ndtr(-c) - level, 0.0, 10.0
         )
     )

@@ -20,7 +20,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import special
-from statsmodels.regression.linear_model import OLS, WLS
 
 from claimledger.errors import errors_of
 from claimledger.statistics.linear import check_design
@@ -144,6 +143,8 @@ def of_fit(fit, clusters, correction: str = "CR2") -> ClusterRobust:
 
 def checked_fit(fit) -> np.ndarray:
     """Weights (n,) of a fit that can be relied on, or an error; see `cluster_robust`."""
+    from statsmodels.regression.linear_model import OLS, WLS  # not loaded by workers
+
     if not isinstance(getattr(fit, "model", None), (OLS, WLS)):
         raise _error(f"a fit of {type(getattr(fit, 'model', fit)).__name__}",
                      "a fitted statsmodels OLS or WLS", "fit the model with sm.OLS or sm.WLS")

@@ -133,33 +133,6 @@ def _options(registration: Registration, covariates: str, weights: str) -> tuple
 
 
 @dataclass(frozen=True)
-class CellDraws:
-    """Draws moments of the cells, whose sizes are drawn anew or fixed; can be sent to a worker.
-
-    See `simulated_experiments.draw_moments`; lowest : (items,) value of an answer counted as 0.
-    """
-
-    probabilities: np.ndarray
-    fixed: np.ndarray | None
-    root: np.ndarray
-    thresholds: np.ndarray
-    mix: np.ndarray
-    recodes: tuple
-    lowest: np.ndarray
-
-    def __call__(self, rng: np.random.Generator, n: int, size: int, leans: bool) -> engine.Moments:
-        """Count (size, c) or (c,), mean and sum of squares about it (size, o, c) of every cell."""
-        if self.fixed is None:
-            count = rng.multinomial(n, self.probabilities, size)
-        else:
-            count = np.broadcast_to(self.fixed, (size, len(self.fixed)))
-        mean, within = engine.draw_moments(
-            rng, count, self.root, self.thresholds, self.mix, self.recodes)
-        mean += np.where(count[:, None], (self.mix @ self.lowest)[:, None], 0.0)
-        return count if self.fixed is None else self.fixed, mean, within
-
-
-@dataclass(frozen=True)
 class PeopleDraws:
     """Draws answers of the same people, each a cell of one; can be sent to a worker."""
 
@@ -218,7 +191,7 @@ def experiments_of(
             families, PeopleDraws(from_0, _cell(latent, frame), background, *common))
     thresholds = thresholds_without_effects(latent) if world is NO_EFFECT else latent.thresholds
     fixed = None if frame is None else np.bincount(_cell(latent, frame), minlength=len(rows))
-    return engine.Experiments(families, CellDraws(
+    return engine.Experiments(families, engine.CellDraws(
         latent.probabilities, fixed, np.linalg.cholesky(latent.correlation).astype("f4"),
         thresholds.astype("f4"), *common))
 
@@ -243,7 +216,7 @@ class Rates(NamedTuple):
 
 def verdict_rates(
     registration: Registration, simulation: Simulation, frame: pd.DataFrame, world: str,
-    simulations: int, seed: int, workers: int = 1, *, covariates: str = "none",
+    simulations: int, seed: int, *, covariates: str = "none",
     weights: pd.Series | None = None,
 ) -> Rates:
     """Run the registered analysis on `simulations` surveys with the assignment of a frame.
@@ -257,7 +230,7 @@ def verdict_rates(
         registration, simulation, simulation.world(world), frame, covariates, given)
     as_drawn = {f.name: np.zeros((1, len(f.tests))) for f in design.families}
     job = partial(engine.batch, design, len(frame), as_drawn)
-    sums = engine.run(job, simulations, seed, workers=workers)
+    sums = engine.run(job, simulations, seed)
     ids = [t.id for f in design.families for t in f.tests]
     table = {v: sums[f"verdict_{code}"][0] / simulations for code, v in enumerate(HYPOTHESIS)}
     verdicts = pd.DataFrame(table, index=pd.Index(ids, name="id"))
@@ -269,7 +242,6 @@ def verdict_rates(
 
 def false_claim_rates(
     registration: Registration, simulation: Simulation, n: int, simulations: int, seed: int,
-    workers: int = 1,
 ) -> pd.DataFrame:
     """How often a family makes a false claim of either kind, by what is true of its hypotheses.
 
@@ -288,7 +260,7 @@ def false_claim_rates(
         turn = np.arange(len(size)) % 2
         scenarios[family.name] = np.stack([0 * size, size, size * turn]) * sign
     job = partial(engine.batch, design, n, scenarios)
-    sums = engine.run(job, simulations, [seed, n], workers=workers)
+    sums = engine.run(job, simulations, [seed, n])
     rows = []
     for i, truth in enumerate(("none", "bound", "mixed")):
         for name, hit in zip([*scenarios, "any"], sums["false_claim"][i], strict=True):
@@ -383,13 +355,15 @@ def power_grid(
     fixed = any(_options(registration, covariates, weights))
     design = None if fixed else experiments_of(registration, simulation)
     found = []
-    for i, n in enumerate(sizes):
-        if fixed:
-            design = _simulated_people(registration, simulation, n, seed, root, covariates, weights)
-        found.append(_power_at(
-            design, n, effects, simulations, seed, workers, progress and (
-                lambda done, total, i=i: progress(i * total + done, len(sizes) * total)),
-        ))
+    with engine.processes(workers) as many:
+        for i, n in enumerate(sizes):
+            if fixed:
+                design = _simulated_people(
+                    registration, simulation, n, seed, root, covariates, weights)
+            found.append(_power_at(
+                design, n, effects, simulations, seed, many, progress and (
+                    lambda done, total, i=i: progress(i * total + done, len(sizes) * total)),
+            ))
     ids = list(found[0])
     grids = [{id: {name: np.array([part[id][name][which] for part in found])
                    for name in found[0][id]} for id in ids} for which in (0, 1)]
@@ -397,7 +371,7 @@ def power_grid(
     return PowerGrid(sizes, effects, simulations, families, *grids, covariates, weights)
 
 
-def _power_at(design, n, effects, simulations, seed, workers, progress) -> dict[str, dict]:
+def _power_at(design, n, effects, simulations, seed, many, progress) -> dict[str, dict]:
     """By hypothesis each quantity with its Monte Carlo error, over the effects, at one size."""
     # Scenarios (members x effects) of each family; shorter families repeat their last one.
     widest = max(len(f.tests) for f in design.families)
@@ -408,7 +382,7 @@ def _power_at(design, n, effects, simulations, seed, workers, progress) -> dict[
         rows = [np.eye(m)[min(h, m - 1)] * sign * d for h in range(widest) for d in effects]
         scenarios[family.name] = np.array(rows)
     job = partial(engine.batch, design, n, scenarios)
-    sums = engine.run(job, simulations, [seed, n], workers=workers, progress=progress)
+    sums = engine.run(job, simulations, [seed, n], many=many, progress=progress)
     truth = np.concatenate([f.effects(scenarios[f.name]) for f in design.families], axis=1)
     summary = engine.summarize(sums, truth)
     found, at = {}, 0

@@ -13,9 +13,14 @@ effect, and an effect may differ between people.
 What is kept of the experiments is sums only, so that memory does not grow with their number.
 """
 
-from collections.abc import Callable, Sequence
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from multiprocessing import get_context
 
 import numpy as np
 from scipy import special
@@ -220,6 +225,33 @@ def outcomes_of(answers: np.ndarray, mix, recodes) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class CellDraws:
+    """Draws moments of the cells, whose sizes are drawn anew or fixed; can be sent to a worker.
+
+    See `draw_moments`; lowest : (items,) value of an answer counted as 0.
+    """
+
+    probabilities: np.ndarray
+    fixed: np.ndarray | None
+    root: np.ndarray
+    thresholds: np.ndarray
+    mix: np.ndarray
+    recodes: tuple
+    lowest: np.ndarray
+
+    def __call__(self, rng: np.random.Generator, n: int, size: int, leans: bool) -> Moments:
+        """Count (size, c) or (c,), mean and sum of squares about it (size, o, c) of every cell."""
+        if self.fixed is None:
+            count = rng.multinomial(n, self.probabilities, size)
+        else:
+            count = np.broadcast_to(self.fixed, (size, len(self.fixed)))
+        mean, within = draw_moments(
+            rng, count, self.root, self.thresholds, self.mix, self.recodes)
+        mean += np.where(count[:, None], (self.mix @ self.lowest)[:, None], 0.0)
+        return count if self.fixed is None else self.fixed, mean, within
+
+
+@dataclass(frozen=True)
 class Experiments:
     """Experiments that can be drawn and estimated.
 
@@ -365,16 +397,35 @@ def batch(
     return total
 
 
+@contextmanager
+def processes(workers: int) -> Iterator[Callable | None]:
+    """What computes chunks side by side, started once; None for one worker.
+
+    Copies of this process, which need not import anything, where it has no other thread: a copy can
+    wait forever for a lock that a thread held (that of a progress bar, say). Otherwise joblib's
+    fresh ones; with -1 those of an enclosing `joblib.parallel_config`, such as Dask's.
+    """
+    if workers == 1:
+        yield None
+    elif workers > 1 and sys.platform == "linux" and threading.active_count() == 1:
+        with ProcessPoolExecutor(workers, get_context("fork")) as pool:
+            yield lambda job, arguments: pool.map(job, *zip(*arguments, strict=True))
+    else:
+        from joblib import Parallel, delayed
+
+        with Parallel(n_jobs=workers, return_as="generator") as many:
+            yield lambda job, arguments: many(delayed(job)(*one) for one in arguments)
+
+
 def run(
     job: Callable[[np.random.SeedSequence, int], Tally], simulations: int, seed, *,
-    chunk: int = 100, workers: int = 1, progress: Callable[[int, int], None] | None = None,
+    chunk: int = 100, many: Callable | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Tally:
     """Run `job(seed, size)` on chunks of experiments and add the tallies, in order.
 
-    Each chunk has its own seed, spawned from `seed`: the result depends on `chunk`, not on
-    `workers`. Workers are joblib's processes, which stay for the next call; an enclosing
-    `joblib.parallel_config` names another backend, such as Dask. progress : called with the number
-    of experiments done and their total.
+    Each chunk has its own seed, spawned from `seed`: the result depends on `chunk`, not on `many`,
+    which is what `processes` gives. progress : called with experiments done and their total.
     """
     if simulations < 2 or chunk < 1:
         raise LedgerError(
@@ -384,14 +435,8 @@ def run(
         )
     sizes = [min(chunk, simulations - at) for at in range(0, simulations, chunk)]
     jobs = zip(np.random.SeedSequence(seed).spawn(len(sizes)), sizes, strict=True)
-    if workers == 1:
-        parts = (job(*one) for one in jobs)
-    else:
-        from joblib import Parallel, delayed
-
-        parts = Parallel(n_jobs=workers, return_as="generator")(delayed(job)(*one) for one in jobs)
     total, done = {}, 0
-    for part in parts:
+    for part in many(job, jobs) if many else (job(*one) for one in jobs):
         total = {name: total.get(name, 0) + value for name, value in part.items()}
         done += int(part["simulations"])
         if progress is not None:

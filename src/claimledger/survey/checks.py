@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2_contingency, chisquare
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
@@ -296,6 +295,8 @@ def repeats(
 
 def allocation(registration: Registration, kept: pd.DataFrame) -> list[Problem]:
     """Chi-square of the counts of each factor's levels against the registered probabilities."""
+    from scipy.stats import chisquare  # slow to import
+
     problems = []
     for name, factor in registration.design.factors.items():
         counts = kept[name].value_counts().reindex(list(factor.levels), fill_value=0).to_numpy()
@@ -439,6 +440,8 @@ def missing_by_arm(
 
 def uneven(missing: pd.DataFrame, rare: float) -> list[Problem]:
     """Items whose missing answers differ between arms by more than chance (chi-square test)."""
+    from scipy.stats import chi2_contingency  # slow to import
+
     problems = []
     for (item, factor), part in missing.groupby(["item", "factor"], sort=False):
         gone = part["unanswered"] + part["blank"]
