@@ -12,9 +12,10 @@ import statsmodels.formula.api as smf
 from patsy import dmatrices
 from scipy import stats
 
+from claimledger.registration.models import Hypothesis
 from claimledger.statistics.clustered import of_fit
 from claimledger.statistics.decision import adjust, equivalence_p
-from claimledger.statistics.estimators import Model
+from claimledger.statistics.estimators import Model, estimate
 from claimledger.statistics.linear import adjusted
 
 EXPLAINED = {
@@ -88,6 +89,39 @@ def test_cregg_marginal_means_and_order_test(realdata, published):
     assert disagreements(published, "cregg_immigration", computed) == set()
 
 
+def test_an_effect_in_a_restricted_conjoint_is_weighted_by_the_design(realdata):
+    """cregg's constrained example: the same effects by country, averaged by another rule.
+
+    Refugees came from four of the ten countries. Here each of these counts by how often it was
+    shown; in cregg 0.4 each estimable coefficient counts alike. (cregg prints no such numbers whose
+    rule is one.)
+    """
+    data = pd.read_csv(realdata / "cregg" / "immigration.csv")
+    reason, country = "ReasonForApplication", "CountryOfOrigin"
+    rows = data.assign(respondent=data["CaseID"])
+    rows[reason] = pd.Categorical(rows[reason]).reorder_categories(
+        ["Seek Better Job", "Escape Persecution", "Reunite with Family"])
+    rows[country] = rows[country].astype("category")
+    h = Hypothesis(
+        id="T", statement="s", estimand="e", outcome="ChosenImmigrant", frame="profiles",
+        model=f"ChosenImmigrant ~ Gender + {reason} * {country}", estimator="amce", vcov="survey",
+        contrast={f"{reason}[T.Escape Persecution]": 1.0}, direction="positive", family="F",
+        criterion=dict.fromkeys(("supported", "refuted", "negligible", "undecided"), "c"),
+    )  # fmt: skip
+    found = estimate(h, rows).loc["T"]
+    shown = pd.crosstab(rows[country], rows[reason])["Escape Persecution"]
+    shared = list(shown.index[shown > 0])
+    assert len(shared) == 4
+    cells = rows.assign(cell=rows[country].astype(str) + ", " + rows[reason].astype(str))
+    fit = smf.ols("ChosenImmigrant ~ 0 + cell + Gender", cells).fit()
+    effects = np.array([fit.params[f"cell[{c}, Escape Persecution]"]
+                        - fit.params[f"cell[{c}, Seek Better Job]"] for c in shared])
+    share = rows[country].value_counts()[shared].to_numpy()
+    assert found["estimate"] == pytest.approx(np.average(effects, weights=share), rel=1e-8)
+    assert effects.mean() == pytest.approx(found["estimate"], abs=0.002), "equal weights: close by"
+    assert effects.mean() != pytest.approx(found["estimate"], abs=1e-6)
+
+
 def test_projoint_choices_with_cr2(realdata, published):
     data = pd.read_csv(
         realdata / "projoint" / "mummolo_nall_replication_cleaned.csv",
@@ -107,13 +141,18 @@ def test_projoint_choices_with_cr2(realdata, published):
     tau = (1 - np.sqrt(2 * same - 1)) / 2
     computed = {
         "choice-level MM 40% vs 15%": mean.estimate, "CR2 SE": mean.se,
-        "CI lo": mean.ci()[0], "CI hi": mean.ci()[1], "tau": tau,
+        "CI lo": interval(mean)[0], "CI hi": interval(mean)[1], "tau": tau,
         "MM corrected": (mean.estimate - tau) / (1 - 2 * tau),
         "AMCE 40% vs 30%": effect.estimate, "AMCE CR2 SE": effect.se,
-        "AMCE CI lo": effect.ci()[0], "AMCE CI hi": effect.ci()[1],
+        "AMCE CI lo": interval(effect)[0], "AMCE CI hi": interval(effect)[1],
         "AMCE corrected": effect.estimate / (1 - 2 * tau),
     }  # fmt: skip
     assert disagreements(published, "projoint_mummolo_nall", computed) == set()
+
+
+def interval(found) -> tuple[float, float]:
+    half = stats.t.ppf(0.975, found.df) * found.se
+    return found.estimate - half, found.estimate + half
 
 
 def housing_costs(person, task):
@@ -187,15 +226,15 @@ def test_toster(published):
     welch = 5.25 - 5.22, np.sqrt(a + b), df, 0.384
     two = 0.65 - 0.70, np.sqrt(0.65 * 0.35 / 100 + 0.7 * 0.3 / 100), np.inf, 0.1
     computed = {"Welch TOST df": df}
-    for name, letter, (estimate, se, df, bound) in (
+    for name, letter, (effect, se, df, bound) in (
         ("Welch TOST", "t", welch), ("two proportions TOST", "z", two)
     ):
-        low, high = (estimate + bound) / se, (estimate - bound) / se
+        low, high = (effect + bound) / se, (effect - bound) / se
         p, half = stats.t.cdf([-low, high], df), stats.t.ppf(0.95, df) * se
-        assert equivalence_p(estimate, se, df, bound) == pytest.approx(max(p), rel=1e-10)
+        assert equivalence_p(effect, se, df, bound) == pytest.approx(max(p), rel=1e-10)
         computed |= {f"{name} {letter}1": low, f"{name} p1": p[0], f"{name} {letter}2": high,
-                     f"{name} p2": p[1], f"{name} 90%lo": estimate - half,
-                     f"{name} 90%hi": estimate + half}  # fmt: skip
+                     f"{name} p2": p[1], f"{name} 90%lo": effect - half,
+                     f"{name} 90%hi": effect + half}  # fmt: skip
     assert disagreements(published, "toster", computed) == set()
 
 

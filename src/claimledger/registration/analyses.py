@@ -48,8 +48,9 @@ class Analysis(Model):
     model: str = about("Formula, as in statsmodels and R.", "willing ~ letter")
     estimator: Literal["ols", "logit", "probit", "amce"] = about(
         "`logit` and `probit` report average marginal effects, in percentage points. `amce` "
-        "averages a level's effect over the combinations that could occur with it and with the "
-        "reference (restricted conjoints).", default="ols")
+        "averages a level's effect over the combinations that could occur both with it and with "
+        "the reference, weighted by how often they were shown (restricted conjoints; R's cregg "
+        "weighs them alike).", default="ols")
     vcov: Literal["HC2", "HC3", "CR2", "stata", "survey"] = about(
         "Variance estimator. CR2 is that of clubSandwich and estimatr, with Satterthwaite degrees "
         "of freedom; `stata` and `survey` are the corrections of those packages.", default="HC2")

@@ -5,9 +5,13 @@ rows alone; so nothing here uses a fit of statsmodels. Specification curves use 
 
 A standard error is HC2 or HC3 where rows are independent (n - k degrees of freedom), and one of the
 corrections of `clustered` where they are not. Effects of logit and probit are average effects on
-the probability (`discrete`), with the normal distribution. `amce` averages the effect of a level
-over the combinations that could occur with it and with the reference (Hainmueller, Hopkins and
-Yamamoto 2014).
+the probability (`discrete`), with the normal distribution.
+
+`amce` is the average effect of a level in a restricted conjoint (Hainmueller, Hopkins and Yamamoto
+2014): over the combinations of the other attributes that can occur both with the level and with the
+reference (their shared support), each weighted by its share of the profiles that were shown, hence
+by the design. R's cregg averages coefficients of equal weight instead, which answers for a design
+that shows all combinations alike; where these are shown about as often the two nearly agree.
 """
 
 import re
