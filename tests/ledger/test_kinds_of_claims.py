@@ -9,6 +9,7 @@ from statsmodels.stats.multitest import multipletests
 
 from claimledger.errors import LedgerError
 from claimledger.ledger.audit import dry_run, rehearsal
+from claimledger.ledger.merging import handed_over
 from claimledger.ledger.recording import Record
 from claimledger.ledger.results import tost, verdicts
 from claimledger.registration.loading import load
@@ -90,6 +91,8 @@ def test_a_family_of_every_kind_is_recorded_from_plain_fits(study):
     shown = study.record.table(list(CLAIMS))
     assert shown.loc["joint", "Estimate"].startswith("*F* = ")
     assert np.isnan(study.record.numbers(["joint"]).loc["joint", "low"])
+    # What a build reads back from the notebook's entries is compared with the audit once more.
+    study.record.audit.compare("K", {id: handed_over(found[id].record()) for id in CLAIMS}, "here")
 
 
 @pytest.mark.slow

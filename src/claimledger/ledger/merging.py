@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,7 +128,7 @@ def audited(
                 expected="one of each registered analysis, in one of the paper's notebooks",
                 mend=f'study.record("{group}", study.results(fit, "{group}")) and so on',
             )
-        handed = {id: _handed(claimed[id]) for id in tests}
+        handed = {id: handed_over(claimed[id]) for id in tests}
         audit.compare(group, handed, origin[tests[0]])
         made = audit.entries(group, handed)
         for id, one in made.items():
@@ -158,10 +159,15 @@ def audited(
     return found, rows
 
 
-def _handed(entry: dict) -> dict:
+def handed_over(entry: dict) -> dict:
     """The row of results that an entry came from."""
-    low, high = entry.get("ci") or (None, None)
     known = {name: entry.get(name) for name in ("se", "df", "p", "p_adjusted", "n", "verdict")}
+    if entry.get("unit") == "F":  # a joint test has no estimate
+        df1 = str((entry.get("text") or {}).get("df1"))
+        return known | {"statistic": entry.get("value"), "df1": int(df1) if df1.isdigit() else None}
+    if known["df"] is None:  # JSON has no infinity: p values of the normal distribution
+        known["df"] = math.inf
+    low, high = entry.get("ci") or (None, None)
     return known | {"estimate": entry.get("value"), "low": low, "high": high,
                     "p_equivalence": (entry.get("equivalence") or {}).get("p_adjusted")}
 
