@@ -131,3 +131,16 @@ def test_what_cannot_be_recorded_is_refused_with_id_and_line(root, tmp_path, cla
         dry_run(written(root, tmp_path, {"H9": claim}))
     assert key in told.value.where and "line " in told.value.where
     assert told.value.found and told.value.mend
+
+
+def test_designs_of_clusters_blocks_and_a_weighted_sample_can_be_frozen(root, tmp_path):
+    """Arms of whole clusters within blocks, sampled units within strata: as drawn at random too."""
+    path = written(root, tmp_path, {
+        "C": CLAIM | DEMOCRACY | {"vcov": "CR2"},
+        "S": CLAIM | DEMOCRACY | {"vcov": "survey", "weighted": True},
+    })
+    content = yaml.safe_load(path.read_text("utf-8"))
+    content["design"] |= {"clusters": "classroom", "blocks": "region_of_school"}
+    content["weighting"] = {"column": "weight", "strata": "stratum", "clusters": "psu"}
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), "utf-8")
+    dry_run(path)

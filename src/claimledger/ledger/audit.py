@@ -398,6 +398,13 @@ def _random_answers(registration: Registration, respondents: int = 600) -> pd.Da
         if name and name not in drawn:
             drawn[name] = rng.integers(0, number, n).astype(str)
     answers = pd.DataFrame(drawn)
+    if design.clusters:  # assigned whole, each in one block
+        same = [*design.factors] * (design.respondent is None) + [design.blocks] * bool(
+            design.blocks)
+        answers[same] = answers.groupby(design.clusters)[same].transform("first")
+    if weighting and weighting.strata and weighting.clusters:  # nested
+        units = answers.groupby(weighting.clusters)
+        answers[weighting.strata] = units[weighting.strata].transform("first")
     if any(a.missing != "complete" for a in (*registration.hypotheses, *registration.comparisons)):
         for name in registration.instrument.covariates:  # so that the rule has something to do
             if name in answers:
