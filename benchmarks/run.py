@@ -25,6 +25,7 @@ import tasks
 HERE = Path(__file__).parent
 FULL, ANALYSIS = "1,000 experiments, data drawn", "1,000 experiments, analysis alone"
 SHUFFLE, RAKE = "10,000 permutations, 8 outcomes", "raking, {:,} rows"
+DIAGNOSE = "diagnosis of this paper's registration, 10,000 experiments"
 
 
 class Results:
@@ -132,7 +133,10 @@ def others(results: Results, Y: np.ndarray, expected: np.ndarray) -> None:
 
 
 def the_rest(results: Results) -> None:
-    """Permutations and raking."""
+    """Permutations, raking, and what a second process saves."""
+    for workers, word in ((1, "one process"), (2, "two processes")):
+        results.time(DIAGNOSE, f"claimledger, {word}", lambda w=workers: tasks.diagnosis(w),
+                     repeats=3)  # fmt: skip
     results.time(SHUFFLE, "claimledger", lambda: tasks.permutations(10_000), repeats=3)
     for n in (1502, 1_000_000):
         frame, margins = tasks.population(n)

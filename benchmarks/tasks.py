@@ -3,13 +3,17 @@
 import gc
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from scipy import special
 
+from claimledger.registration.loading import load
+from claimledger.simulation.assumptions import FILE, load_simulation
 from claimledger.statistics.decision import holm
+from claimledger.statistics.design_diagnosis import power_grid
 from claimledger.statistics.linear import LeastSquares
 from claimledger.statistics.simulated_experiments import draw_moments
 from claimledger.survey.weighting import rake
@@ -137,15 +141,15 @@ def permutations(draws: int, outcomes: int = OUTCOMES) -> np.ndarray:
     Y = answers(1)[0, :outcomes].astype(float)
     moved, fixed = X[:, 5], np.delete(X, 5, axis=1)
     basis, hits, observed = np.linalg.qr(fixed)[0], 0, None
-    for _ in range(0, draws, 100):
-        drawn = rng.permuted(np.tile(moved, (100, 1)), axis=1)
-        if observed is None:
-            drawn[0] = moved
+    for first in range(0, 1 + draws, 100):
+        drawn = rng.permuted(np.tile(moved, (min(100, 1 + draws - first), 1)), axis=1)
+        if first == 0:
+            drawn[0] = moved  # as it was assigned
         found = LeastSquares.of(drawn[..., None], [1.0], beside=basis).estimate(Y)
         t = np.abs(found.coef / found.se)[..., 0]
         observed = t[0] if observed is None else observed
         hits = hits + (t >= observed * (1 - 1e-9)).sum(axis=0)
-    return hits / draws
+    return hits / (1 + draws)
 
 
 def population(n: int) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
@@ -165,3 +169,12 @@ def population(n: int) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
 def raking(frame: pd.DataFrame, margins) -> np.ndarray:
     """Weights raked to the margins, not trimmed."""
     return rake(frame, margins).weights.to_numpy()
+
+
+def diagnosis(workers: int, simulations: int = 10_000) -> object:
+    """The registered analysis of this project over three effects, at the registered size."""
+    root = Path(__file__).parents[1]
+    registration = load(root / "registration.yml")
+    simulation = load_simulation(root / FILE, registration)
+    return power_grid(registration, simulation, sizes=[registration.study.size],
+                      effects=[0, 0.1, 0.2], simulations=simulations, workers=workers)  # fmt: skip

@@ -28,7 +28,7 @@ def test_drawn_experiments_are_under_the_null_with_the_wanted_correlation():
 
 def test_permutations_and_raking_run_as_described():
     p = tasks.permutations(99)
-    assert p.shape == (8, 1) and (p >= 0.01).all() and (p <= 1).all()
+    assert p.shape == (8,) and (p >= 0.01).all() and (p <= 1).all()
     frame, margins = tasks.population(2000)
     weights = tasks.raking(frame, margins)
     for name, shares in margins.items():

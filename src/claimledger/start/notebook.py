@@ -94,7 +94,7 @@ def _group(
     fits: dict[tuple, str] = {}
     code, given = [], {}
     for a in members:
-        if _own(a):
+        if _own(r, a):
             given[a.id] = "None"
             continue
         kind = (a.frame, a.sample, tuple(a.stack) or a.outcome, a.model, a.weighted, a.vcov)
@@ -109,8 +109,9 @@ def _group(
         cells.append(("markdown", "Of " + ", ".join(id for id in given if given[id] == "None")
                       + " statsmodels does not give what is registered to the letter; None takes "
                       "the estimator of claimledger (`statistics.estimators`)."))
-    clustered = fits and members[0].vcov in ("CR2", "stata", "survey")
-    by = (f', groups=rows["{_groups(r, members[0])}"], correction="{members[0].vcov}"'
+    plain = next((a for a in members if given[a.id] != "None"), members[0])
+    clustered = fits and plain.vcov in ("CR2", "stata", "survey")
+    by = (f', groups=rows["{_groups(r, plain)}"], correction="{plain.vcov}"'
           if clustered else "")
     each = next(iter(given.values())) if len(set(given.values())) == 1 else "{" + ", ".join(
         f'"{id}": {fit}' for id, fit in given.items()) + "}"
@@ -170,9 +171,11 @@ def _rows(members: list[Analysis]) -> int:
     return pairs * max(1, len(moderator_values(members[0])))
 
 
-def _own(a: Analysis) -> bool:
+def _own(r: Registration, a: Analysis) -> bool:
     """Whether only the estimators of this package give what is registered to the letter."""
-    return a.estimator != "ols" or a.missing != "complete" or bool(a.at)
+    sampled = r.weighting and (r.weighting.strata or r.weighting.clusters)
+    return (a.estimator != "ols" or a.missing != "complete" or bool(a.at)
+            or bool(a.vcov == "survey" and sampled))
 
 
 def _groups(r: Registration, a: Analysis) -> str:
