@@ -416,17 +416,12 @@ def diagnose(
     place = diagnosis.dask_cluster(scheduler) if scheduler else nullcontext()
     bars = Progress(console=console, transient=True)
     bar = bars.add_task("experiments", total=None)
-
-    def tell(done: int, total: int) -> None:
-        bars.start()  # now, because workers are copies of a process without threads
-        bars.update(bar, completed=done, total=total)
-
     with place:
         found = diagnosis.power_grid(
             registration, simulation, **grid, simulations=simulations or 1000, seed=seed,
             workers=-1 if scheduler else workers, root=run.root, covariates=covariates,
-            weights=weights,
-            progress=tell,
+            weights=weights,  # the bar starts late: workers are copies of a process without threads
+            progress=lambda at, of: bars.start() or bars.update(bar, completed=at, total=of),
         )
     bars.stop()
     for table in diagnosis.tables(found):
