@@ -401,10 +401,8 @@ def diagnose(
     run = Run.open()
     registration = load(run.registration)
     simulation = load_simulation(run.root / FILE, registration)
-    grid = {
-        "sizes": diagnosis.numbers(sizes) if sizes else None,
-        "effects": diagnosis.numbers(effects) if effects else None,
-    }
+    grid = {name: diagnosis.numbers(text) if text else None
+            for name, text in (("sizes", sizes), ("effects", effects))}
     console = Console(stderr=True)
     if needs_rehearsal(registration):
         table = rehearse(registration, simulation, run.root, simulations or 200, seed,
@@ -416,11 +414,11 @@ def diagnose(
     place = diagnosis.dask_cluster(scheduler) if scheduler else nullcontext()
     bars = Progress(console=console, transient=True)
     bar = bars.add_task("experiments", total=None)
-    with place:
+    with place:  # the bar starts late: workers are copies of a process without threads
         found = diagnosis.power_grid(
             registration, simulation, **grid, simulations=simulations or 1000, seed=seed,
             workers=-1 if scheduler else workers, root=run.root, covariates=covariates,
-            weights=weights,  # the bar starts late: workers are copies of a process without threads
+            weights=weights,
             progress=lambda at, of: bars.start() or bars.update(bar, completed=at, total=of),
         )
     bars.stop()

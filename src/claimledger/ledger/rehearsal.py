@@ -43,7 +43,7 @@ def rehearse(
     verdict with its share, whose Monte Carlo error is at most 0.5 / sqrt(simulations).
     """
     parts = []
-    for n in sizes or [registration.study.size]:
+    for n in map(int, sizes or [registration.study.size]):
         for world in simulation.worlds:
             table = pd.concat(Parallel(n_jobs=workers)(
                 delayed(_study)(registration, simulation, root, world, [seed, number], n)
