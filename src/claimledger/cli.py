@@ -403,7 +403,6 @@ def diagnose(
     simulation = load_simulation(run.root / FILE, registration)
     grid = {name: diagnosis.numbers(text) if text else None
             for name, text in (("sizes", sizes), ("effects", effects))}
-    console = Console(stderr=True)
     if needs_rehearsal(registration):
         table = rehearse(registration, simulation, run.root, simulations or 200, seed,
                          grid["sizes"], workers)
@@ -412,7 +411,7 @@ def diagnose(
         made = dump({"rehearsal": rows.to_dict("records")})
         return print(f"diagnosis: {_shown(write_atomic(Path.cwd() / out, made))}")
     place = diagnosis.dask_cluster(scheduler) if scheduler else nullcontext()
-    bars = Progress(console=console, transient=True)
+    bars = Progress(console=Console(stderr=True), transient=True)
     bar = bars.add_task("experiments", total=None)
     with place:  # the bar starts late: workers are copies of a process without threads
         found = diagnosis.power_grid(
