@@ -118,6 +118,8 @@ def test_the_archive_holds_what_an_archive_asks_for(archived):
         if isinstance(one, dict) and not one["@id"].startswith("https://w3id.org")
     }
     assert references <= graph.keys()
-    machine = [str(archived.parent), str(Path.home()) + "/", sys.prefix, socket.gethostname() + "."]
+    machine = [str(archived.parent), str(Path.home()) + "/", sys.prefix]
+    if len(socket.gethostname()) > 5:  # a shorter name may stand in packed bytes by chance
+        machine.append(socket.gethostname() + ".")
     for name, content in text.items():
         assert not [trace for trace in machine if trace.encode() in content], name

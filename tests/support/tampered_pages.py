@@ -362,7 +362,7 @@ def by_rule(page: str, rng: random.Random) -> Iterator[Change]:
         if text.startswith("</"):
             yield changed("an end tag dropped", start, end, "")
             yield changed("letters added", start, start, "Nu")
-        elif text.startswith("<") and not text.startswith("<!"):
+        elif re.match("<[a-zA-Z]", text):
             yield changed("a tag dropped", start, end, "")
             yield changed("a tag hidden", start, end, re.sub(
                 r"^<(\w+)", r'<\1 style="display:none"', text))

@@ -142,8 +142,11 @@ def rendered(published: Published, here: Here, run: Run) -> Here:
     ledger = here.ledger if published.ledger is None else as_published(
         published.ledger, here.ledger, here.may_change)
     write_atomic(run.ledger, dump(ledger))
+    named = {file: name for name, file in FILES.items()}  # the formats that the page links to
+    linked = dict.fromkeys(named[link.target] for unit in published.units for link in unit.links
+                           if unit.place == "title" and link.target in named)
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-        press = Press(run, Path(folder), tuple(sorted(FILES)))
+        press = Press(run, Path(folder), tuple({"html": None} | linked))
         press.prepare()
         page = read_page(press.html().decode())
         if published.kind != "html":
@@ -269,7 +272,9 @@ def _found(published: Published, here: Here) -> list[Found]:
         return []
     strict = not (published.page.quarto if published.page else any(
         re.match(r"(.*Rendered by:?\s+)?Quarto \d", unit.text) for unit in published.units))
-    found = compare_units(_comparable(published.units), _comparable(here.units), strict)
+    both = [units if here.then is None else _without_files(units)
+            for units in (published.units, here.units)]
+    found = compare_units(*both, strict)
     for name, page in here.pages.items() if published.kind == "html" else ():
         both = ([_without_place(unit) for unit in one.units]
                 for one in (published.notebooks[name], page))
@@ -280,8 +285,8 @@ def _found(published: Published, here: Here) -> list[Found]:
     return found
 
 
-def _comparable(units: list[Unit]) -> list[Unit]:
-    """Without the links to other formats, which are there if those were made, too."""
+def _without_files(units: list[Unit]) -> list[Unit]:
+    """Without the links to other formats, which an old state of the project is not built in."""
     return [one for one in units if not (one.place == "title" and one.links and all(
         link.target in FILES.values() for link in one.links))]
 
