@@ -75,10 +75,8 @@ def _example(text: str) -> str:
 @app.command(epilog=_example("claimledger build --notebook 05_h3_moderators"))
 def build(
     notebook: Annotated[str | None, typer.Option(help="Only this one, not the ledger.")] = None,
-    data: Data = None,
-    mapping: Mapping = None,
-    world: World = None,
-    external: External = None,
+    data: Data = None, mapping: Mapping = None,
+    world: World = None, external: External = None,
     for_quarto: Annotated[bool, typer.Option(help="As the first step of `quarto render`.")] = False,
 ) -> None:
     """Run the notebooks whose inputs changed, and bring the ledger up to date."""
@@ -103,10 +101,8 @@ def build(
 @app.command(epilog=_example("claimledger render --world null --formats html,pdf"))
 def render(
     formats: Annotated[str, typer.Option(help="Some of these.")] = "html,pdf,docx,jats",
-    data: Data = None,
-    mapping: Mapping = None,
-    world: World = None,
-    external: External = None,
+    data: Data = None, mapping: Mapping = None,
+    world: World = None, external: External = None,
 ) -> None:
     """Bring the ledger up to date, and render the paper from it."""
     from claimledger.pipeline import build as paper
@@ -210,12 +206,10 @@ def verify(
         help="A paper in HTML, PDF or DOCX, or a ledger.json; this project if none.")] = None,
     instead: Annotated[list[str] | None, typer.Option(
         "--with", help="Another version of a package, as in a scratch environment.")] = None,
-    data: Data = None,
-    mapping: Mapping = None,
+    data: Data = None, mapping: Mapping = None,
     tolerance: Annotated[float, typer.Option(
         min=0, help="Of each published number; verdicts and texts must be equal.")] = 1e-6,
-    out: Annotated[Path | None, typer.Option(
-        help="Folder for report.html, .txt and .json; build/verify by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the reports, build/verify.")] = None,
 ) -> None:
     """Run the notebooks anew in a scratch folder, and compare all that was published with them.
 
@@ -225,14 +219,13 @@ def verify(
     """
     from claimledger.pipeline import build as paper
     from claimledger.replication import report as reports
+    from claimledger.replication.elsewhere import run_there
     from claimledger.replication.published import read_published
 
     run = paper.open_run(data=data, mapping=mapping)
     target, out = (target or run.root).resolve(), (out or run.root / "build" / "verify").resolve()
     published = read_published(target)
     if instead:
-        from claimledger.replication.elsewhere import run_there
-
         same = {"--data": data, "--mapping": mapping, "--tolerance": tolerance, "--out": out}
         options = [str(word) for pair in same.items() if pair[1] is not None for word in pair]
         raise typer.Exit(run_there(run.root, instead, ["verify", str(target), *options]))
