@@ -23,7 +23,23 @@ def slim(svg: str) -> str:
     svg = _PATH.sub(lambda found: _relative(found[0]), svg)
     svg = _SHIFT.sub(r'\1x="\2" y="\3"', svg)
     svg = _PLACE.sub(lambda found: f'{found[1]}="{_short(round(100 * float(found[2])))}"', svg)
-    return re.sub(r">\s+<", "><", _renamed(svg)).replace(' y="0"/>', "/>").strip() + "\n"
+    svg = re.sub(r">\s+<", "><", _unwrapped(_renamed(svg)))
+    return svg.replace(' y="0"/>', "/>").strip() + "\n"
+
+
+def _unwrapped(svg: str) -> str:
+    """Without the groups that say nothing of what is in them."""
+    kept: list[bool] = []
+
+    def tag(found: re.Match) -> str:
+        if found[0] == "</g>":
+            return "</g>" if kept.pop() else ""
+        if found[0].endswith("/>"):
+            return ""
+        kept.append(found[0] != "<g>")
+        return found[0] if kept[-1] else ""
+
+    return re.sub(r"<g\b[^>]*>|</g>", tag, svg)
 
 
 def _coarse(found: re.Match) -> str:
