@@ -178,14 +178,17 @@ class Audit:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         weights = ", weighted" if analysis.weighted else ""
         correction = self.registration.families[analysis.family].correction
+        declared = "; ".join(f"{d.aspect} {d.run}" for d in self.deviations(analysis))
         raise LedgerError(
             f"{where}: {id}, {', '.join(names)}{more}",
             found="; ".join(f"{name} {_shown(handed[id].get(name))}" for name in shown)
             + ", handed over by the notebook",
             expected="; ".join(f"{name} {_shown(run.loc[id, name])}" for name in shown)
             + f", from {self.survey.path.name} and the registration: {analysis.model}, sample "
-            f"{analysis.sample}, {analysis.vcov}{weights}, {correction}",
-            mend="run what is registered, or declare it: claimledger deviate "
+            f"{analysis.sample}, {analysis.vcov}{weights}, {correction}"
+            + (f"; with what is declared instead: {declared}" if declared else ""),
+            mend=f"run in the notebook what is {'declared' if declared else 'registered'}, or "
+            "declare what is run: claimledger deviate "
             f"--analysis {analysis.id} --aspect {_aspect(names)}",
         )
 

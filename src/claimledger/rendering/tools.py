@@ -16,6 +16,8 @@ import typst
 
 from claimledger.errors import LedgerError
 
+RUNTIME = ["+RTS", "-A128m", "-RTS"]  # room for what is new: a quarter less time than with 4 MB
+
 
 @cache
 def _pandoc() -> str:
@@ -41,7 +43,7 @@ def pandoc(defaults: str, text: str, folder: Path, moment: int, source: Path) ->
     # Else a file name with an accent is none, where the locale is C.
     known = os.environ | {"SOURCE_DATE_EPOCH": str(moment), "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
-        [_pandoc(), "--defaults", defaults], input=text, cwd=folder,
+        [_pandoc(), *RUNTIME, "--defaults", defaults], input=text, cwd=folder,
         env=known, text=True, encoding="utf-8", capture_output=True, check=False,
     )
     if done.returncode < 0 or (done.returncode and not done.stderr.strip()):
