@@ -70,7 +70,13 @@ def test_pdf_and_docx_print_the_ledger(clone, ledger, sources, text_of):
     finished = squeeze(text)
     for token in kept(sources[0], verdicts(ledger)):
         if token.kind == "num" and "$" not in (value := printed(token, ledger)):
-            assert squeeze(value) in finished, token.args
+            assert stands(squeeze(value), finished), token.args
+
+
+def stands(value: str, text: str) -> bool:
+    """Whether a text holds a value, which may be in two parts where a page ends within it."""
+    parts = range(10, len(value) - 10) if len(value) > 40 else ()
+    return value in text or any(value[:i] in text and value[i:] in text for i in parts)
 
 
 def test_a_second_build_does_nothing(clone):

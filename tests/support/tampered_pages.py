@@ -198,7 +198,7 @@ TAMPERED = [
         "a point of a figure",
         "exhibits",
         "fig-support",
-        (re.compile(r"(%3Cpath d=%22M )(\d)"), r"\g<1>9\g<2>"),
+        (re.compile(r"(%3Cpath d=(?:%22|')[Mm] ?)(\d)"), r"\g<1>9\g<2>"),
     ),
     (
         "a figure from elsewhere",
@@ -259,7 +259,7 @@ TAMPERED = [
     ),
     ("the title", "header", "title", ("Small allies, <a", "Large allies, <a")),
     ("the title of the window", "header", "head", ("<title>Small", "<title>Large")),
-    ("a subtitle", "header", "title", ("A paper to test", "A proof to test")),
+    ("a subtitle", "header", "title", ('subtitle">A paper to', 'subtitle">A proof to')),
     ("an author", "header", "title", ("Ben Sample<sup>", "Eve Sample<sup>")),
     (
         "an affiliation",
