@@ -216,6 +216,9 @@ TAMPERED = [
         "",
         ("</head>", '<script src="//evil.org/x.js"></script>\n</head>'),
     ),
+    ("a script that is fetched", "active", "", ("<script>", '<script src="//evil.org/x.js">')),
+    ("a script that is none", "active", "", ("<script>", '<script type="text/plain">')),
+    ("a style for print only", "active", "", ("<style>", '<style media="print">')),
     ("a changed script", "active", "", (re.compile(r"<script>\n?//"), "<script>alert(1);\n//")),
     ("a handler", "active", "", ('<main id="text">', '<main id="text" onclick="alert(1)">')),
     ("a handler of a picture", "active", "", ("<img src", "<img onerror='alert(1)' src")),
@@ -352,6 +355,9 @@ MAY_CHANGE = ("code", "packages")  # of a ledger's header: told in a note
 Change = tuple[str, int, int, str]  # a name, and what stands in the place of page[start:end]
 
 
+OPTIONAL = {"</td>", "</th>", "</tr>", "</li>", "</dt>", "</dd>"}  # the same page without them
+
+
 def by_rule(page: str, rng: random.Random) -> Iterator[Change]:
     """Every tag, attribute and text of a page altered, dropped or added to."""
     def changed(name: str, start: int, end: int, new: str) -> Change:
@@ -360,7 +366,8 @@ def by_rule(page: str, rng: random.Random) -> Iterator[Change]:
     for token in TOKEN.finditer(page):
         (start, end), text = token.span(), token[0]
         if text.startswith("</"):
-            yield changed("an end tag dropped", start, end, "")
+            if text not in OPTIONAL:
+                yield changed("an end tag dropped", start, end, "")
             yield changed("letters added", start, start, "Nu")
         elif re.match("<[a-zA-Z]", text):
             yield changed("a tag dropped", start, end, "")

@@ -156,7 +156,7 @@ def _of_pair(one: Unit, other: Unit, strict: bool) -> Iterator[Found]:
     unit = other
     if one.masked == other.masked or one.text == other.text:
         yield from _claims(one, other)
-    elif not _same_drawing(one, other):
+    elif unit.group == "active" or not _same_drawing(one, other):  # a script's tag counts, too
         yield from _whole(unit, one, other)
     links = _targets(one), _targets(other)
     if links[0] != links[1]:
