@@ -355,7 +355,7 @@ MAY_CHANGE = ("code", "packages")  # of a ledger's header: told in a note
 Change = tuple[str, int, int, str]  # a name, and what stands in the place of page[start:end]
 
 
-OPTIONAL = {"</td>", "</th>", "</tr>", "</li>", "</dt>", "</dd>"}  # the same page without them
+OPTIONAL = {"</td>", "</th>", "</tr>", "</li>", "</dt>", "</dd>", "</p>"}  # a page is the same
 
 
 def by_rule(page: str, rng: random.Random) -> Iterator[Change]:

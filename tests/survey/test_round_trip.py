@@ -249,8 +249,9 @@ def trip(data, promises, folder: Path) -> None:
     if change == "mix":               # a part of the rows as numbers, the other way round
         for row in body[::2]:
             by_text = {text: code for code, text in scale.labels.items()}
-            if row[place] in by_text and not form.endswith("codes"):
-                row[place] = str(ends - by_text[row[place]])
+            number = str(ends - by_text.get(row[place], ends))
+            if row[place] in by_text and number not in by_text and not form.endswith("codes"):
+                row[place] = number
     elif change == "flip":            # two columns change places, with their names
         other = (place + 1) % len(rows[0])
         for row in rows:

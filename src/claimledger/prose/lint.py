@@ -99,6 +99,11 @@ _CLAIMED = re.compile(
 )
 
 
+def states_result(text: str) -> bool:
+    """Whether a text has a numeral or a verdict word, which must be marked where it is typed."""
+    return any(hit.lastgroup in ("numeral", "direction", "finding") for hit in _HIT.finditer(text))
+
+
 def lint(paths: Iterable[Path], ledger: dict, sections: Iterable[str]) -> list[Problem]:
     """Lint papers and notebooks; the problems in the order of files and lines."""
     return lint_sources(read_sources(paths), ledger, list(sections))

@@ -1,12 +1,12 @@
 """The paper of a new study, from its registration, and how it is cited."""
 
 import json
-import re
 from pathlib import Path
 from string import Template
 
 import yaml
 
+from claimledger.prose.lint import states_result
 from claimledger.registration.fields import POINTS
 from claimledger.registration.models import Hypothesis, Registration
 from claimledger.start.notebook import STEM, labels
@@ -49,9 +49,10 @@ def paper(registration: Registration) -> str:
 
 
 def _typed(question: str) -> str:
-    """A question whose numbers may stand as they are typed."""
-    numbers = re.search(r"(?i)\d|\b(one|two|three|four|five|six|ten|half|twice)\b", question)
-    return f'[{question}]{{.typed reason="the question as registered"}}' if numbers else question
+    """A question whose numbers and words of direction may stand as they are typed."""
+    if not states_result(question):
+        return question
+    return f'[{question}]{{.typed reason="the question as registered"}}'
 
 
 def _claim(registration: Registration, h: Hypothesis) -> str:
