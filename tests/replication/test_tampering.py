@@ -93,7 +93,7 @@ def test_a_tampered_copy_is_caught_and_named(paper, tmp_path, group, place, chan
     assert len(report.differences) + len(report.fallen) <= 5, reports.text(report)
 
 
-@pytest.mark.parametrize("number", [40, pytest.param(1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [40, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("file", [PAGE, NOTEBOOK])
 def test_whatever_is_changed_is_caught(paper, tmp_path, file, number):
     output, verified = paper
