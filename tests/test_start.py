@@ -58,7 +58,7 @@ def test_the_paper_of_a_new_study_builds_and_is_true(folder, arguments, verdicts
     ledger, page = rendered(folder, *arguments)
     assert ledger["entries"]["H1"]["verdict"] in verdicts and sentence in page
     assert ledger["header"]["status"] == "simulated" and "The data are simulated" in page
-    assert ledger["entries"]["sample.n"]["value"] == 400
+    assert ledger["entries"]["sample.n"]["value"] == 800
 
 
 @pytest.mark.build

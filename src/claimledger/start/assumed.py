@@ -7,7 +7,7 @@ from claimledger.simulation.assumptions import drawn
 from claimledger.simulation.fieldwork import DURATION
 from claimledger.survey.qualtrics import further
 
-_EFFECT = 0.35       # of each level, in SD of the answers: invented
+_EFFECT = 0.25       # of each level, in SD of the answers: invented
 _SPREAD = 0.4        # between items that are compared within respondents, in points
 _GROUPS = {"blocks": 4, "strata": 4, "clusters": 40}
 
