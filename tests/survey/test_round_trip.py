@@ -283,7 +283,7 @@ def trip(data, promises, folder: Path) -> None:
     assert same(changed, wanted), (change, form, name)
 
 
-TRIPS = int(os.environ.get("CLAIMLEDGER_TRIPS", "500"))  # 10,000 take about an hour
+TRIPS = int(os.environ.get("CLAIMLEDGER_TRIPS", "500"))  # 10,000 take half an hour
 CALM = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
 
 
