@@ -49,17 +49,14 @@ def built(world: str) -> Run:
     return replace(run, data=run.base / "data" / f"simulated-{world}.csv")
 
 
-@cache
 def ledger_of(run: Run) -> dict:
     return json.loads(run.ledger.read_text(encoding="utf-8"))
 
 
-@cache
 def html_of(run: Run) -> str:
     return (run.output / "index.html").read_text(encoding="utf-8")
 
 
-@cache
 def texts_of(run: Run) -> dict[str, str]:
     """The words of the HTML, and of the PDF with a form feed between two pages."""
     pages = PdfReader(run.output / "paper.pdf").pages
