@@ -24,13 +24,13 @@ import sys
 from pathlib import Path
 import papermill
 from claimledger.ledger.external import run_for
-from claimledger.project import Run
-from claimledger.ledger.merging import merge, notebook_stems
+from claimledger.project import Run, notebook_stems
+from claimledger.ledger.merging import merge
 from claimledger.pipeline.notebooks import parameters
 from claimledger.rendering import render
 run = Run.open(name="record")
 run.notebooks.mkdir(parents=True)
-for stem in notebook_stems(run):
+for stem in notebook_stems(run.root):
     papermill.execute_notebook(
         f"notebooks/{stem}.ipynb", str(run.notebooks / f"{stem}.ipynb"),
         parameters=parameters(run_for(run, stem)), kernel_name="python3", progress_bar=False)

@@ -406,14 +406,16 @@ def diagnose(
     place = diagnosis.dask_cluster(scheduler) if scheduler else nullcontext()
     bars = Progress(console=Console(stderr=True), transient=True)
     bar = bars.add_task("experiments", total=None)
-    with place:  # the bar starts late: workers are copies of a process without threads
-        found = diagnosis.power_grid(
-            registration, simulation, **grid, simulations=simulations or 1000, seed=seed,
-            workers=-1 if scheduler else workers, root=run.root, covariates=covariates,
-            weights=weights,
-            progress=lambda at, of: bars.start() or bars.update(bar, completed=at, total=of),
-        )
-    bars.stop()
+    try:
+        with place:  # the bar starts late: workers are copies of a process without threads
+            found = diagnosis.power_grid(
+                registration, simulation, **grid, simulations=simulations or 1000, seed=seed,
+                workers=-1 if scheduler else workers, root=run.root, covariates=covariates,
+                weights=weights,
+                progress=lambda at, of: bars.start() or bars.update(bar, completed=at, total=of),
+            )
+    finally:  # the terminal gets its cursor back
+        bars.stop()
     for table in diagnosis.tables(found):
         print(table)
     print(f"diagnosis: {_shown(write_atomic(Path.cwd() / out, dump(found.as_json(registration))))}")

@@ -210,6 +210,17 @@ def settings(root: Path) -> dict:
     return config
 
 
+def notebook_stems(root: Path) -> list[str]:
+    """The notebooks in reading order, as `_quarto.yml` lists them."""
+    listed = settings(root).get("manuscript", {}).get("notebooks", [])
+    names = [entry if isinstance(entry, str) else entry["notebook"] for entry in listed]
+    if not names:
+        raise LedgerError(
+            f"{CONFIG}: ledger.notebooks", found="nothing", expected="a list of notebooks",
+        )
+    return [Path(name).stem for name in names]
+
+
 @dataclass(frozen=True)
 class Run:
     """One passage from data to paper, and every path in it.

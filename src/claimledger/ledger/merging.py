@@ -14,7 +14,14 @@ from claimledger.ledger.audit import Audit, groups, tests_of
 from claimledger.ledger.entries import Entry, dump
 from claimledger.ledger.external import External, external_of, recorded, require_same
 from claimledger.ledger.sets import lock_entries, ready_texts, set_entries
-from claimledger.project import Run, settings, sha256_file, sha256_tree, write_atomic
+from claimledger.project import (
+    Run,
+    notebook_stems,
+    settings,
+    sha256_file,
+    sha256_tree,
+    write_atomic,
+)
 from claimledger.registration.loading import load
 from claimledger.registration.lock import Lock, check_lock
 from claimledger.registration.models import Registration
@@ -32,12 +39,6 @@ class Fragment(BaseModel):
     exhibits: dict[str, dict]
 
 
-def notebook_stems(run: Run) -> list[str]:
-    """The paper's notebooks in reading order, from `_quarto.yml`."""
-    listed = settings(run.root).get("manuscript", {}).get("notebooks", [])
-    return [Path(one["notebook"]).stem for one in listed]
-
-
 def merge(
     run: Run, stems: list[str] | None = None, tell: Callable[[str], None] | None = None
 ) -> Path:
@@ -52,9 +53,7 @@ def merge(
     """
     lock = check_lock(run.registration)
     registration = load(run.registration)
-    fragments = {stem: _fragment(run, stem) for stem in stems or notebook_stems(run)}
-    if not fragments:
-        raise LedgerError("_quarto.yml: ledger.notebooks", found="none", expected="notebooks")
+    fragments = {stem: _fragment(run, stem) for stem in stems or notebook_stems(run.root)}
     own: dict[str, dict] = {}
     origin: dict[str, str] = {}
     entries, exhibits, deviations, others = {}, {}, [], {}

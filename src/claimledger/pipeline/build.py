@@ -16,7 +16,7 @@ from claimledger.pipeline import kernels
 from claimledger.pipeline import notebooks as execute
 from claimledger.pipeline.task_graph import Step, alone, digests, holder, run_steps
 from claimledger.progress import Progress, Report
-from claimledger.project import CONFIG, Run, settings, sweep
+from claimledger.project import CONFIG, Run, notebook_stems, settings, sweep
 from claimledger.rendering import renderer
 
 PACKAGE = Path(claimledger.__file__).parent
@@ -60,17 +60,6 @@ def _name_of(data: Path, mapping: Path | None) -> str:
     places = f"{data.resolve()}\0{mapping.resolve() if mapping else ''}"
     stem = re.sub(r"[^\w.-]+", "-", data.stem).strip("-.") or "data"
     return f"{stem}-{sha256(places.encode()).hexdigest()[:6]}"
-
-
-def stems(run: Run) -> list[str]:
-    """The notebooks in reading order, as `_quarto.yml` lists them."""
-    listed = settings(run.root).get("manuscript", {}).get("notebooks", [])
-    names = [entry if isinstance(entry, str) else entry["notebook"] for entry in listed]
-    if not names:
-        raise LedgerError(
-            f"{CONFIG}: ledger.notebooks", found="nothing", expected="a list of notebooks",
-        )
-    return [Path(name).stem for name in names]
 
 
 def build(
@@ -150,7 +139,7 @@ def check_profiles(root: Path) -> None:
 
 
 def _ledger_steps(run: Run, only: str | None, progress: Progress) -> list[Step]:
-    names = stems(run)
+    names = notebook_stems(run.root)
     if only is not None and only not in names:
         raise LedgerError(
             f"--notebook {only}", found="no such notebook", expected="one of: " + ", ".join(names),
@@ -282,7 +271,8 @@ def _prose(run: Run) -> tuple[dict, list]:
     from claimledger.prose.source import read_sources
 
     ledger = load_ledger(run.ledger)
-    sources = read_sources([article(run), *(execute.source_of(run, stem) for stem in stems(run))])
+    books = [execute.source_of(run, stem) for stem in notebook_stems(run.root)]
+    sources = read_sources([article(run), *books])
     return ledger, [replace(one, file=os.path.relpath(one.file, run.root)) for one in sources]
 
 
@@ -305,14 +295,14 @@ def _lint_step(run: Run) -> Step:
             )
         return [article(run)]
 
-    notebooks = [execute.source_of(run, stem) for stem in stems(run)]
+    notebooks = [execute.source_of(run, stem) for stem in notebook_stems(run.root)]
     prose = [article(run), *sorted((run.root / "paper").glob("*.qmd"))]
     inputs = [*prose, run.root / CONFIG, run.ledger, *notebooks, *(PACKAGE / "prose").glob("*.py")]
     return Step("lint", action, inputs, after=["ledger"], produced=[run.ledger])
 
 
 def _paper_step(run: Run, formats: list[str], chosen: renderer.Renderer) -> Step:
-    made = [run.ledger, *(execute.executed_of(run, name) for name in stems(run))]
+    made = [run.ledger, *(execute.executed_of(run, name) for name in notebook_stems(run.root))]
     places = [*run.root.iterdir(), *(run.root / "paper").glob("*")]
     prose = [path for path in places if path.suffix in PROSE and path.is_file()]
     engine = [*PACKAGE.rglob("*"), *(run.root / "_extensions").rglob("*")]

@@ -29,7 +29,14 @@ from claimledger.ledger.entries import load_ledger
 from claimledger.ledger.external import external_of
 from claimledger.pipeline import build
 from claimledger.pipeline import notebooks as execute
-from claimledger.project import Run, load_yaml, settings, sha256_file, write_atomic
+from claimledger.project import (
+    Run,
+    load_yaml,
+    notebook_stems,
+    settings,
+    sha256_file,
+    write_atomic,
+)
 from claimledger.registration.codebook import instrument_table, vignette_table
 from claimledger.registration.loading import load
 from claimledger.rendering.document import epoch, read_paper
@@ -119,7 +126,7 @@ class Contents:
         """What the build made: the paper, its pages, the executed notebooks, the figures."""
         made = [self.run.output / name for name in build.OUTPUTS.values()]
         made += sorted((self.run.output / "build" / "notebooks").glob("*.html"))
-        made += [execute.executed_of(self.run, stem) for stem in build.stems(self.run)]
+        made += [execute.executed_of(self.run, stem) for stem in notebook_stems(self.run.root)]
         made += sorted(path for path in self.run.figures.glob("*.*") if path.suffix != ".md")
         return [self.run.relative(path) for path in made]
 

@@ -22,7 +22,7 @@ from claimledger.ledger.merging import merge
 from claimledger.pipeline import build
 from claimledger.pipeline import notebooks as execute
 from claimledger.progress import Progress
-from claimledger.project import Run, write_atomic
+from claimledger.project import Run, notebook_stems, write_atomic
 from claimledger.prose.source import Source, read_sources
 from claimledger.rendering.pages import FILES, Press
 from claimledger.replication import documents, elsewhere
@@ -100,7 +100,8 @@ def verify(
         if published.kind != "json" and not here.failure:
             progress.say("verify: rendering the paper")
             here = of_commit(published, here, apart, progress) or rendered(published, here, apart)
-    sources = [build.article(run), *(execute.source_of(run, stem) for stem in build.stems(run))]
+    books = (execute.source_of(run, stem) for stem in notebook_stems(run.root))
+    sources = [build.article(run), *books]
     read = read_sources(sources)
     named = [replace(one, file=os.path.relpath(one.file, run.root)) for one in read]
     return judge(published, here, named, relative)
@@ -126,7 +127,7 @@ def scratch(run: Run) -> Iterator[Run]:
 
 def recompute(run: Run, progress: Progress) -> Here:
     """All notebooks anew; where one fails, what the others found, and the failure."""
-    stems = build.stems(run)
+    stems = notebook_stems(run.root)
     try:
         build.build(run, progress=progress, proceed=True)
         return Here(load_ledger(run.ledger), len(stems))
