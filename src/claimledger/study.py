@@ -69,7 +69,7 @@ class Study:
             survey, earlier = None, recorded(other)
         else:
             survey = open_survey(run.data, promise, run.root, run.mapping)
-        record = Record(notebook, promise, Audit(promise, lock, survey) if survey else None)
+        record = Record(notebook, promise, Audit.of(promise, lock, survey) if survey else None)
         if earlier:
             record.restore(earlier)
         exhibits.use_style()

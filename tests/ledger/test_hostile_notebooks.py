@@ -18,60 +18,17 @@ from claimledger.ledger.audit import Audit
 from claimledger.ledger.merging import merge
 from claimledger.project import Run
 from claimledger.registration.lock import deviate, lock_path
-from claimledger.simulation.simulate import simulate_file
 from claimledger.study import Study
+from honest_notebook import DATA, HONEST, TURN, write_study
 from small_paper import write_project
 
 pytestmark = pytest.mark.slow  # half a minute on a quiet machine
-DATA = "data/raw/answers.csv"
-HONEST = """
-import json, pathlib
-import numpy as np, pandas as pd
-import statsmodels.formula.api as smf
-from statsmodels.stats.multitest import multipletests
-from claimledger import tost, verdicts
-from claimledger.ledger.audit import groups
-
-def fit(h, rows=None):
-    if h.frame == "stacked":
-        return smf.ols(h.model, study.stacked(h.stack, h.sample)).fit()
-    rows = study.sample(h.sample) if rows is None else rows
-    return smf.ols(h.model, rows).fit(cov_type="HC2", use_t=True)
-
-def decide(table):
-    table["p_adjusted"] = multipletests(table["p"], method="holm")[1]
-    table["p_equivalence"] = multipletests(tost(table), method="holm")[1]
-    table["verdict"] = verdicts(table)
-    return table
-
-def table_of(group, fits=None):
-    own = groups(study.registration)[group]
-    same = fits or ({h.id: fit(h) for h in own} if len(own) > 1 else fit(own[0]))
-    stacked = own[0].frame == "stacked"
-    who = study.stacked(own[0].stack, own[0].sample)["respondent"] if stacked else None
-    return decide(study.results(same, group, groups=who))
-
-def rest(*done):
-    for group in groups(study.registration):
-        if group not in done:
-            study.record(group, table_of(group))
-"""
 
 
 @pytest.fixture(scope="module")
-def prepared(root, tmp_path_factory) -> Path:
-    """A project with 150 simulated respondents, whose one notebook is called `a`."""
-    place = tmp_path_factory.mktemp("hostile") / "project"
-    (place / "data/raw").mkdir(parents=True)
-    for name in ("registration.yml", "registration.lock", "data/population-margins.csv",
-                 "data/simulation.yml"):
-        shutil.copy(root / name, place / name)
-    simulate_file(place / "registration.yml", "published", place / DATA, 5, 150)
-    (place / "_quarto.yml").write_text(
-        f"ledger: {{registration: registration.yml, data: {DATA}, seed: 3, lint: []}}\n"
-        "manuscript:\n  notebooks:\n    - notebook: build/notebooks/a.ipynb\n"
-    )
-    return place
+def prepared(tmp_path_factory) -> Path:
+    """A project whose one notebook is called `a`."""
+    return write_study(tmp_path_factory.mktemp("hostile") / "project")
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +57,11 @@ def run(place: Path, code: str, after: str = "") -> None:
     merge(Run.open(place))
 
 
-TURN = 'rows["corrective"] = 6 - rows["corrective"]'
 H3 = 'h3 = table_of("H3"); {change}; study.record("H3", h3); rest("H3")'
 HOSTILE = {
-    "answers turned around in a copy": (f"rows = study.frame; {TURN}; rest()", "", None),
+    "answers turned around in copies": (
+        f"rows = study.frame; {TURN}; rows = study.sample('misaligned'); {TURN}; "
+        "study.weights[:] = 9.0; rest()", "", None),
     "answers turned around in the survey": (f"rows = study.survey.frame; {TURN}; rest()", "",
                                             "to mend: .*claimledger deviate"),
     "respondents dropped in place": (
@@ -195,8 +153,8 @@ HOSTILE = {
         "from claimledger.ledger import audit; patch.setattr(audit, 'differences', "
         f"lambda *a: []); rows = study.survey.frame; {TURN}; rest()", "", "deviate"),
     "another reader of the file": (
-        "from claimledger.survey import loading; from claimledger.ledger import audit; "
-        "patch.setattr(audit, 'open_survey', lambda *a: study.survey); "
+        "from claimledger.ledger import merging; "
+        "patch.setattr(merging, 'open_survey', lambda *a: study.survey); "
         f"rows = study.survey.frame; {TURN}; rest()", "", "deviate"),
     "a thread that turns answers": (
         "import threading\n"
@@ -327,12 +285,13 @@ def test_the_audit_of_the_whole_paper_is_quick(root):
     """The frame is read once; a second for reading and all registered results is plenty."""
     from claimledger.registration.loading import load
     from claimledger.registration.lock import check_lock
+    from claimledger.survey.loading import open_survey
 
     promise = load(root / "registration.yml")
     lock = check_lock(root / "registration.yml")
     run = Run.open(root)
-    audit = Audit.of_file(promise, lock, run.data, root, run.mapping)
     begun = datetime.datetime.now()
+    audit = Audit.of(promise, lock, open_survey(run.data, promise, root, run.mapping))
     for group in ("H1", "H2", "H3", *(c.id for c in promise.comparisons)):
         audit.entries(group)
     assert (datetime.datetime.now() - begun).total_seconds() < 5  # 0.3 s on a quiet machine

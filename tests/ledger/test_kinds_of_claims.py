@@ -1,5 +1,7 @@
 """Every kind of claim that can be frozen can be recorded from a notebook, or is refused before."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,7 +58,8 @@ def study(root, tmp_path_factory):
     registration = load(path)
     audit = rehearsal(registration)
     record = Record("01_kinds", registration, audit)
-    return Study(None, registration, audit.lock, audit.survey, record)
+    survey = SimpleNamespace(frame=audit.frame, weights=audit.weigh())
+    return Study(None, registration, audit.lock, survey, record)
 
 
 def corrected(table: pd.DataFrame) -> pd.DataFrame:

@@ -72,8 +72,8 @@ def test_a_changed_registration_stops_the_merge(run):
 
 def test_warnings_about_the_data_are_told_once(run, monkeypatch):
     survey = SimpleNamespace(warnings=["columns that are not registered"])
-    audit = SimpleNamespace(of_file=lambda *_: SimpleNamespace(survey=survey))
-    monkeypatch.setattr(merging, "Audit", audit)
+    monkeypatch.setattr(merging, "open_survey", lambda *_: survey)
+    monkeypatch.setattr(merging, "Audit", SimpleNamespace(of=lambda *_: None))
     monkeypatch.setattr(merging, "groups", lambda registration: ["main"])
     monkeypatch.setattr(merging, "provenance", lambda run, survey: DATA)
     monkeypatch.setattr(merging, "audited", lambda audit, own, origin, part: (own, []))

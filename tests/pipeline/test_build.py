@@ -215,6 +215,8 @@ def test_a_problem_in_the_prose_stops_before_the_render(project, monkeypatch):
     with pytest.raises(LedgerError, match=r"1 problem[\s\S]*paper.qmd:3:9: typed numeral: five"):
         rendered(project)
     assert not project.output.exists() and project.ledger.exists()
+    with pytest.raises(LedgerError, match="1 problem"):  # the first step of `quarto render`
+        build.build(project, prose=True)
 
 
 def test_unknown_formats_and_profiles_are_refused(project, monkeypatch):

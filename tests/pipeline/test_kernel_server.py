@@ -87,3 +87,32 @@ def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
         for done in [pool.submit(kernels.warm) for _ in range(4)]:
             done.result()
     assert len(started) == len(kernels._server) == 1
+
+
+def test_nothing_that_a_notebook_leaves_behind_goes_on(server, tmp_path):
+    from jupyter_client import BlockingKernelClient
+
+    copy = start(server, tmp_path / "one")
+    client = BlockingKernelClient(connection_file=str(tmp_path / "one/kernel.json"))
+    client.load_connection_file()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    client.execute_interactive(
+        "import os, time, pathlib\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        "        while True:\n"
+        "            pathlib.Path('alive').write_text(str(time.monotonic()))\n"
+        "            time.sleep(0.01)\n"
+        "    os._exit(0)")
+    client.shutdown()
+    client.stop_channels()
+    assert copy.wait() == 0
+    alive = tmp_path / "one/alive"
+    until(lambda: alive.is_file() and alive.read_text())
+    assert server.sweep() == 0
+    last = alive.read_text()
+    time.sleep(0.2)
+    assert alive.read_text() == last
+    assert start(server, tmp_path / "two").poll() is None  # others can still begin

@@ -72,6 +72,21 @@ def test_a_touched_input_is_current_and_a_changed_one_is_not(copies):
     assert (copies.root / "joined").read_text() == "zb"
 
 
+def test_what_a_step_made_and_another_changed_is_an_error_and_made_anew(copies, monkeypatch):
+    def join():
+        copies.write("a.copy", "forged")
+        return Copies.join(copies)
+
+    monkeypatch.setattr(copies, "join", join)
+    copies.write("b", "y")
+    with pytest.raises(LedgerError, match="a.copy\n.*changed after step a made it"):
+        copies.run()
+    monkeypatch.undo()
+    copies.write("b", "x")
+    assert copies.run() == ["a", "b", "join"]
+    assert (copies.root / "joined").read_text() == "ax"
+
+
 def test_what_depends_on_an_output_stays_when_the_output_is_the_same(copies):
     copies.copy = lambda name: [copies.write(f"{name}.copy", name)]
     copies.write("b", "other")

@@ -129,6 +129,29 @@ def test_a_row_says_what_the_card_needs(page):
     assert "claimledger build --notebook NAME" in page.select_one("#ledger-entries > p").text
 
 
+def test_cards_and_colophon_name_amendments_and_what_nobody_audited(tmp_path):
+    root = make_project(tmp_path / "amended")
+    path = root / "results/ledger.json"
+    ledger = json.loads(path.read_text(encoding="utf-8"))
+    first, now = ledger["header"]["registration"]["sha256"], "a" * 64
+    ledger["entries"]["H1"]["amended"] = [1]
+    ledger["entries"]["H2.under"]["status"] = "alternative"
+    ledger["header"]["registration"] |= {"first_sha256": first, "sha256": now, "amendments": [
+        {"number": 1, "date": "2026-02-03", "what": "H1 by HC2.", "why": "A reviewer asked.",
+         "sha256": now, "touched": ["H1"], "worded": []}]}
+    path.write_text(json.dumps(ledger), encoding="utf-8")
+    made = render(Run.open(root, name="record"), ["html"])["html"].read_text(encoding="utf-8")
+    page = BeautifulSoup(made, "html.parser")
+    cards = {dl["id"]: dl.text for dl in page.select("#ledger-entries dl")}
+    said = "amendment 1 of 2026-02-03 touched this analysis: H1 by HC2. (A reviewer asked.)"
+    assert [id for id, card in cards.items() if said in card] == ["claim-H1"]
+    assert [id for id, card in cards.items() if "not audited" in card] == ["claim-H2.under"]
+    colophon = " ".join(page.find(id="ledger-colophon").text.split())
+    assert f"frozen on 2026-01-10, SHA-256 {first[:16]}…" in colophon
+    assert ("2026-02-03: H1 by HC2. Why: A reviewer asked. (touches H1; SHA-256 since then "
+            f"{now[:16]}…)") in colophon
+
+
 def test_the_page_holds_the_whole_ledger_and_its_text_cannot_close_the_script(page, run):
     held = page.find(id="ledger").string
     assert json.loads(held) == json.loads(run.ledger.read_text(encoding="utf-8"))

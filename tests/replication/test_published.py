@@ -1,5 +1,6 @@
 """A stranger's file is data: it is read within limits, and shown without its control characters."""
 
+import gzip
 import io
 import json
 import os
@@ -8,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from pypdf import PdfWriter
 
 from claimledger.errors import LedgerError
 from claimledger.replication import published
@@ -105,6 +107,7 @@ HOSTILE = {
     "another zip": ("x.docx", None, "a zip without word/document.xml"),
     "no PDF": ("x.pdf", b"no PDF at all", ""),
     "half a PDF": ("x.pdf", b"%PDF-1.7\n" + b"1 0 obj <</A " * 100_000, ""),
+    "gzipped": ("x.html", gzip.compress(b"<p>a</p>"), "codec"),
     "another kind": ("x.txt", b"text", "a file named .txt"),
     "a picture": ("x.png", b"\x89PNG", "a file named .png"),
     "no ending": ("paper", b"text", "without an ending"),
@@ -138,6 +141,30 @@ def test_a_hostile_word_file_is_a_message(tmp_path, content, found):
     with pytest.raises(LedgerError) as caught:
         read_published(tmp_path / "x.docx")
     assert found in caught.value.found
+
+
+def test_parts_of_a_word_file_that_are_large_together_or_stand_twice_are_refused(tmp_path):
+    for names, found in ((range(200), "unpacked"), ((1, 1), "twice")):
+        with zipfile.ZipFile(tmp_path / "x.docx", "w", zipfile.ZIP_DEFLATED) as packed:
+            for name in names:
+                packed.writestr(f"word/{name}.xml", b" " * 1_000_000)
+        with pytest.raises(LedgerError) as caught:
+            read_published(tmp_path / "x.docx")
+        assert found in caught.value.found
+
+
+def test_a_long_pdf_is_read_and_an_encrypted_one_is_a_message(tmp_path):
+    writer = PdfWriter()
+    for _ in range(1000):
+        writer.add_blank_page(300, 300)
+    writer.write(tmp_path / "x.pdf")
+    start = monotonic()
+    assert len(read_published(tmp_path / "x.pdf").units) > 1000
+    assert monotonic() - start < 60
+    writer.encrypt("word", algorithm="RC4-128")
+    writer.write(tmp_path / "x.pdf")
+    with pytest.raises(LedgerError, match="an encrypted PDF"):
+        read_published(tmp_path / "x.pdf")
 
 
 def test_what_is_no_regular_file_is_refused(tmp_path):

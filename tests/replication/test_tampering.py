@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 from pypdf import PdfWriter
-from pypdf.generic import DecodedStreamObject, NameObject
+from pypdf.annotations import FreeText
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject, TextStringObject
 
 from claimledger.errors import LedgerError
 from claimledger.ledger.entries import dump
@@ -73,7 +74,7 @@ def test_the_page_itself_has_no_difference(paper):
 
 def test_there_are_many_copies_with_names_of_their_own():
     names = [name for name, *_ in TAMPERED]
-    assert len(names) >= 90 and len(set(names)) == len(names)
+    assert len(names) >= 140 and len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(("group", "place", "change"), [one[1:] for one in TAMPERED],
@@ -90,7 +91,7 @@ def test_a_tampered_copy_is_caught_and_named(paper, tmp_path, group, place, chan
     else:
         found = [one.place for one in report.differences if one.group == group]
     assert any(place in one for one in found), reports.text(report)
-    assert len(report.differences) + len(report.fallen) <= 5, reports.text(report)
+    assert len(report.differences) + len(report.fallen) <= 12, reports.text(report)
 
 
 @pytest.mark.parametrize("number", [40, pytest.param(500, marks=pytest.mark.slow)])
@@ -175,13 +176,45 @@ def test_a_tampered_pdf_is_caught_and_named(paper, tmp_path, group, where, chang
         assert group in {one.group for one in report.differences}, reports.text(report)
 
 
-@pytest.mark.parametrize("added", [b"\n1 1 1 rg 0 0 300 300 re f\n", b"\n0 0 m 90 90 l S\n"])
-def test_a_page_of_a_pdf_that_is_drawn_otherwise_is_caught(paper, tmp_path, added):
+def covered(writer):
+    page = writer.pages[0]
+    stream = DecodedStreamObject()
+    stream.set_data(page.get_contents().get_data() + b"\n1 1 1 rg 0 0 300 300 re f\n")
+    page[NameObject("/Contents")] = writer._add_object(stream)
+
+
+def cropped(writer):
+    writer.pages[0].cropbox.upper_right = (300, 300)
+
+
+def noted(writer):
+    writer.add_annotation(0, FreeText(text="It is proved.", rect=(50, 550, 200, 650)))
+
+
+def running(writer):
+    writer.root_object[NameObject("/OpenAction")] = DictionaryObject({
+        NameObject("/S"): NameObject("/JavaScript"),
+        NameObject("/JS"): TextStringObject("app.alert(1)")})
+
+
+def of_other_type(writer):
+    fonts = writer.pages[0]["/Resources"]["/Font"]
+    inner = next(iter(fonts.values())).get_object()["/DescendantFonts"][0].get_object()
+    descriptor = inner["/FontDescriptor"].get_object()
+    key = next(key for key in descriptor if key.startswith("/FontFile"))
+    file = descriptor[key].get_object()
+    file.set_data(file.get_data() + b" ")
+
+
+@pytest.mark.parametrize(("change", "found"), [
+    (covered, [("exhibits", "page 1")]), (cropped, [("exhibits", "page 1")]),
+    (noted, [("active", "page 1")]), (of_other_type, [("exhibits", "the type")]),
+    (running, [("active", "PDF")] * 2),
+])
+def test_a_pdf_with_the_same_words_that_is_another_is_caught(paper, tmp_path, change, found):
     output, verified = paper
     writer = PdfWriter(clone_from=output / "paper.pdf")
-    stream = DecodedStreamObject()
-    stream.set_data(writer.pages[0].get_contents().get_data() + added)
-    writer.pages[0][NameObject("/Contents")] = writer._add_object(stream)
+    change(writer)
     writer.write(tmp_path / "paper.pdf")
     report = verified(tmp_path / "paper.pdf")
-    assert [(one.group, one.place) for one in report.differences] == [("exhibits", "page 1")]
+    assert [(one.group, one.place) for one in report.differences] == found, reports.text(report)

@@ -10,11 +10,9 @@ again in a process of its own, from the file, and only its answer makes a result
 import datetime
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -29,7 +27,7 @@ from claimledger.registration.models import Registration
 from claimledger.registration.source import Source
 from claimledger.statistics.decision import DIRECTIONS, decide, verdict_name
 from claimledger.statistics.estimators import contrasts_of, estimate, model_of, moderator_values
-from claimledger.survey.loading import Survey, open_survey
+from claimledger.survey.loading import Survey
 from claimledger.survey.recoding import STRATUM, UNIT, WEIGHT, recode, sample_rows
 from claimledger.survey.weighting import check_margins
 
@@ -84,21 +82,23 @@ def tests_of(registration: Registration, group: str) -> list[Test]:
 
 @dataclass
 class Audit:
-    """The registered results of one data file; the survey is read once, when first needed."""
+    """The registered results of answers: `frame` has a row each, `weigh` gives a weight for each.
+
+    `lock` says what is declared; `source` names the answers in errors.
+    """
 
     registration: Registration
-    lock: Lock
-    survey: Survey
+    frame: pd.DataFrame
+    weigh: Callable[[], pd.Series]  # asked only for what is registered as weighted
+    lock: Lock = field(default_factory=lambda: Lock(
+        registration="", sha256="", frozen=datetime.date.min))
+    source: str = "answers at random"
+    _tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @classmethod
-    def of_file(cls, registration: Registration, lock: Lock, data: Path, root: Path,
-                mapping: Path | None = None) -> "Audit":
-        """From the raw file, read anew."""
-        return cls(registration, lock, open_survey(data, registration, root, mapping))
-
-    @cached_property
-    def _tables(self) -> dict[str, pd.DataFrame]:
-        return {}
+    def of(cls, registration: Registration, lock: Lock, survey: Survey) -> "Audit":
+        """Of a survey, as it was read from its file."""
+        return cls(registration, survey.frame, lambda: survey.weights, lock, survey.path.name)
 
     def table(self, group: str) -> pd.DataFrame:
         """All numbers of a group as registered, one row a claim; a copy.
@@ -124,14 +124,9 @@ class Audit:
         tests = tests_of(self.registration, group)
         family = self.registration.families[tests[0].analysis.family]
         correction = family.correction
-        run: dict[str, Analysis] = {}
-        for test in tests:
-            run[test.id] = analysis = test.analysis
-            for deviation in declared.get(analysis.id, []):
-                if deviation.aspect == "correction":
-                    correction = deviation.run
-                else:
-                    run[test.id] = _changed(run[test.id], deviation)
+        for deviation in (one for listed in declared.values() for one in listed):
+            correction = deviation.run if deviation.aspect == "correction" else correction
+        run = {test.id: _ran(test.analysis, declared.get(test.analysis.id, [])) for test in tests}
         parts = [self.estimates(analysis) for analysis in {a.id: a for a in run.values()}.values()]
         table = pd.concat(parts).loc[[test.id for test in tests]]
         for test in tests:
@@ -156,10 +151,10 @@ class Audit:
 
     def rows(self, analysis: Analysis) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
         """The rows of an analysis, and what else its estimator takes: weights, strata."""
-        rows = sample_rows(self.registration, self.survey.frame, analysis.sample)
+        rows = sample_rows(self.registration, self.frame, analysis.sample)
         given: dict = {"restrictions": self.registration.design.restrictions}
         if analysis.weighted:
-            given["weights"] = self.survey.weights.loc[rows.index]
+            given["weights"] = self.weigh().loc[rows.index]
         if analysis.vcov == "survey":
             given |= {key: rows[name] for key, name in (("strata", STRATUM), ("clusters", UNIT))
                       if name in rows}
@@ -184,7 +179,7 @@ class Audit:
             found="; ".join(f"{name} {_shown(handed[id].get(name))}" for name in shown)
             + ", handed over by the notebook",
             expected="; ".join(f"{name} {_shown(run.loc[id, name])}" for name in shown)
-            + f", from {self.survey.path.name} and the registration: {analysis.model}, sample "
+            + f", from {self.source} and the registration: {analysis.model}, sample "
             f"{analysis.sample}, {analysis.vcov}{weights}, {correction}"
             + (f"; with what is declared instead: {declared}" if declared else ""),
             mend=f"run in the notebook what is {'declared' if declared else 'registered'}, or "
@@ -197,25 +192,25 @@ class Audit:
     def entries(self, group: str, handed: dict | None = None) -> dict[str, Entry]:
         """The ledger's entries of a group, as run: tests, then pattern or ranks."""
         run, promised = self.as_run(group, handed or {}), self.table(group)
-        found = {}
-        for test in tests_of(self.registration, group):
+        found, tests = {}, tests_of(self.registration, group)
+        for test in tests:
             row, registered = run.loc[test.id], promised.loc[test.id]
             same = not differences(row, registered)
+            ran = _ran(test.analysis, self.deviations(test.analysis))
             found[test.id] = entry(
-                test.id, test.label, row, unit=self.registration.unit(_outcome(test.analysis)),
-                model=_ran(test.analysis, self.deviations(test.analysis), "model"),
-                weighted=_ran(test.analysis, self.deviations(test.analysis), "weighted"),
-                vcov=_ran(test.analysis, self.deviations(test.analysis), "vcov"),
+                test.id, test.label, row,
+                unit=self.registration.unit(test.analysis.outcome or test.analysis.stack[0]),
+                model=ran.model, weighted=ran.weighted, vcov=ran.vcov,
                 family=test.analysis.family, status="registered" if same else "deviation",
                 deviation=None if same else self._words(test.analysis),
                 as_registered=None if same else _numbers(registered),
                 amended=self.lock.amended(test.analysis.id),
             )
-        first = tests_of(self.registration, group)[0]
-        if first.direction:
+        analysis = tests[0].analysis
+        if tests[0].direction:
             return found | self._pattern(group, found)
-        ranked = first.analysis.pairs == "all" and not moderator_values(first.analysis)
-        return found | (self._ranks(first.analysis, found) if ranked else {})
+        ranked = analysis.pairs == "all" and not moderator_values(analysis)
+        return found | (self._ranks(analysis, found) if ranked else {})
 
     def _words(self, analysis: Analysis) -> str:
         own = self.deviations(analysis)
@@ -253,10 +248,11 @@ class Audit:
 
     def _pattern(self, group: str, found: dict[str, Entry]) -> dict[str, Entry]:
         number = sum(one.verdict == "supported" for one in found.values())
-        pattern = {0: "none", len(found): "all"}.get(number, "some")
+        deviates = any(one.status == "deviation" for one in found.values())
         return {f"{group}.pattern": fact(
             f"{group}.pattern", number, f"Hypotheses of {group} that are supported", unit="count",
-            status=_together(found), decision="pattern", verdict=pattern,
+            status="deviation" if deviates else "registered", decision="pattern",
+            verdict={0: "none", len(found): "all"}.get(number, "some"),
         )}
 
     def _ranks(self, c: Comparison, found: dict[str, Entry]) -> dict[str, Entry]:
@@ -277,34 +273,25 @@ class Audit:
         return ranks
 
 
-def _together(found: dict[str, Entry]) -> str:
-    deviates = any(one.status == "deviation" for one in found.values())
-    return "deviation" if deviates else "registered"
-
-
-def _changed(analysis: Analysis, deviation: Deviation) -> Analysis:
-    """The analysis with one aspect as it is run."""
-    run, where = deviation.run, f"deviation of {analysis.id}, {deviation.aspect}"
-    if deviation.aspect == "other":
-        return analysis
-    if deviation.aspect == "outcome":
-        right = analysis.model.split("~", 1)[1]
-        return analysis.model_copy(update={"outcome": run, "model": f"{run} ~{right}"})
-    if deviation.aspect == "weights":
-        return analysis.model_copy(update={"weighted": run == "weighted"})
-    try:
-        value = float(run) if deviation.aspect == "sesoi" else run
-    except ValueError:
-        raise LedgerError(where, found=run, expected="a number of SD",
-                          mend="correct it in a new deviation") from None
-    return analysis.model_copy(update={deviation.aspect: value})
-
-
-def _ran(analysis: Analysis, deviations: list[Deviation], aspect: str):
-    for deviation in deviations:
-        if deviation.aspect != "correction":
-            analysis = _changed(analysis, deviation)
-    return getattr(analysis, aspect)
+def _ran(analysis: Analysis, deviations: list[Deviation]) -> Analysis:
+    """The analysis as it is run, as far as what is declared can be computed here."""
+    for one in deviations:
+        change: dict = {one.aspect: one.run}
+        if one.aspect in ("correction", "other"):
+            continue
+        if one.aspect == "outcome":
+            change["model"] = f"{one.run} ~{analysis.model.split('~', 1)[1]}"
+        elif one.aspect == "weights":
+            change = {"weighted": one.run == "weighted"}
+        elif one.aspect == "sesoi":
+            try:
+                change = {"sesoi": float(one.run)}
+            except ValueError:
+                raise LedgerError(
+                    f"deviation of {analysis.id}, sesoi", found=one.run,
+                    expected="a number of SD", mend="correct it in a new deviation") from None
+        analysis = analysis.model_copy(update=change)
+    return analysis
 
 
 def dry_run(path: Path) -> None:
@@ -326,16 +313,14 @@ def dry_run(path: Path) -> None:
             for one in own:  # which of them it is
                 _tried(source, *one, lambda a=one[2]: audit.estimates(a))
             raise
-    check_margins(registration, audit.survey.frame, Path(path).parent)
+    check_margins(registration, audit.frame, Path(path).parent)
 
 
 def rehearsal(registration: Registration) -> Audit:
     """The audit of answers drawn at random, without deviations."""
     frame = recode(_random_answers(registration), registration)
-    weights = frame.get(WEIGHT, pd.Series(1.0, index=frame.index))
-    lock = Lock(registration="", sha256="", frozen=datetime.date.min)
-    survey = SimpleNamespace(frame=frame, weights=weights, path=Path("answers at random"))
-    return Audit(registration, lock, survey)
+    return Audit(registration, frame,
+                 lambda: frame.get(WEIGHT, pd.Series(1.0, index=frame.index)))
 
 
 def _tried(source: Source, kind: str, place: int, analysis: Analysis, run: Callable) -> None:
@@ -473,10 +458,6 @@ def differences(handed: pd.Series, found: pd.Series) -> list[str]:
         if not near:
             wrong.append(name)
     return wrong + (["verdict"] if handed.get("verdict") != found["verdict"] else [])
-
-
-def _outcome(analysis: Analysis) -> str:
-    return analysis.outcome or analysis.stack[0]
 
 
 def _shown(value: object) -> str:

@@ -25,7 +25,7 @@ from claimledger.project import (
 from claimledger.registration.loading import load
 from claimledger.registration.lock import Lock, check_lock
 from claimledger.registration.models import Registration
-from claimledger.survey.loading import Survey
+from claimledger.survey.loading import Survey, open_survey
 
 PACKAGES = ("matplotlib", "numpy", "pandas", "papermill", "scipy", "seaborn", "statsmodels")
 
@@ -77,9 +77,9 @@ def merge(
     ours = [f["data"] for stem, f in fragments.items() if external_of(run, stem) is None]
     audit, data = None, ours[0] if ours else {}
     if groups(registration) and ours:
-        audit = Audit.of_file(registration, lock, run.data, run.root, run.mapping)
-        data = provenance(run, audit.survey)
-        for line in audit.survey.warnings if tell else ():
+        survey = open_survey(run.data, registration, run.root, run.mapping)
+        audit, data = Audit.of(registration, lock, survey), provenance(run, survey)
+        for line in survey.warnings if tell else ():
             tell(f"{run.data.name}: warning: {line}")
     _same_data(run, fragments, data)
     found, rows = audited(audit, own, origin, part=stems is not None)
@@ -174,6 +174,8 @@ def handed_over(entry: dict) -> dict:
 def _fragment(run: Run, stem: str) -> dict:
     path = run.fragments / f"{stem}.json"
     try:
+        if not path.is_file():  # a pipe would never end
+            raise FileNotFoundError
         content = json.loads(path.read_text(encoding="utf-8"))
         Fragment.model_validate(content)
         dump(content).encode()  # no letter that has no code, and no number that JSON lacks
@@ -210,12 +212,12 @@ def _other(run: Run, one: External, fragment: dict) -> tuple[dict, list[dict], d
     lock = check_lock(one.registration)
     header = {"registration": {"file": run.relative(one.registration)} | lock.header()}
     if one.present:
-        audit = Audit.of_file(load(one.registration), lock, one.data, run.root, one.mapping)
-        found, rows = audited(audit, fragment["entries"],
+        promise = load(one.registration)
+        survey = open_survey(one.data, promise, run.root, one.mapping)
+        found, rows = audited(Audit.of(promise, lock, survey), fragment["entries"],
                               dict.fromkeys(fragment["entries"], one.notebook))
         if "recorded" not in fragment:
             require_same(one, fragment)
-        survey = audit.survey
         data = {"file": one.data.name, "sha256": survey.sha256, "world": survey.world}
         status = survey.status
     else:
@@ -235,11 +237,9 @@ def _header(run: Run, lock: Lock, data: dict) -> dict:
         "schema": 1, "status": data["status"],
         "data": {k: v for k, v in data.items() if k != "status"},
         "registration": {"file": run.relative(run.registration)} | lock.header(),
-        "code": {"version": claimledger.__version__, "sha256": sha256_tree(_package(), "*.py")},
+        "code": {"version": claimledger.__version__,
+                 "sha256": sha256_tree(Path(claimledger.__file__).parent)},
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "seed": run.seed,
     }
 
-
-def _package() -> Path:
-    return Path(claimledger.__file__).parent

@@ -5,17 +5,14 @@ respondents and of stacked items. This is for everything else: conjoints, cluste
 tests, moderators. Each study is drawn, recoded, estimated and decided as the real one will be.
 """
 
-import datetime
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
 from claimledger.ledger.audit import Audit, groups
-from claimledger.registration.lock import Lock
 from claimledger.registration.models import Registration
 from claimledger.simulation.assumptions import Simulation
 from claimledger.simulation.simulate import simulate
@@ -64,13 +61,9 @@ def _study(
 ) -> pd.DataFrame:
     """One study: estimate, se and verdict of each claim."""
     frame = recode(simulate(registration, simulation, world, seed, n), registration)
-    weights = frame.get(WEIGHT)
-    if weights is None:
-        raked = registration.weighting and any(a.weighted for a in registration.analyses())
-        weights = rake_as_registered(frame, registration, root).weights if raked else pd.Series(
-            1.0, index=frame.index)
-    lock = Lock(registration="", sha256="", frozen=datetime.date.min)
-    audit = Audit(registration, lock, SimpleNamespace(frame=frame, weights=weights))
+    raked = WEIGHT not in frame and any(a.weighted for a in registration.analyses())
+    weights = rake_as_registered(frame, registration, root).weights if raked else frame.get(WEIGHT)
+    audit = Audit(registration, frame, lambda: weights)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         tables = [audit.table(group) for group in groups(registration)]

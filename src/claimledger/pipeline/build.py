@@ -202,6 +202,7 @@ def _notebook_step(run: Run, stem: str) -> Step:
 
 def _merge_step(run: Run, names: list[str], progress: Progress) -> Step:
     def action(report: Report) -> list[Path]:
+        kernels.stop()  # nothing that a notebook has started sees the ledger
         changed = [name for name, known in digests(promised, run.root).items()
                    if stood.get(name) != known]
         if changed:
@@ -239,13 +240,14 @@ def _engine() -> list[Path]:
 
 def lint(run: Run) -> list:
     """Problems of the prose: typed numbers and verdict words, and tokens that do not resolve."""
+    from claimledger.ledger.entries import load_ledger
     from claimledger.prose.lint import lint_sources, refuse_markup
     from claimledger.prose.source import Source
     from claimledger.prose.subjects import Subjects
     from claimledger.prose.tokens import check_tokens
     from claimledger.registration.loading import load
 
-    ledger, sources = _prose(run)
+    ledger, sources = load_ledger(run.ledger), prose_of(run)
     config = settings(run.root)["ledger"]
     subjects = Subjects.of(load(run.registration), config.get("subjects") or [])
     registered = Source(run.relative(run.registration), run.registration.read_text("utf-8"),
@@ -256,9 +258,10 @@ def lint(run: Run) -> list:
 
 def unused(run: Run) -> dict[str, list[str]]:
     """Ids of the ledger that no sentence and no caption asks for, by notebook."""
+    from claimledger.ledger.entries import load_ledger
     from claimledger.prose.tokens import tokens, unused
 
-    ledger, sources = _prose(run)
+    ledger, sources = load_ledger(run.ledger), prose_of(run)
     found: dict[str, list[str]] = {}
     for id in unused(ledger, [token for source in sources for token in tokens(source)]):
         if notebook := ledger["entries"][id].get("notebook"):      # else the build's own
@@ -266,14 +269,13 @@ def unused(run: Run) -> dict[str, list[str]]:
     return found
 
 
-def _prose(run: Run) -> tuple[dict, list]:
-    from claimledger.ledger.entries import load_ledger
+def prose_of(run: Run) -> list:
+    """The article with what it includes and the notebooks, as sources named from the root."""
     from claimledger.prose.source import read_sources
 
-    ledger = load_ledger(run.ledger)
     books = [execute.source_of(run, stem) for stem in notebook_stems(run.root)]
     sources = read_sources([article(run), *books])
-    return ledger, [replace(one, file=os.path.relpath(one.file, run.root)) for one in sources]
+    return [replace(one, file=os.path.relpath(one.file, run.root)) for one in sources]
 
 
 def article(run: Run) -> Path:

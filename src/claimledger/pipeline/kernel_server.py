@@ -3,7 +3,8 @@
 Starting Python and importing pandas, statsmodels and Matplotlib takes longer than most notebooks
 need for their work; this way it is done once for all notebooks of a build. `KernelServer` is the
 side of the build, `main` that of the process: a request is one line on its standard input, the
-answer the number of a new process. It ends when its standard input does.
+answer the number of a new process. An empty line asks it to end all that notebooks have started:
+whatever a kernel leaves behind becomes a child of the server. It ends when its standard input does.
 """
 
 import atexit
@@ -22,12 +23,15 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+import psutil
+
 MODULES = (
     "ipykernel.kernelapp", "claimledger.study", "statsmodels.formula.api", "fontTools.subset",
     "matplotlib_inline.backend_inline", "matplotlib.backends.backend_pdf",
     "matplotlib.backends.backend_svg",
 )
-_END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
+_END_WITH_PARENT, _ADOPT = 1, 36  # PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER of Linux's prctl
+PATIENCE = 20  # seconds for processes to end
 
 
 class KernelServer:
@@ -51,12 +55,19 @@ class KernelServer:
 
         Raises RuntimeError where the process does not answer.
         """
-        request = json.dumps({"argv": argv, "env": env, "cwd": cwd, "said": said})
+        return ForkedKernel(self._asked(
+            json.dumps({"argv": argv, "env": env, "cwd": cwd, "said": said})))
+
+    def sweep(self) -> int:
+        """End every kernel and all that one has started or left behind; how many did not end."""
+        return self._asked("")
+
+    def _asked(self, request: str) -> int:
         with self._asking:
             try:
                 self._process.stdin.write(request.encode() + b"\n")
                 self._process.stdin.flush()
-                return ForkedKernel(int(self._process.stdout.readline()))
+                return int(self._process.stdout.readline())
             except (OSError, ValueError):
                 text = self._said.read_text("utf-8", "replace")
                 raise RuntimeError(f"no process for a notebook: {text[-600:]}") from None
@@ -106,12 +117,25 @@ def main() -> None:
         import_module(name)
     gc.freeze()  # what is imported stays shared with the copies
     signal.signal(signal.SIGCHLD, _reap)
+    ctypes.CDLL(None).prctl(_ADOPT, 1)
     own = os.getpid()
     for line in sys.stdin.buffer:
-        number = os.fork()
-        if number == 0:
+        number = os.fork() if line.strip() else _sweep()
+        if line.strip() and number == 0:
             _run_kernel(own, **json.loads(line))
         print(number, flush=True)
+    _sweep()
+
+
+def _sweep() -> int:
+    """End all descendants; new ones may appear while others end. How many are left."""
+    until = time.monotonic() + PATIENCE
+    while (left := psutil.Process().children(recursive=True)) and time.monotonic() < until:
+        for one in left:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        time.sleep(0.01)
+    return len(left)
 
 
 def _reap(*_) -> None:

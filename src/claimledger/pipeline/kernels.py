@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 import threading
+from importlib import import_module
 from pathlib import Path
 from weakref import WeakSet
 
@@ -55,10 +56,11 @@ def folder_for_sockets() -> str:
 
 
 def warm() -> None:
-    """Let the kernel server's imports begin; returns at once."""
+    """Let the kernel server's imports begin, and read the audit before any notebook runs."""
     with _starting:  # notebooks begin side by side
         if FORKS and not _server:
             _server.append(KernelServer(environment(), own_settings))
+    import_module("claimledger.ledger.merging")
 
 
 def manager(folder: Path):
@@ -104,7 +106,18 @@ def manager(folder: Path):
 
 
 def stop() -> None:
-    """End every notebook's process at once; for a build that was interrupted."""
+    """End every notebook's process, and on Linux all that one has started or left behind."""
     for process in list(_running):
         if process.poll() is None:
             process.kill()
+    try:
+        left = _server[0].sweep() if _server else 0
+    except RuntimeError:
+        left = "the process that notebooks are started from has ended"
+    if left:
+        _server.clear()
+        raise LedgerError(
+            "notebooks", found=f"{left} processes do not end" if isinstance(left, int) else left,
+            expected="nothing of a notebook that goes on after it",
+            mend="look at what a notebook starts, then run the same command again",
+        )

@@ -53,8 +53,20 @@ def fragment_of(run: Run, stem: str) -> Path:
 
 def figures_of(run: Run, stem: str) -> list[Path]:
     """The figure files that the notebook saved, by the exhibits in its fragment."""
-    exhibits = json.loads(fragment_of(run, stem).read_text("utf-8")).get("exhibits", {})
+    exhibits = _fragment(run, stem).get("exhibits", {})
     return [path for label in exhibits for path in sorted(run.figures.glob(f"{label}.*"))]
+
+
+def _fragment(run: Run, stem: str) -> dict:
+    path = fragment_of(run, stem)
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if isinstance(found, dict) and isinstance(found.get("exhibits", {}), dict):
+            return found
+    except (OSError, ValueError, RecursionError):
+        pass
+    raise LedgerError(run.relative(path), found="no JSON as study.save() writes it",
+                      expected="what the notebook found", mend="end it with study.save()")
 
 
 def parameters(run: Run) -> dict[str, str | int]:
@@ -96,7 +108,7 @@ def execute(
             mend="end the notebook with study.save()",
         )
     clean(executed, run)
-    require_cells(executed, json.loads(fragment.read_text("utf-8")), run.relative(source))
+    require_cells(executed, _fragment(run, stem), run.relative(source))
     return write_atomic(executed_of(run, stem), _to_text(executed)), modules
 
 

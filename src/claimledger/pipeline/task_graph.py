@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -84,8 +85,8 @@ def run_steps(
     """Run every stale step, as many side by side as there are cores; return their names.
 
     Raises the first error of a step, after the steps that ran beside it have ended, or with
-    `proceed` all that do not depend on it; what they made stays and is not made again. After an
-    interruption `stop` ends what the steps are waiting for.
+    `proceed` all that do not depend on it; what they made stays and is not made again. `stop` ends
+    what the steps have started; what they made must then be as they made it.
     """
     _require_inputs(steps, root)
     by_name = {step.name: step for step in steps}
@@ -123,9 +124,27 @@ def run_steps(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+    with contextlib.suppress(*[LedgerError] * bool(failures)):  # the first error is the one told
+        stop()
     if failures:
         raise failures[0]
+    if ran:
+        write_atomic(record, json.dumps(memory, sort_keys=True))
+    for step in steps:
+        _require_made(step, memory[step.name]["made"], root)
     return ran
+
+
+def _require_made(step: Step, made: Digests, root: Path) -> None:
+    """Stop where something has changed what a step made, other than a file that it also reads."""
+    now = digests([root / name for name in made], root)
+    own = {os.path.relpath(path, root) for path in step.inputs}
+    changed = sorted(name for name in made if now[name] != made[name] and name not in own)
+    if changed:
+        raise LedgerError(
+            changed[0], found=f"changed after step {step.name} made it", expected="as it was made",
+            mend="look at what changed it (a notebook, another program), then run it again",
+        )
 
 
 def _run(step: Step, last: dict | None, root: Path, progress: Progress) -> dict | None:
@@ -163,6 +182,8 @@ def _digest(path: Path) -> str | None:
     try:
         state = os.stat(path)
     except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(state.st_mode):  # a pipe would never end
         return None
     key = (str(path), state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)
     if key not in _seen:

@@ -144,10 +144,6 @@ class Contents:
             for label in order for known in [self.ledger["exhibits"][label]]
         ]
 
-    def sha256(self, name: str) -> str:
-        """A file's checksum."""
-        return sha256_file(self.run.root / name)
-
 
 def checksums(files: dict[str, bytes]) -> str:
     """One line a file, as `sha256sum --check` reads it."""
@@ -462,7 +458,8 @@ def readme(contents: Contents, files: dict[str, bytes]) -> str:
 def _data_rows(contents: Contents) -> Iterator[str]:
     data, sources = contents.header["data"], contents.sources
     provided = [name for name in sources if name.startswith("data/") and not name.endswith(".md")]
-    listed = {name: contents.sha256(name) for name in [*provided, *contents.withheld]}
+    listed = {name: sha256_file(contents.run.root / name)
+              for name in [*provided, *contents.withheld]}
     for name, sha in ({data["file"]: data["sha256"]} | listed).items():
         if name.endswith(".manifest.json"):
             source = "says what was simulated"

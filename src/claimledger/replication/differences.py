@@ -158,7 +158,7 @@ def _of_pair(one: Unit, other: Unit, strict: bool) -> Iterator[Found]:
         yield from _claims(one, other)
     elif unit.group == "active" or not _same_drawing(one, other):  # a script's tag counts, too
         yield from _whole(unit, one, other)
-    links = _targets(one), _targets(other)
+    links = [[link.target for link in side.links] for side in (one, other)]
     if links[0] != links[1]:
         changed = [(a, b) for a, b in zip(*links, strict=False) if a != b] or [
             tuple("; ".join(side) for side in links)]
@@ -203,10 +203,6 @@ def _shown(claim: Bound, beside: Bound) -> str:
     return " ".join(parts)
 
 
-def _targets(unit: Unit) -> list[str]:
-    return [link.target for link in unit.links]
-
-
 def _part(one: str, other: str) -> tuple[str, str]:
     """The tags in which two stretches of markup differ."""
     a, b = (re.findall(r"<[^<]*", text) for text in (one, other))
@@ -236,11 +232,6 @@ def letters(published: str, here: str) -> str:
             names = ", ".join(f"U+{ord(x):04X} {unicodedata.name(x, 'unnamed')}" for x in strange)
             return f"it has {names}" + (f" where this paper has “{here[c:d]}”" if c < d else "")
     return ""
-
-
-def verdicts(ledger: dict) -> dict[str, str | None]:
-    """The verdict of each entry."""
-    return {id: entry.get("verdict") for id, entry in ledger["entries"].items()}
 
 
 @dataclass(frozen=True)
@@ -285,7 +276,8 @@ def of_claim(sources: Iterable[Source], id: str, ledger: dict, shown: str) -> li
 
 def resolve(source: Source, found: list[Token], ledger: dict) -> list[str]:
     """Each line of the source as it reads under a ledger; empty where nothing shows."""
-    came = defaultdict(lambda: None, verdicts(ledger))
+    came = defaultdict(lambda: None, {
+        id: entry.get("verdict") for id, entry in ledger["entries"].items()})
     edits = []
     for token in found:
         if token.kind in SHORTCODES:

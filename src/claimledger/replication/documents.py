@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from xml.parsers import expat
 from claimledger.errors import LedgerError
 from claimledger.replication.reading import PAGE, Unit, sentences, squeeze
 
-UNPACKED = 64_000_000  # bytes of one part of a Word file; the paper's has 2 million
+UNPACKED = 64_000_000  # bytes of all parts of a Word file; the paper's has 2 million
 SECONDS, MEMORY = 120, 4_000_000_000  # of the process that reads a stranger's PDF
 PARTS = re.compile(
     r"word/(document|header\d*|footer\d*|footnotes|comments)\.xml|docProps/core\.xml")
@@ -25,32 +26,38 @@ RUNS_CODE = ("/JavaScript", "/JS", "/Launch", "/SubmitForm", "/ImportData", "/Em
 
 def read_docx(content: bytes, name: str) -> list[Unit]:
     """Paragraphs, rows of tables, alt texts and pictures of a Word file, and what it would run."""
+    parts = _unpacked(content, name)
+    if "word/document.xml" not in parts:
+        raise _broken(name, "a zip without word/document.xml", "a paper as Word file")
     units: list[Unit] = []
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            names = set(packed.namelist())
-            if "word/document.xml" not in names:
-                raise _broken(name, "a zip without word/document.xml", "a paper as Word file")
-            links: dict[str, str] = {}
-            if LINKS in names:
-                _Word(LINKS, links, packed, name).read(_member(packed, LINKS, name))
-            for part in sorted(names):
-                if PARTS.fullmatch(part):
-                    units += _Word(part, links, packed, name).read(_member(packed, part, name))
-                elif not part.startswith("word/media/"):  # styles, settings, and whatever it runs
-                    digest = hashlib.sha256(_member(packed, part, name)).hexdigest()[:12]
-                    units.append(Unit("active", "Word", f"[{part}] {digest}"))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError) as error:
-        raise _broken(name, str(error) or "a broken zip", "a paper as Word file") from None
+    links: dict[str, str] = {}
+    _Word(LINKS, links, parts, name).read(parts.get(LINKS, b"<none/>"))
+    for part, data in sorted(parts.items()):
+        if PARTS.fullmatch(part):
+            units += _Word(part, links, parts, name).read(data)
+        elif not part.startswith("word/media/"):  # styles, settings, and whatever it runs
+            units.append(Unit("active", "Word", f"[{part}] {_digest(data)}"))
     return units
 
 
-def _member(packed: zipfile.ZipFile, part: str, name: str) -> bytes:
-    with packed.open(part) as file:
-        data = file.read(UNPACKED + 1)
-    if len(data) > UNPACKED:
-        raise _broken(name, f"{part}: more than {UNPACKED:,} bytes unpacked", "a paper")
-    return data
+def _unpacked(content: bytes, name: str) -> dict[str, bytes]:
+    """The parts of a zip by name, which are not large together."""
+    parts: dict[str, bytes] = {}
+    left = UNPACKED
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            for one in packed.infolist():
+                if one.filename in parts:
+                    raise _broken(name, "a part that stands in it twice", "a paper as Word file")
+                with packed.open(one) as file:
+                    parts[one.filename] = file.read(left + 1)
+                left -= len(parts[one.filename])
+                if left < 0:
+                    raise _broken(name, f"more than {UNPACKED:,} bytes unpacked", "a paper")
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError,
+            zlib.error) as error:
+        raise _broken(name, str(error) or "a broken zip", "a paper as Word file") from None
+    return parts
 
 
 def _broken(name: str, found: str, expected: str) -> LedgerError:
@@ -61,8 +68,8 @@ def _broken(name: str, found: str, expected: str) -> LedgerError:
 class _Word:
     """An XML part, read without a tree: nothing in it is expanded, and depth costs nothing."""
 
-    def __init__(self, part: str, links: dict[str, str], packed: zipfile.ZipFile, name: str):
-        self.links, self.packed, self.name = links, packed, name
+    def __init__(self, part: str, links: dict[str, str], parts: dict[str, bytes], name: str):
+        self.links, self.parts, self.name = links, parts, name
         self.main = part == "word/document.xml"
         self.place = part.removesuffix(".xml").rpartition("/")[2]
         self.units: list[Unit] = []
@@ -110,12 +117,11 @@ class _Word:
             self.add("exhibits", f"[alt] {squeeze(given['descr'])}")
         elif tag == "blip":
             target = self.links.get(given.get("r:embed", ""), "")
-            known = f"word/{target}" in self.packed.namelist()
-            data = _member(self.packed, f"word/{target}", self.name) if known else b""
-            self.add("exhibits", f"[picture] {hashlib.sha256(data).hexdigest()[:12]}", data)
+            data = self.parts.get(f"word/{target}", b"")
+            self.add("exhibits", f"[picture] {_digest(data)}", data)
         elif tag == "vanish":
             self.add("active", "hidden text")
-        if tag not in ("t", "r", "p", "tc", "tr", "hyperlink", "docPr", "blip"):
+        if tag not in ("t", "r", "p", "tc", "tr", "docPr", "blip"):
             self.marks.append("".join(["<", tag, *(f' {k}="{v}"' for k, v in given.items()), ">"]))
 
     def text(self, text: str) -> None:
@@ -161,13 +167,28 @@ def read_pdf(content: bytes, name: str) -> list[Unit]:
     lines = [line for page in pages for line in page if _plain(line) not in running]
     for one in sentences(squeeze("\n".join(lines))):
         units.append(Unit("text", "PDF", one, re.sub(r"[\s\u00ad\u2010-]+", "", one)))
+    fonts: set[str] = set()
     for number, page in enumerate(reader.pages, start=1):
-        units += [Unit("text", f"page {number}", f"[link] {uri}") for uri in _links(page)]
-        digest = hashlib.sha256(page.extract_text().encode("utf-8", "replace")).hexdigest()[:12]
-        drawn = b"\n".join([PAGE, *_streams(page.get_contents(), page.get("/Resources"))])
-        units.append(Unit("exhibits", f"page {number}", f"[page] {digest}", content=drawn))
-    code = [key for key in RUNS_CODE if key.encode() in content]
-    return units + [Unit("active", "PDF", key) for key in code]
+        place = f"page {number}"
+        for note in (one.get_object() for one in page.get("/Annots") or []):
+            uri = (note.get("/A") or {}).get("/URI")
+            units += [Unit("text", place, f"[link] {uri}")] if uri else []
+            if note.get("/Subtype") != "/Link":
+                units.append(Unit("active", place, f"an annotation: {note.get('/Subtype')}"))
+        digest = _digest(page.extract_text().encode("utf-8", "replace"))
+        shown = repr([page.mediabox, page.cropbox, page.rotation]).encode()
+        drawn = [PAGE, shown, *_drawn(page.get_contents(), page.get("/Resources"), fonts)]
+        units.append(Unit("exhibits", place, f"[page] {digest}", content=b"\n".join(drawn)))
+    drawn = PAGE + repr(sorted(fonts)).encode()
+    units.append(Unit("exhibits", "the type", "[page]", content=drawn))
+    numbers = {*reader.xref.get(0, {}), *reader.xref_objStm}
+    parts = {key for number in numbers for key in RUNS_CODE
+             if key in repr(reader.get_object(number))}
+    return units + [Unit("active", "PDF", key) for key in sorted(parts)]
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
 
 
 def _plain(line: str) -> str:
@@ -180,21 +201,22 @@ def _running(pages: list[list[str]]) -> set[str]:
     return {line for line, number in edges.items() if line and number > max(2, len(pages) / 2)}
 
 
-def _links(page) -> Iterator[str]:
-    for note in page.get("/Annots") or []:
-        uri = (note.get_object().get("/A") or {}).get("/URI")
-        if uri:
-            yield str(uri)
-
-
-def _streams(content, resources, depth: int = 0) -> Iterator[bytes]:
-    """What draws a page, and what draws the figures on it."""
+def _drawn(content, resources, fonts: set[str], depth: int = 0) -> Iterator[bytes]:
+    """What draws a page, how opaque, and what draws the figures on it; `fonts` takes the type."""
     if content is not None:
         yield content.get_data()
-    forms = (resources.get_object().get("/XObject") or {}) if resources and depth < 9 else {}
-    for _, form in sorted(forms.items()):
-        one = form.get_object()
-        yield from _streams(one, one.get("/Resources"), depth + 1)
+    own = resources.get_object() if resources and depth < 9 else {}
+    states, used, forms = (
+        [one.get_object() for _, one in sorted((own.get(key) or {}).items())]
+        for key in ("/ExtGState", "/Font", "/XObject"))
+    yield repr(states).encode()
+    for font in used:
+        inner = [one.get_object() for one in font.get("/DescendantFonts") or [font]]
+        files = [file for one in inner for key, file in (one.get("/FontDescriptor") or {}).items()
+                 if key.startswith("/FontFile")]
+        fonts |= {_digest(file.get_object().get_data()) for file in files}
+    for form in forms:
+        yield from _drawn(form, form.get("/Resources"), fonts, depth + 1)
 
 
 def read_strange_pdf(content: bytes, name: str) -> list[Unit]:
@@ -219,7 +241,10 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     except (ImportError, ValueError, OSError):
         pass  # a system without such limits
-    units = read_pdf(sys.stdin.buffer.read(), sys.argv[1])
+    try:
+        units = read_pdf(sys.stdin.buffer.read(), sys.argv[1])
+    except LedgerError as error:
+        sys.exit(error.found)
     print(json.dumps([{key: value for key, value in asdict(one).items() if key != "bound"} | {
         "content": one.content.decode("latin-1")} for one in units]))
 

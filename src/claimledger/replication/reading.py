@@ -36,7 +36,8 @@ OPEN, SHUT = "\ue000", "\ue001"  # around the text of a claim or a link, with it
 MARK = re.compile(f"{OPEN}(\\d+):([^{SHUT}]*){SHUT}")
 SENTENCE = re.compile(rf"(?<=[.?!])\s+(?=[^\W_a-z]|[“‘(\"{OPEN}])")
 CLAIM = re.compile(r"claim (num|says|when)")  # the classes of what is bound
-COMMENT = re.compile(r"/\*.*?\*/", re.S)  # of a style sheet
+COMMENT = re.compile(r"/\*[^\"'(){};:*]*\*/")  # of a style sheet: such as no string can begin
+ENDS = re.compile(r"(?<=<!--)-?>|--!?>")  # where browsers let a comment end
 LINE = re.compile(r"#cb\d+-\d+")  # Quarto makes each line of code a link to itself
 DANGEROUS = re.compile(r"^[\s\x00-\x20]*(?:javascript|vbscript|data):", re.I)
 
@@ -154,12 +155,11 @@ class _Reader:
                 self.text(html[position:])
                 break
             self.text(html[position:start])
-            if html.startswith("<!--", start):
-                close = html.find("-->", start + 4)
-                if close < 0:
+            if html.startswith("<!--", start):  # nobody sees it, and nothing runs it
+                close = ENDS.search(html, start + 4)
+                if not close:
                     raise self.broken("a comment that does not end", html, start)
-                self.comment(html[start + 4:close])
-                position = close + 3
+                position = close.end()
             elif html[start + 1] in "!?":
                 position = self.past(html, start)
             elif not (html[start + 1].isalpha() or html.startswith("</", start)):
@@ -191,6 +191,8 @@ class _Reader:
     def tag(self, html: str, found: re.Match) -> int:
         closing, name, rest = found[1], found[2].lower(), found[3]
         if closing:
+            if rest.strip():
+                self.active(f"a malformed tag: {found[0][:80]}", found[0].encode())
             self.end(name)
             return found.end()
         attributes = self.attributes(rest.rstrip().removesuffix("/") if rest else "", found)
@@ -210,7 +212,7 @@ class _Reader:
             one = ATTRIBUTE.match(rest, position)
             if not one:
                 if rest[position:].strip():
-                    self.active(f"a malformed tag: {found[0][:80]}")
+                    self.active(f"a malformed tag: {found[0][:80]}", found[0].encode())
                 break
             value = one[2] or ""
             value = value[1:-1] if value[:1] in "\"'" and value else value
@@ -295,7 +297,8 @@ class _Reader:
             self.row()
         claim = False
         while self.depth[name]:
-            tag, self.zone, self.exhibit = self.stack.pop()
+            tag, zone, self.exhibit = self.stack.pop()
+            self.zone = zone if zone != "head" else self.zone  # what follows the text is no head
             self.depth[tag] -= 1
             if tag == "a" and self.opened:
                 index = self.opened.pop()
@@ -317,14 +320,14 @@ class _Reader:
 
     def anchor(self, given: dict[str, str]) -> None:
         target, classes = given.get("href"), given.get("class", "").split()
-        if target is None or LINE.fullmatch(target):
+        if target is None or _is_line(given):
             self.opened.append(-1)
             return
         if DANGEROUS.match(target):
             self.active(f"a link to {target[:80]}")
         kind = next((k for k in ("num", "says", "when") if k in classes), "")
-        if "claim" in classes and kind:
-            target = given.get("data-id") or unquote(target).removeprefix("#claim-")
+        if "claim" in classes and kind and target.startswith("#claim-"):
+            target = unquote(target).removeprefix("#claim-")
             name = given.get("data-field") or given.get("data-verdict") or ""
         else:
             kind = name = ""
@@ -349,9 +352,6 @@ class _Reader:
     def text(self, text: str) -> None:
         if text:
             self.pieces.append(unescape(text) if "&" in text else text)
-
-    def comment(self, text: str) -> None:
-        pass  # nobody sees it, and nothing runs it
 
     def flush(self, cell: bool = False) -> None:
         cell = cell and self.in_cell
@@ -406,12 +406,12 @@ class _Reader:
         for key, value in given.items():
             if key.startswith("on") or key in ("srcdoc", "formaction", "ping", "http-equiv"):
                 self.active(f"{key} of <{name}>: {value[:80]}", value.encode())
+        bound = name == "a" and CLAIM.fullmatch(given.get("class", "")) and given.keys() in (
+            {"href", "class", "data-field"}, {"href", "class", "data-verdict"})
         kept = [f' {key}="{value}"' for key, value in sorted(given.items())
-                if key not in ("href", "src", *SPOKEN) and not key.startswith("on")
-                and not (name == "a" and key in ("data-field", "data-verdict"))]
-        bound = name == "a" and CLAIM.fullmatch(given.get("class", "")) and given.keys() <= {
-            "href", "class", "data-field", "data-verdict"}
-        if name not in RUNS and not bound and not LINE.fullmatch(given.get("href", "")):
+                if not (key in ("href", "src") and name in ("a", "img"))
+                and key not in SPOKEN and not key.startswith("on")]
+        if name not in RUNS and not bound and not _is_line(given):
             self.markup.append(f"<{name}{''.join(kept)}>")
 
     def runs(self, name: str, given: dict[str, str]) -> None:
@@ -421,8 +421,7 @@ class _Reader:
                 self.page.units.append(
                     Unit("header", "head", f"{key}: {squeeze(given.get('content', ''))}"))
                 return
-        shown = " ".join(f'{key}="{value[:80]}"' for key, value in sorted(given.items()))
-        self.active(f"<{name} {shown}".rstrip() + ">")
+        self.active(_shown(name, given))
 
     def raw(self, name: str, given: dict[str, str], content: str) -> None:
         if name == "title" and not given:
@@ -434,14 +433,22 @@ class _Reader:
             if given == {"id": "ledger", "type": "application/json"}:
                 return
             content = ""
-        shown = "".join(f' {key}="{value[:80]}"' for key, value in sorted(given.items()))
         if name == "style":
             content = squeeze(COMMENT.sub("", content))
-        digest = hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:12]
-        self.active(f"<{name}{shown}> {squeeze(content[:400])[:60]} ({digest})", content.encode(
-            "utf-8", "replace"))
+        data = content.encode("utf-8", "replace")
+        digest = hashlib.sha256(data).hexdigest()[:12]
+        self.active(f"{_shown(name, given)} {squeeze(content[:400])[:60]} ({digest})", data)
         if name in ("textarea", "noscript", "xmp", "plaintext", "noembed", "noframes"):
             self.text(content)
+
+
+def _shown(name: str, given: dict[str, str]) -> str:
+    return "".join([f"<{name}", *(f' {k}="{v[:80]}"' for k, v in sorted(given.items())), ">"])
+
+
+def _is_line(given: dict[str, str]) -> bool:
+    return bool(LINE.fullmatch(given.get("href", ""))) and given.keys() <= {
+        "href", "id", "aria-hidden", "tabindex"}
 
 
 def _split(marked: str) -> list[str]:

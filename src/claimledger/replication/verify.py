@@ -7,7 +7,6 @@ page is compared with one that prints the published numbers: whatever differs th
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -20,10 +19,9 @@ from claimledger.ledger.comparison import RELATIVE, Claim, added, compare
 from claimledger.ledger.entries import dump, load_ledger
 from claimledger.ledger.merging import merge
 from claimledger.pipeline import build
-from claimledger.pipeline import notebooks as execute
 from claimledger.progress import Progress
 from claimledger.project import Run, notebook_stems, write_atomic
-from claimledger.prose.source import Source, read_sources
+from claimledger.prose.source import Source
 from claimledger.rendering.pages import FILES, Press
 from claimledger.replication import documents, elsewhere
 from claimledger.replication.differences import (
@@ -85,7 +83,7 @@ class Report:
 
     def sentences_of(self, id: str) -> list[Sentence]:
         """The sentences that a claim touches."""
-        return [sentence for sentence in self.sentences if id in sentence.ids]
+        return [one for one in self.sentences if id in one.ids]
 
 
 def verify(
@@ -100,11 +98,7 @@ def verify(
         if published.kind != "json" and not here.failure:
             progress.say("verify: rendering the paper")
             here = of_commit(published, here, apart, progress) or rendered(published, here, apart)
-    books = (execute.source_of(run, stem) for stem in notebook_stems(run.root))
-    sources = [build.article(run), *books]
-    read = read_sources(sources)
-    named = [replace(one, file=os.path.relpath(one.file, run.root)) for one in read]
-    return judge(published, here, named, relative)
+    return judge(published, here, build.prose_of(run), relative)
 
 
 @contextlib.contextmanager
@@ -172,33 +166,24 @@ def of_commit(published: Published, here: Here, run: Run, progress: Progress) ->
             elsewhere.words_here(run), _sha(here.ledger["header"].get("code"))):
         return None
     found = elsewhere.find(run, words[0], engine)
-    present = words[0] == elsewhere.words_here(run)
-    if found is None or present and not found.exact:
-        return None if present else replace(rendered(published, here, run), commit=(
-            "this page has words that no commit known here has: it is compared with the present "
-            "ones"))
-    progress.say(f"verify: the page is of {found}; building its paper")
-    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-        built = elsewhere.build(run, found, Path(folder))
-        if built is None:
-            return replace(rendered(published, here, run), commit=(
-                f"this page is of another state of the project, {found}, which could not be built "
-                "here: it is compared with the present words"))
-        page = read_page((built.output / "index.html").read_text("utf-8"))
-        pages = {
-            one.name: read_page(one.read_text("utf-8"), one.name)
-            for one in (built.output / "build" / "notebooks").glob("*.html")
-            if one.name in published.notebooks
-        }
-        return replace(
-            here, units=page.units, pages=pages, then=load_raw(built.ledger), commit=(
-                f"this page is of another state of the project, {found}: its words are compared "
-                "with those of that commit, its claims with what is found now"))
-
-
-def load_raw(path: Path) -> dict:
-    """The ledger of an older engine, whose entries may have other fields."""
-    return json.loads(path.read_text("utf-8"))
+    if words[0] == elsewhere.words_here(run) and not (found and found.exact):
+        return None
+    said = "this page has words that no commit known here has: it is compared with the present ones"
+    if found:
+        progress.say(f"verify: the page is of {found}; building its paper")
+        said = f"this page is of another state of the project, {found}"
+        with tempfile.TemporaryDirectory(prefix="verify-") as folder:
+            if built := elsewhere.build(run, found, Path(folder)):
+                page = read_page((built.output / "index.html").read_text("utf-8"))
+                books = (built.output / "build" / "notebooks").glob("*.html")
+                pages = {one.name: read_page(one.read_text("utf-8"), one.name) for one in books
+                         if one.name in published.notebooks}
+                then = json.loads(built.ledger.read_text("utf-8"))  # of an engine with other fields
+                return replace(here, units=page.units, pages=pages, then=then, commit=(
+                    f"{said}: its words are compared with those of that commit, its claims with "
+                    "what is found now"))
+        said += ", which could not be built here: it is compared with the present words"
+    return replace(rendered(published, here, run), commit=said)
 
 
 def as_published(old: dict, new: dict, may_change: tuple[str, ...] = MADE_WITH) -> dict:
@@ -243,7 +228,8 @@ def judge(
     old = published.ledger or here.ledger
     claims = [one for one in compare(old, here.ledger, relative) if one.id in old["entries"]]
     if published.kind in ("pdf", "docx"):
-        claims = [one for one in claims if one.id in _printed(here)]
+        shown = {one.target for page in here.pages.values() for one in page.claims}
+        claims = [one for one in claims if one.id in shown]
     differences = [one for one in found if isinstance(one, Difference)]
     claims = _with_misprints(claims, [one for one in found if isinstance(one, Misprint)])
     sentences = []
@@ -298,10 +284,6 @@ def _without_place(unit: Unit) -> Unit:
         return unit
     text = PLACE.sub(r"\1", unit.text)
     return replace(unit, text=text, masked=text)
-
-
-def _printed(here: Here) -> set[str]:
-    return {claim.target for claim in here.pages["index.html"].claims} if here.pages else set()
 
 
 def _as_claims(one: Found, here: Here) -> list[Found]:
