@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.build, pytest.mark.slow, pytest.mark.xdist_group("swap
 OF_WORLDS = re.compile(
     r"simulated\W+(?:surveys|experiments|worlds|from the registration)"
     r'|(?:rates|rates\.other|power)\.simulations|"simulations": ?\d'
-    r'|\[ ?"simulated", ?"collected" ?\]', re.IGNORECASE)
+    r'|\[ ?"simulated", ?"collected" ?\]|study\.simulated', re.IGNORECASE)
 MAKES_WORLDS = "08_error_rates"      # the notebook whose code simulates, whatever the data are
 MARK = "Simulated data"
 

@@ -150,7 +150,8 @@ def changed_by_hand(folder: Path, run: Run, id: str, **changes) -> Run:
     """The paper of `run` from a ledger in which one entry was changed."""
     for name in ("_quarto.yml", "paper.qmd", "references.bib"):
         shutil.copy(ROOT / name, folder / name)
-    shutil.copytree(ROOT / "_extensions", folder / "_extensions")
+    for name in ("paper", "_extensions"):
+        shutil.copytree(ROOT / name, folder / name)
     copy = replace(run, root=folder, name="changed")
     for place in ("notebooks", "figures"):
         shutil.copytree(getattr(run, place), getattr(copy, place))

@@ -18,7 +18,6 @@ from urllib.parse import unquote
 from claimledger.prose.lint import APART, parts
 from claimledger.prose.source import Problem, Source
 from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
-from claimledger.replication.differences import verdicts
 
 BREAK = "\x00"  # where the source has something that the finished text shows in another form
 LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
@@ -48,6 +47,11 @@ class Page:
     text: str = ""
     claims: list[Claim] = field(default_factory=list)
     ledger: dict | None = None
+
+
+def verdicts(ledger: dict) -> dict[str, str | None]:
+    """The verdict of each entry."""
+    return {id: entry.get("verdict") for id, entry in ledger["entries"].items()}
 
 
 def read_html(html: str, file: str = "index.html") -> Page:
