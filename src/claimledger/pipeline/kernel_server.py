@@ -48,6 +48,7 @@ class KernelServer:
                 env=os.environ | environment | own(folder), stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=said, start_new_session=True,
             )
+        self._idle = True
         atexit.register(self.end)
 
     def start(self, argv: list[str], env: dict[str, str], cwd: str, said: str) -> "ForkedKernel":
@@ -64,6 +65,7 @@ class KernelServer:
 
     def _asked(self, request: str) -> int:
         with self._asking:
+            self._idle = False
             try:
                 self._process.stdin.write(request.encode() + b"\n")
                 self._process.stdin.flush()
@@ -73,7 +75,9 @@ class KernelServer:
                 raise RuntimeError(f"no process for a notebook: {text[-600:]}") from None
 
     def end(self) -> None:
-        """Nothing more is asked of it: it ends."""
+        """Nothing more is asked of it: it ends; at once, where nothing ever was."""
+        if self._idle:
+            self._process.kill()
         with suppress(OSError):  # it is gone already
             self._process.stdin.close()
         self._process.wait()
