@@ -1,7 +1,5 @@
 """Short ways to look at an export, for tests."""
 
-import numpy as np
-
 from claimledger.survey.loading import examine
 from claimledger.survey.reading import (
     _apply,
@@ -19,10 +17,10 @@ def check(path, registration, mapping=None):
 
 def answers(cells, scale):
     """Codes (or numbers) as floats, and a mask of cells that are neither answer nor blank."""
-    return _apply(cells, meaning(distinct(cells), scale), np.nan)
+    return _apply(cells, meaning(distinct(cells), scale), None)
 
 
 def levels(cells, registration, factor):
-    """Level ids (None where blank), and a mask of cells that name no level of the factor."""
-    return _apply(cells, meaning_of_levels(distinct(cells), registration.design.factors[factor]),
-                  None)
+    """Level ids (NaN where blank), and a mask of cells that name no level of the factor."""
+    about = registration.design.factors[factor]
+    return _apply(cells, meaning_of_levels(distinct(cells), about), about)

@@ -295,14 +295,12 @@ def repeats(
 
 def allocation(registration: Registration, kept: pd.DataFrame) -> list[Problem]:
     """Chi-square of the counts of each factor's levels against the registered probabilities."""
-    from scipy.stats import chisquare  # slow to import
-
     problems = []
     for name, factor in registration.design.factors.items():
         counts = kept[name].value_counts().reindex(list(factor.levels), fill_value=0).to_numpy()
         chances = np.array([level.probability for level in factor.levels.values()])
         total = counts.sum()
-        p = chisquare(counts, total * chances / chances.sum()).pvalue if total else 1
+        p = _chance(counts, total * chances / chances.sum()) if total else 1
         if p < RARE:
             problems.append(Problem(
                 name, f"counts {', '.join(map(str, counts))} (p = {p:.2g})",
@@ -312,11 +310,21 @@ def allocation(registration: Registration, kept: pd.DataFrame) -> list[Problem]:
     return problems
 
 
+def _chance(counts: np.ndarray, expected: np.ndarray, freedom: int | None = None) -> float:
+    """How probable counts as far from the expected ones are: Pearson's chi-square test."""
+    from scipy.special import chdtrc  # scipy.stats takes a second to import
+
+    far = ((counts - expected) ** 2 / expected).sum()
+    return float(chdtrc(len(counts) - 1 if freedom is None else freedom, far))
+
+
 def platform(export: Export, registration: Registration) -> list[Problem]:
     """Words in the platform's columns, and texts instead of numbers, that no rule would know."""
     problems = []
     rules = {rule.column: rule for rule in registration.exclusions}
     for name in sorted({*qualtrics.ANSWERS, *rules} & set(export.columns)):
+        if name not in qualtrics.ANSWERS and rules[name].below is None:
+            continue
         cells = export.columns[name]
         unique = [cell for cell in distinct(cells) if cell.strip()]
         strange: list[str] = []
@@ -382,15 +390,19 @@ def persons(
     for name in [c for c in export.columns if c in keys or PANEL.fullmatch(c)]:
         shared = repeated(export.columns[name])
         shared = shared.loc[in_time(frame.loc[shared.index])]
-        for _, rows in shared.groupby(shared, sort=False):
-            order = list(rows.index)
+        together: dict[int, list[int]] = {}
+        for row, person in shared.items():
+            together.setdefault(person, []).append(row)
+        saw = arms[shared.index].to_dict()
+        begun = start[shared.index].to_dict() if start is not None else {}
+        for order in together.values():
             stay = [row for row in order if row in staying]
             if not stay:
                 continue
             before = set(order[:order.index(stay[0])])
-            if start is not None:      # begun at the same moment
-                before |= {row for row in order if start[row] == start[stay[0]]}
-            others = [row for row in order if assigned[row] and arms[row] != arms[stay[0]]
+            if begun:      # begun at the same moment
+                before |= {row for row in order if begun[row] == begun[stay[0]]}
+            others = [row for row in order if assigned[row] and saw[row] != saw[stay[0]]
                       and (row in before or row in stay or name not in keys)]
             if others and assigned[stay[0]]:
                 other = others[0]
@@ -440,15 +452,15 @@ def missing_by_arm(
 
 def uneven(missing: pd.DataFrame, rare: float) -> list[Problem]:
     """Items whose missing answers differ between arms by more than chance (chi-square test)."""
-    from scipy.stats import chi2_contingency  # slow to import
-
     problems = []
     for (item, factor), part in missing.groupby(["item", "factor"], sort=False):
         gone = part["unanswered"] + part["blank"]
         there = part["asked"] - gone
         if len(part) < 2 or not gone.sum() or not there.sum():
             continue
-        p = chi2_contingency([gone, there], correction=False).pvalue
+        share = gone.sum() / part["asked"].sum()
+        p = _chance(np.r_[gone, there], np.r_[part["asked"] * share, part["asked"] * (1 - share)],
+                    freedom=len(part) - 1)
         if p < rare:
             shares = ", ".join(
                 f"{level} {share:.0%}" for level, share in

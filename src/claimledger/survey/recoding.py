@@ -72,9 +72,10 @@ def persons(column: pd.Series) -> pd.Series:
     Blanks around a key do not count.
     """
     codes, texts = factorized(column)
-    places = {"": -1, UNANSWERED: -1}
-    numbers = [places.setdefault(str(text).strip(), len(places)) for text in texts]
-    return pd.Series(np.array([*numbers, -1])[codes], index=column.index)
+    keys = pd.Series([str(text).strip() for text in texts], dtype=object)
+    numbers = pd.factorize(keys)[0]
+    numbers[keys.isin(["", UNANSWERED]).to_numpy()] = -1
+    return pd.Series(np.append(numbers, -1)[codes], index=column.index)
 
 
 def repeated(column: pd.Series) -> pd.Series:
@@ -132,6 +133,7 @@ def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
     for name, factor in registration.design.factors.items():
         result[name] = pd.Categorical(frame[name], categories=list(factor.levels))
     points = {}
+    sources = {source for rule in instrument.derived.values() for source in rule.sources}
     for name, item in instrument.items.items():
         scale = instrument.scales[item.scale]
         if item.role in ("consent", "attention", "comment") or scale.kind == "text":
@@ -139,7 +141,8 @@ def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
         codes = frame[name].to_numpy(dtype=float)
         if item.reverse:
             codes = min(scale.labels) + max(scale.labels) - codes
-        points[name] = codes
+        if name in sources:
+            points[name] = codes
         if scale.kind == "nominal":
             labels = list(scale.labels.values())
             places = pd.Series(codes).map({c: i for i, c in enumerate(scale.labels)})

@@ -290,26 +290,26 @@ def _at_once(path: Path, separator: str, lines: int, width: int) -> list | None:
             return None
         rest = b""
         while piece := file.read(_PIECE):
-            piece, rest = _whole_records(rest + piece)
-            if piece and not _add(made, piece, separator, pl):
+            piece, rest, quotes = _whole_records(rest + piece)
+            if piece and not _add(made, piece, quotes, separator, pl):
                 return None
-    if rest and not _add(made, rest + b"\n", separator, pl):
+    if rest and not _add(made, rest + b"\n", rest.count(b'"'), separator, pl):
         return None
     return [column.finish() for column in made]
 
 
-def _whole_records(data: bytes) -> tuple[bytes, bytes]:
-    """The bytes up to the last line end outside quotes, and the rest."""
+def _whole_records(data: bytes) -> tuple[bytes, bytes, int]:
+    """The bytes up to the last line end outside quotes, the rest, and the quotes of the former."""
     end = data.rfind(b"\n") + 1
     quotes = data.count(b'"', 0, end)
     while quotes % 2:
         before = data.rfind(b"\n", 0, end - 1) + 1
         quotes, end = quotes - data.count(b'"', before, end), before
-    return data[:end], data[end:]
+    return data[:end], data[end:], quotes
 
 
-def _add(made: list[_Column], piece: bytes, separator: str, pl) -> bool:
-    """Whether the piece holds regular records, which are added to the columns.
+def _add(made: list[_Column], piece: bytes, signs: int, separator: str, pl) -> bool:
+    """Whether the piece, with so many quotes, holds regular records, which are added.
 
     Polars fills up short rows without a word. So the bytes are accounted for: those of the cells, a
     separator or line end for each, and the quotes and carriage returns that are not in cells.
@@ -320,12 +320,12 @@ def _add(made: list[_Column], piece: bytes, separator: str, pl) -> bool:
             separator=separator, empty_string_is_null=False, extra_columns="raise")
     except pl.exceptions.PolarsError:
         return False
-    signs, returns = piece.count(b'"'), piece.count(b"\r")
+    returns = piece.count(b"\r")
     size = sum(frame.select(pl.all().str.len_bytes().sum()).row(0)) + len(made) * len(frame)
     over = size + signs + returns - len(piece)
     if over:
         over -= sum(frame.select(pl.all().str.count_matches('["\r]').sum()).row(0))
-    if over or returns != piece.count(b"\r\n") or b"\0" in piece:
+    if over or (returns and returns != piece.count(b"\r\n")) or b"\0" in piece:
         return False
     for column, cells in zip(made, frame, strict=True):
         if column.differs(lambda n, cells=cells: cells.head(n).n_unique()):
