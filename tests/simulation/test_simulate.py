@@ -5,7 +5,8 @@ import pytest
 from claimledger.simulation import respondents as population
 from claimledger.simulation.calibration import calibrate
 from claimledger.simulation.respondents import intervals
-from claimledger.simulation.simulate import draw_outcomes, simulate, simulate_file, stream
+from claimledger.simulation.simulate import simulate, simulate_file, stream
+from claimledger.statistics.simulated_experiments import draw_moments
 from claimledger.survey.recoding import recode
 from survey_items import CORRECTIVE, MEASURES
 
@@ -61,13 +62,24 @@ def test_assignment_has_the_registered_probabilities(registration, simulation):
             assert shares[level] == pytest.approx(entry.probability, abs=0.015)
 
 
+def drawn_again(latent, people, seed, times, background=None) -> np.ndarray:
+    """Answers (times, items, n) of people with a given assignment, each a cell of one."""
+    cells = latent.cell(np.array([people[f].cat.codes for f in latent.factors]))
+    root = np.linalg.cholesky(latent.correlation) if background is None else latent.residual_root
+    lean = None if background is None else (latent.slopes.astype("f4"), background)
+    mean, within = draw_moments(
+        np.random.default_rng(seed), np.ones((times, len(cells)), dtype=int), root.astype("f4"),
+        latent.thresholds[cells].astype("f4"), lean=lean)
+    assert (within == 0).all()
+    return mean + np.where(latent.asked[cells].T, latent.lowest[:, None], 0)
+
+
 def test_the_fast_path_agrees_with_the_slow_one(registration, simulation, big):
     design = big["published"].head(1502)
     latent = calibrate(registration, simulation, simulation.world("published"))
-    cells = latent.cell(np.array([design[f].cat.codes for f in latent.factors]))
-    draws = draw_outcomes(latent, cells, np.random.default_rng(1), 60)
+    draws = drawn_again(latent, design, 1, 60)
     items = list(simulation.outcomes)
-    assert draws.shape == (60, len(items), 1502) and draws.dtype == np.int8
+    assert draws.shape == (60, len(items), 1502)
     control = (design["misalignment"] == "control").to_numpy()
     for j, item in enumerate(items):
         asked = ~control if item in MEASURES else np.ones(1502, dtype=bool)
@@ -90,10 +102,8 @@ def test_answers_lean_on_the_background_of_the_same_people(registration, simulat
     """Given their intervals the answers have the slopes and spreads of a simulated survey."""
     people = recode(big["null"].head(3000), registration)
     latent = calibrate(registration, simulation, simulation.world("null"))
-    cells = latent.cell(np.array([people[f].cat.codes for f in latent.factors]))
-    between = intervals(registration, simulation, people)
-    draws = draw_outcomes(latent, cells, np.random.default_rng(2), 40, between)
-    fresh = draw_outcomes(latent, cells, np.random.default_rng(2), 40)
+    draws = drawn_again(latent, people, 2, 40, intervals(registration, simulation, people))
+    fresh = drawn_again(latent, people, 2, 40)
     whole = recode(big["null"], registration)
     for item in ("favourable", "troops"):
         at = latent.items.index(item)

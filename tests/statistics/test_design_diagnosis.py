@@ -1,5 +1,6 @@
 """The grid of a diagnosis: equal to the registered analysis on rows, whoever computes it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from claimledger.registration.analyses import Bound
 from claimledger.registration.loading import load
 from claimledger.registration.models import Derived
 from claimledger.simulation.assumptions import load_simulation
-from claimledger.simulation.simulate import draw_outcomes, simulate
+from claimledger.simulation.simulate import simulate
 from claimledger.statistics import simulated_experiments as engine
 from claimledger.statistics.decision import HYPOTHESIS, decide
 from claimledger.statistics.design_diagnosis import (
@@ -46,8 +47,9 @@ def rows_of(plan: engine.Experiments, seed, n: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     draw = plan.draw
     count = rng.multinomial(n, draw.probabilities)
-    place = rng.integers(0, 2**16, (len(draw.root), n), dtype=np.uint16)
-    latent = draw.root @ stats.norm.ppf((place + 0.5) / 2**16).astype(np.float32)
+    root = draw.roots[False]
+    place = rng.integers(0, 2**16, (len(root), n), dtype=np.uint16)
+    latent = root @ stats.norm.ppf((place + 0.5) / 2**16).astype(np.float32)
     answers = draw.lowest[:, None] + (latent[..., None] > draw.thresholds[:, None]).sum(-1)
     factors = {k: list(f.levels) for k, f in REGISTRATION.design.factors.items()}
     cells = pd.MultiIndex.from_product(factors.values(), names=factors).to_frame(index=False)
@@ -245,14 +247,14 @@ def test_many_at_once_are_the_specifications_of_the_curve(study, covariates, wei
     given = raked.to_numpy() if weights == "raked" else None
     plan = experiments_of(REGISTRATION, SIMULATION, SIMULATION.world("published"), people,
                           covariates, given)  # fmt: skip
-    if isinstance(plan.draw, engine.CellDraws):  # then the answers of single people are not kept
+    if len(plan.draw.fixed) != len(people):  # cells: the answers of single people are not kept
         assert (covariates, weights) == ("none", "none")
         return
     found, _ = plan.estimates(np.random.default_rng(1), len(people), 2)
-    rng, drawn, own = np.random.default_rng(1), {}, plan.draw
+    rng, drawn = np.random.default_rng(1), {}
+    items = replace(plan.draw, mix=np.eye(len(SIMULATION.outcomes)))
     for leans in sorted({t.leans for f in plan.families for t in f.tests}):
-        answers = draw_outcomes(own.latent, own.cells, rng, 2, own.background if leans else None)
-        drawn[leans] = answers[1] + own.lowest[:, None]
+        drawn[leans] = items(rng, len(people), 2, leans)[1][1]
     for family, (base, se, df) in zip(plan.families, found, strict=True):
         for k, t in enumerate(family.tests):
             h = REGISTRATION.hypothesis(t.id)

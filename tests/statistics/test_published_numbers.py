@@ -133,9 +133,9 @@ def test_projoint_choices_with_cr2(realdata, published):
     )
     against = {level: chosen_over(tasks, level, "15") for level in ("40", "30")}
     fit = smf.ols("y ~ 1", against["40"]).fit()
-    mean = of_fit(fit, against["40"]["id"]).contrast("Intercept")
+    mean = of_fit(fit, against["40"]["id"]).contrast([1])
     both = pd.concat([against["40"].assign(x=1), against["30"].assign(x=0)])
-    effect = of_fit(smf.ols("y ~ x", both).fit(), both["id"]).contrast("x")
+    effect = of_fit(smf.ols("y ~ x", both).fit(), both["id"]).contrast([0, 1])
     # Agreement of a choice with its repetition is (1 - tau)^2 + tau^2.
     same = np.mean(data["choice1"].str[-1] != data["choice1_repeated_flipped"].str[-1])
     tau = (1 - np.sqrt(2 * same - 1)) / 2

@@ -5,6 +5,7 @@ Thresholds differ by cell of the design, so that means and effects are exact on 
 (ceiling and floor included), not only on the latent one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
@@ -207,13 +208,10 @@ def _solve_gaps(
                 ]
                 return float(means[0] - means[1] - points)
 
-            if excess(-0.98) * excess(0.98) > 0:
-                raise LedgerError(
-                    f"simulation: gaps.{number}", found=f"{gap.sd:g} SD between the two groups",
-                    expected="a gap that answers on this scale can have",
-                    mend="bring the gap nearer to zero",
-                )
-            wanted.setdefault(items[j], {})[background.index(gap.of)] = brentq(excess, -0.98, 0.98)
+            found = _solved(
+                excess, 0.98, f"gaps.{number}", f"{gap.sd:g} SD between the two groups",
+                "a gap that answers on this scale can have")
+            wanted.setdefault(items[j], {})[background.index(gap.of)] = found
     for item, correlations in wanted.items():
         j, own = items.index(item), list(correlations)
         rest = np.array(list(correlations.values())) - slopes[j] @ joint[:, own]
@@ -348,16 +346,16 @@ def _latent_correlation(wanted: np.ndarray, thresholds: np.ndarray) -> np.ndarra
     result = np.eye(len(wanted))
     for i, j in zip(*np.nonzero(np.tril(wanted, -1)), strict=True):
         series = coefficients[i] * coefficients[j] / (sd[i] * sd[j])
-        gap = wanted[i, j]
-        if np.sign(_excess(-0.99, series, gap)) == np.sign(_excess(0.99, series, gap)):
-            raise LedgerError(
-                "simulation: correlations", found=f"{gap} between two items",
-                expected="a correlation that items of these means can have",
-                mend="bring it nearer to zero",
-            )
-        result[i, j] = result[j, i] = brentq(_excess, -0.99, 0.99, args=(series, gap))
+        result[i, j] = result[j, i] = _solved(
+            lambda rho, s=series, r=wanted[i, j]: s @ rho**orders - r, 0.99, "correlations",
+            f"{wanted[i, j]} between two items", "a correlation that items of these means can have")
     return result
 
 
-def _excess(rho: float, series: np.ndarray, wanted: float) -> float:
-    return float(series @ rho ** np.arange(1, len(series) + 1) - wanted)
+def _solved(excess: Callable, end: float, key: str, found: str, expected: str) -> float:
+    """The correlation between -end and end at which `excess` is zero."""
+    try:
+        return brentq(excess, -end, end)
+    except ValueError:
+        raise LedgerError(f"simulation: {key}", found=found, expected=expected,
+                          mend="bring it nearer to zero") from None

@@ -8,7 +8,6 @@ import pandas as pd
 
 from claimledger.registration.models import Registration
 from claimledger.simulation.assumptions import FILE, Simulation, World
-from claimledger.simulation.calibration import Latent, normals
 from claimledger.simulation.platform_file import export
 from claimledger.simulation.respondents import NOT_ASKED, Block, Simulator
 
@@ -70,30 +69,3 @@ def simulate(
     item was not asked or not answered). The first k rows are the same for every n >= k.
     """
     return pd.concat(stream(registration, simulation, world, seed, n))
-
-
-def draw_outcomes(
-    latent: Latent, cells: np.ndarray, rng: np.random.Generator, simulations: int,
-    background: np.ndarray | None = None,
-) -> np.ndarray:
-    """Answers under one fixed assignment, many times: of fresh respondents, or of the same people.
-
-    cells : (n,) of the design. Returns int8 codes (simulations, items, n) with items in the order
-    of `latent.items`; 0 where an item is not asked; no answer is missing.
-    background : None (its effects are part of the respondents' variation), or of the same people
-    (2, background variables, n), as `population.intervals` has it; their answers lean on it.
-    """
-    thresholds = latent.thresholds[cells].transpose(2, 1, 0).astype(np.float32)
-    asked = latent.asked[cells].T
-    lowest = np.where(asked, latent.lowest[:, None], 0).astype(np.int8)
-    root = np.linalg.cholesky(latent.correlation) if background is None else latent.residual_root
-    root, slopes = root.astype(np.float32), latent.slopes.astype(np.float32)
-    result = np.empty((simulations, len(latent.items), len(cells)), dtype=np.int8)
-    for one in result:
-        latents = root @ normals(rng, one.shape)
-        if background is not None:
-            latents += slopes @ normals(rng, background.shape[1:], background)
-        one[:] = lowest
-        for threshold in thresholds:
-            one += latents > threshold
-    return result

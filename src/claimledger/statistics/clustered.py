@@ -13,7 +13,6 @@ Three corrections, named in every result because packages differ in the fourth d
   freedom; as R's survey and cregg. No finite population correction.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,12 +42,11 @@ class Contrast(NamedTuple):
 class ClusterRobust:
     """Cluster-robust covariance of a linear model.
 
-    params : (k,) coefficients; names : their names; cov : (k, k); correction : one of CORRECTIONS;
-    clusters : their number; strata : theirs (1 where there are none).
+    params : (k,) coefficients; cov : (k, k); correction : one of CORRECTIONS; clusters : their
+    number; strata : theirs (1 where there are none).
     """
 
     params: np.ndarray
-    names: tuple[str, ...]
     cov: np.ndarray
     correction: str
     clusters: int
@@ -58,11 +56,9 @@ class ClusterRobust:
     def contrast(self, weights) -> Contrast:
         """Estimate one or several linear combinations of the coefficients.
 
-        weights : name of a coefficient, a mapping of names to weights, a (k,) vector, or a (q, k)
-            matrix. LedgerError where a combination has no variance or a name does not exist.
+        weights : (k,) or (q, k). LedgerError where a combination has no variance.
         """
-        rows = contrast_rows(self.names, weights)
-        one, rows = rows.ndim == 1, np.atleast_2d(rows)
+        one, rows = np.ndim(weights) == 1, self._rows(weights)
         variance = np.einsum("qi,ij,qj->q", rows, self.cov, rows)
         scale = (np.abs(rows) @ np.sqrt(np.maximum(np.diag(self.cov), 0))) ** 2
         if not np.all(variance > 1e-14 * scale):
@@ -84,7 +80,7 @@ class ClusterRobust:
         Otherwise F = Wald / q on q and G - 1 degrees of freedom, as Stata's `test` after clustering
         and R's survey; with few clusters it is liberal.
         """
-        rows = np.atleast_2d(contrast_rows(self.names, weights))
+        rows = self._rows(weights)
         cov = rows @ self.cov @ rows.T
         _check_rank(cov)  # before the degrees of freedom, which need it
         df, scale = float(self.clusters - self.strata), 1.0
@@ -98,6 +94,14 @@ class ClusterRobust:
                 )
             scale = df / wishart
         return f_test(rows @ self.params, cov, df, scale)
+
+    def _rows(self, weights) -> np.ndarray:
+        rows = np.atleast_2d(np.asarray(weights, dtype=float))
+        if rows.shape[1:] != self.params.shape or not np.all(np.isfinite(rows)):
+            raise _error(f"contrast weights of shape {rows.shape}",
+                         f"({len(self.params)},) finite numbers, or rows of so many",
+                         "give one weight for each coefficient")
+        return rows
 
 
 def f_test(value, cov, df: float, scale: float = 1.0) -> tuple[float, int, float, float]:
@@ -115,30 +119,10 @@ def _check_rank(cov) -> None:
                      "linearly independent contrasts", "drop the one that repeats")
 
 
-def contrast_rows(names, weights) -> np.ndarray:
-    """Weights over coefficients as a (k,) or (q, k) array, from a name, a mapping or an array."""
-    names = list(names)
-    if isinstance(weights, str):
-        weights = {weights: 1.0}
-    if isinstance(weights, Mapping):
-        unknown = [name for name in weights if name not in names]
-        if unknown:
-            raise _error(f"coefficient {unknown[0]!r}", f"one of {', '.join(names)}",
-                         "name a coefficient of the fitted model")
-        weights = [weights.get(name, 0.0) for name in names]
-    rows = np.asarray(weights, dtype=float)
-    if rows.ndim not in (1, 2) or rows.shape[-1] != len(names) or not np.all(np.isfinite(rows)):
-        raise _error(f"contrast weights of shape {rows.shape}",
-                     f"({len(names)},) finite numbers, or rows of so many",
-                     "give one weight for each coefficient")
-    return rows
-
-
 def of_fit(fit, clusters, correction: str = "CR2") -> ClusterRobust:
     """Cluster-robust covariance of a fitted statsmodels OLS or WLS (weights: sampling weights)."""
     weights = checked_fit(fit)
-    return cluster_robust(fit.model.exog, fit.model.endog, clusters, correction, weights=weights,
-                          names=fit.model.exog_names)  # fmt: skip
+    return cluster_robust(fit.model.exog, fit.model.endog, clusters, correction, weights=weights)
 
 
 def checked_fit(fit) -> np.ndarray:
@@ -166,7 +150,7 @@ def _check(w, e, y) -> None:
 
 
 def cluster_robust(
-    X, y, clusters, correction: str = "CR2", *, weights=None, strata=None, names=None
+    X, y, clusters, correction: str = "CR2", *, weights=None, strata=None
 ) -> ClusterRobust:
     """Least squares of y (n,) on X (n, k), with a cluster-robust covariance.
 
@@ -174,7 +158,7 @@ def cluster_robust(
     ----------
     clusters : (n,) cluster of each row; any labels. correction : CR2, stata or survey.
     weights : (n,) sampling weights, all above 0. strata : (n,) of a sample design, in which
-        clusters are nested; for `survey` alone. names : of the columns.
+        clusters are nested; for `survey` alone.
 
     Raises
     ------
@@ -212,9 +196,8 @@ def cluster_robust(
         scores, layers = _centered_in_strata(scores, given, starts, sizes)
     elif correction == "stata":
         scores = scores * np.sqrt((n - 1) / (n - k) * groups / (groups - 1))
-    names = names or [f"x{i}" for i in range(k)]
-    return ClusterRobust(params, tuple(names), scores.T @ scores, correction, groups, layers,
-                         _Parts(X, XW, B, starts, M, S2))  # fmt: skip
+    return ClusterRobust(params, scores.T @ scores, correction, groups, layers,
+                         _Parts(X, XW, B, starts, M, S2))
 
 
 def clustered_scores(scores, clusters, strata=None, centered: bool = False) -> np.ndarray:

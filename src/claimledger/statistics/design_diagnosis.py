@@ -9,7 +9,7 @@ the rule of `decision`, the one that judges the real data. The vocabulary is tha
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -26,7 +26,7 @@ from claimledger.simulation.assumptions import Simulation, World
 from claimledger.simulation.calibration import Latent, calibrate
 from claimledger.simulation.outcomes import Outcomes, thresholds_without_effects
 from claimledger.simulation.respondents import Simulator, intervals
-from claimledger.simulation.simulate import draw_outcomes, to_frame
+from claimledger.simulation.simulate import to_frame
 from claimledger.statistics import simulated_experiments as engine
 from claimledger.statistics.balance import covariate_matrix
 from claimledger.statistics.decision import DIRECTIONS, HYPOTHESIS
@@ -44,23 +44,15 @@ _IN_SD = ("bias", "rmse", "mean_se")
 # What is registered, in the terms of the engine --------------------------------------------------
 
 
-def registered_tests(
-    registration: Registration, outcomes: Outcomes, frame: pd.DataFrame,
+def registered_test(
+    registration: Registration, frame: pd.DataFrame, h: Hypothesis, outcomes: Outcomes,
     covariates: str = "none", weights: np.ndarray | None = None,
-) -> list[engine.RegisteredTest]:
-    """Every hypothesis as a test of the engine.
+) -> engine.RegisteredTest:
+    """A hypothesis as a test of the engine.
 
     frame : the assigned factors, a row a respondent (or a row a cell of the design), with the
     background where a model or the adjustment (covariates: lin) uses it. weights : (n,) or None.
     """
-    return [_test(registration, frame, h, outcomes, covariates, weights)
-            for h in registration.hypotheses]
-
-
-def _test(
-    registration: Registration, frame: pd.DataFrame, h: Hypothesis, outcomes: Outcomes,
-    covariates: str, weights: np.ndarray | None,
-) -> engine.RegisteredTest:
     wanted = ("CR2", "stacked") if h.frame == "stacked" else ("HC2", "respondents")
     if (h.vcov, h.frame) != wanted or h.joint or h.at or h.estimator != "ols":
         raise LedgerError(
@@ -79,7 +71,7 @@ def _test(
     rows = sample_rows(registration, frame, h.sample)
     size = h.margin if h.direction == "non-inferiority" else h.sesoi
     in_sd = not isinstance(size, Bound) or size.unit == "sd"
-    bound = None if size is None else size.of(1.0) if isinstance(size, Bound) else float(size)
+    bound = size.of(1.0) if isinstance(size, Bound) else np.nan if size is None else float(size)
     common = dict(id=h.id, family=h.family, direction=DIRECTIONS[h.direction], bound=bound,
                   in_sd=in_sd, weights=weights)  # fmt: skip
     if h.frame == "stacked":
@@ -132,26 +124,6 @@ def _options(registration: Registration, covariates: str, weights: str) -> tuple
             weights == "raked" or any(h.weighted for h in hypotheses))
 
 
-@dataclass(frozen=True)
-class PeopleDraws:
-    """Draws answers of the same people, each a cell of one; can be sent to a worker."""
-
-    latent: Latent
-    cells: np.ndarray
-    background: np.ndarray | None
-    mix: np.ndarray
-    recodes: tuple
-    lowest: np.ndarray
-
-    def __call__(self, rng: np.random.Generator, n: int, size: int, leans: bool) -> engine.Moments:
-        """Outcomes of fresh people, or leaning on these people's background."""
-        answers = draw_outcomes(self.latent, self.cells, rng, size,
-                                self.background if leans else None)
-        values = np.stack([engine.outcomes_of(one, self.mix, self.recodes) for one in answers])
-        values += (self.mix @ self.lowest)[:, None]
-        return np.ones(len(self.cells)), values, np.broadcast_to(0.0, values.shape)
-
-
 def experiments_of(
     registration: Registration, simulation: Simulation, world: World = NO_EFFECT,
     frame: pd.DataFrame | None = None, covariates: str = "none",
@@ -162,17 +134,17 @@ def experiments_of(
     weights : (n,) or None. With weights, or where an analysis leans on the background, the people
     of the frame are held fixed. LedgerError for an analysis that cannot be diagnosed.
     """
-    latent, outcomes = (calibrate(registration, simulation, world),
-                        Outcomes.of(registration, simulation))
-    people = any(_options(registration, covariates, "none" if weights is None else "raked"))
-    rows = pd.DataFrame(list(product(*latent.factors.values())), columns=list(latent.factors))
-    if people and frame is not None:
-        rows = frame
-    else:
-        for name, levels in latent.factors.items():
-            rows[name] = pd.Categorical(rows[name], levels)
-    tests = registered_tests(registration, outcomes, rows, covariates, weights)
-    asked = outcomes.asked(latent)[_cell(latent, rows)]
+    latent = calibrate(registration, simulation, world)
+    outcomes = Outcomes.of(registration, simulation)
+    people = frame is not None and any(
+        _options(registration, covariates, "none" if weights is None else "raked"))
+    rows = pd.DataFrame(product(*latent.factors.values()), columns=list(latent.factors))
+    rows = frame if people else rows.astype(
+        {name: pd.CategoricalDtype(levels) for name, levels in latent.factors.items()})
+    tests = [registered_test(registration, rows, h, outcomes, covariates, weights)
+             for h in registration.hypotheses]
+    cells = _cell(latent, rows)
+    asked = outcomes.asked(latent)[cells]
     for t in tests:
         if not asked[np.ix_(t.rows, t.outcome != 0)].all():
             raise LedgerError(
@@ -182,18 +154,20 @@ def experiments_of(
             )
     rules = {name: (f.alpha, f.correction) for name, f in registration.families.items()}
     families, mix = engine.families(tests, rules, outcomes.covariance(simulation, latent))
-    common = mix, tuple(outcomes.recodes), outcomes.lowest(latent)
-    if people and frame is not None:
-        leaning = any(t.leans for t in tests)
-        background = intervals(registration, simulation, frame) if leaning else None
-        from_0 = replace(latent, lowest=np.zeros_like(latent.lowest))
-        return engine.Experiments(
-            families, PeopleDraws(from_0, _cell(latent, frame), background, *common))
-    thresholds = thresholds_without_effects(latent) if world is NO_EFFECT else latent.thresholds
-    fixed = None if frame is None else np.bincount(_cell(latent, frame), minlength=len(rows))
-    return engine.Experiments(families, engine.CellDraws(
-        latent.probabilities, fixed, np.linalg.cholesky(latent.correlation).astype("f4"),
-        thresholds.astype("f4"), *common))
+    thresholds, fixed, lean = latent.thresholds[cells], None, None
+    alike = thresholds_without_effects(latent)
+    if people:
+        fixed = np.ones(len(frame), dtype=int)
+        if any(t.leans for t in tests):
+            lean = latent.slopes.astype("f4"), intervals(registration, simulation, frame)
+    elif frame is not None:
+        fixed = np.bincount(_cell(latent, frame), minlength=len(rows))
+    if not people and np.all((thresholds == alike) | ~asked[:, : len(alike), None]):
+        thresholds = alike  # no world with effects: drawn in a fifth of the time
+    roots = {False: np.linalg.cholesky(latent.correlation), True: latent.residual_root}
+    return engine.Experiments(families, engine.Draws(
+        latent.probabilities, fixed, {leans: r.astype("f4") for leans, r in roots.items()},
+        thresholds.astype("f4"), lean, mix, tuple(outcomes.recodes), outcomes.lowest(latent)))
 
 
 def _cell(latent: Latent, frame: pd.DataFrame) -> np.ndarray:
@@ -252,11 +226,8 @@ def false_claim_rates(
     design = experiments_of(registration, simulation)
     scenarios = {}
     for family in design.families:
-        size = np.array([
-            (t.bound or 0.0) / (1.0 if t.in_sd else sd)
-            for t, sd in zip(family.tests, family.sd, strict=True)
-        ])
-        sign = np.array([-1.0 if t.direction in (-1, 4) else 1.0 for t in family.tests])
+        size = np.nan_to_num(family.bounds(family.sd)) / family.sd
+        sign = np.where([t.direction in (-1, 4) for t in family.tests], -1.0, 1.0)
         turn = np.arange(len(size)) % 2
         scenarios[family.name] = np.stack([0 * size, size, size * turn]) * sign
     job = partial(engine.batch, design, n, scenarios)
@@ -293,21 +264,17 @@ class PowerGrid:
     def at(self, n: int) -> pd.DataFrame:
         """One row for each hypothesis and effect at one sample size, every quantity a column."""
         where = self.n.index(n)
-        parts = []
-        for id, found in self.values.items():
-            columns = {"hypothesis": id, "effect": self.d}
-            for name, grid in found.items():
-                columns |= {name: grid[where], f"{name}_mcse": self.mcse[id][name][where]}
-            parts.append(pd.DataFrame(columns))
-        return pd.concat(parts, ignore_index=True)
+        return pd.concat([pd.DataFrame(
+            {"hypothesis": id, "effect": self.d}
+            | {name: grid[where] for name, grid in found.items()}
+            | {f"{name}_mcse": grid[where] for name, grid in self.mcse[id].items()}
+        ) for id, found in self.values.items()], ignore_index=True)
 
     def as_json(self, registration: Registration) -> dict:
         """The grid as plain values, None where not defined: what `fig-power.json` holds."""
         def plain(grids: dict[str, np.ndarray]) -> dict[str, list]:
-            return {
-                name: [[None if np.isnan(v) else round(float(v), 6) for v in row] for row in grid]
-                for name, grid in grids.items()
-            }
+            return {name: [[None if np.isnan(v) else round(v, 6) for v in row]
+                           for row in grid.tolist()] for name, grid in grids.items()}
 
         return {
             "n": list(self.n), "d": list(self.d), "simulations": self.simulations,
@@ -343,18 +310,17 @@ def power_grid(
     The answer depends on the seed and on `simulations`, not on `workers`, the scheduler, or the
     other sizes and effects of the grid. progress : called with experiments done and their total.
     """
-    sizes = default_sizes(registration.study.size) if sizes is None else sorted(map(int, sizes))
-    effects = EFFECTS if effects is None else sorted(map(float, effects))
-    sizes, effects = tuple(sizes), tuple(effects)
+    sizes = default_sizes(registration.study.size) if sizes is None else sizes
+    sizes = tuple(sorted(map(int, sizes)))
+    effects = tuple(sorted(map(float, EFFECTS if effects is None else effects)))
     if not sizes or not effects or min(sizes) < 50 or not np.all(np.isfinite(effects)):
         raise LedgerError(
             "diagnose", found=f"sizes {sizes}, effects {effects}",
             expected="sizes of 50 or more, and finite effects in standard deviations",
             mend="give lists such as 500,1000 and 0,0.1,0.2",
         )
-    fixed = any(_options(registration, covariates, weights))
+    fixed, found = any(_options(registration, covariates, weights)), []
     design = None if fixed else experiments_of(registration, simulation)
-    found = []
     with engine.processes(workers) as many:
         for i, n in enumerate(sizes):
             if fixed:
@@ -378,7 +344,7 @@ def _power_at(design, n, effects, simulations, seed, many, progress) -> dict[str
     scenarios = {}
     for family in design.families:
         m = len(family.tests)
-        sign = np.array([-1.0 if t.direction == -1 else 1.0 for t in family.tests])
+        sign = np.where([t.direction == -1 for t in family.tests], -1.0, 1.0)
         rows = [np.eye(m)[min(h, m - 1)] * sign * d for h in range(widest) for d in effects]
         scenarios[family.name] = np.array(rows)
     job = partial(engine.batch, design, n, scenarios)

@@ -25,26 +25,15 @@ class Binary(NamedTuple):
     cov: np.ndarray
     link: str
 
-    def probability(self, X) -> np.ndarray:
-        """P(y = 1) of rows (n, k)."""
-        return _links(self.link, X @ self.params)[0]
 
-    def density(self, X) -> np.ndarray:
-        """Derivative of the probability in the linear predictor."""
-        return _links(self.link, X @ self.params)[1]
-
-    def slope_of_density(self, X) -> np.ndarray:
-        """Second derivative of the probability in the linear predictor."""
-        eta = X @ self.params
-        p, d = _links(self.link, eta)
-        return d * (1 - 2 * p) if self.link == "logit" else -eta * d
-
-
-def _links(link: str, eta) -> tuple[np.ndarray, np.ndarray]:
+def _links(link: str, eta) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """P(y = 1), and its first and second derivative in the linear predictor eta."""
     if link == "logit":
         p = special.expit(eta)
-        return p, p * (1 - p)
-    return special.ndtr(eta), np.exp(-(eta**2) / 2) / np.sqrt(2 * np.pi)
+        d = p * (1 - p)
+        return p, d, d * (1 - 2 * p)
+    d = np.exp(-(eta**2) / 2) / np.sqrt(2 * np.pi)
+    return special.ndtr(eta), d, -eta * d
 
 
 def binary_fit(
@@ -70,7 +59,7 @@ def binary_fit(
                           expected="HC2, HC3, stata or survey", mend="name one of these")
     beta = np.zeros(X.shape[1])
     for _ in range(100):
-        p, d = _links(link, X @ beta)
+        p, d, _ = _links(link, X @ beta)
         p = np.clip(p, 1e-12, 1 - 1e-12)
         work = w * d**2 / (p * (1 - p))
         score = X.T @ (w * d * (y - p) / (p * (1 - p)))
@@ -85,7 +74,7 @@ def binary_fit(
         raise LedgerError(where, found="no maximum of the likelihood",
                           expected="answers that overlap between the groups compared",
                           mend="look for a column that separates the answers")
-    p, d = _links(link, X @ beta)
+    p, d, _ = _links(link, X @ beta)
     work = w * d**2 / (p * (1 - p))
     bread = np.linalg.inv((X.T * work) @ X)
     scores = X * (w * d * (y - p) / (p * (1 - p)))[:, None]
@@ -109,14 +98,13 @@ def average_effect(fit: Binary, high, low=None, derivative=None) -> tuple[float,
     high, low : designs (n, k) with the variable at one value and at the other, all else as it is;
     or, of a number, high : the design, derivative : (n, k) of the design in the variable.
     """
+    p, d, curve = _links(fit.link, high @ fit.params)
     if derivative is None:
-        effect = fit.probability(high) - fit.probability(low)
-        gradient = fit.density(high)[:, None] * high - fit.density(low)[:, None] * low
-        return float(effect.mean()), gradient.mean(axis=0)
+        q, e, _ = _links(fit.link, low @ fit.params)
+        return float((p - q).mean()), (d[:, None] * high - e[:, None] * low).mean(axis=0)
     slope = derivative @ fit.params
-    gradient = (fit.slope_of_density(high) * slope)[:, None] * high
-    gradient += fit.density(high)[:, None] * derivative
-    return float((fit.density(high) * slope).mean()), gradient.mean(axis=0)
+    gradient = (curve * slope)[:, None] * high + d[:, None] * derivative
+    return float((d * slope).mean()), gradient.mean(axis=0)
 
 
 class OrdinalEffect(NamedTuple):
@@ -196,9 +184,8 @@ def ordered_logit(outcome, X: pd.DataFrame, contrast: dict[str, float] | str) ->
         estimate += weights[place] * (up - down) / step
         gradient += weights[place] * (rise - fall) / step
     whole = np.r_[weights, np.zeros(len(params) - len(weights))]
-    found = (estimate, gradient), (float(whole @ params), whole)
     numbers = []
-    for value, derivative in found:
+    for value, derivative in ((estimate, gradient), (float(whole @ params), whole)):
         se = float(np.sqrt(derivative @ cov @ derivative))
         numbers += [value, se, float(2 * special.ndtr(-abs(value / se)))]
     return OrdinalEffect(*numbers, len(y))

@@ -26,7 +26,7 @@ from scipy import special
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Analysis, Comparison, Hypothesis
-from claimledger.statistics.clustered import CORRECTIONS, cluster_robust, contrast_rows, f_test
+from claimledger.statistics.clustered import CORRECTIONS, cluster_robust, f_test
 from claimledger.statistics.discrete import average_effect, binary_fit
 from claimledger.statistics.linear import LeastSquares, adjusted
 from claimledger.survey.recoding import CLUSTER, RESPONDENT, stack
@@ -85,13 +85,14 @@ class Model:
     def _linear(self, X, C) -> tuple[np.ndarray, ...]:
         if self.clusters is not None:
             return self._clustered(X).contrast(C)[:3]
-        estimate, se = self._independent(C, X).estimate(self.y)
+        prepared = LeastSquares.of(X, C, self.weights, vcov=self.vcov)
+        estimate, se = prepared.estimate(self.y)
         return estimate, se, np.full(len(C), float(len(self.y) - X.shape[1]))
 
     def _weights(self, contrast: Mapping[str, float]) -> np.ndarray:
         """A contrast as weights (k,); of `amce` and `at` the average of differences of rows."""
         if self.estimator == "ols" and not self.at:
-            return contrast_rows(list(self.X), contrast)
+            return self._named(contrast)
         total = np.zeros(self.X.shape[1])
         for name, weight in contrast.items():
             factor, level = self._term(name)
@@ -102,6 +103,14 @@ class Model:
             high, low = self._counterfactual(rows, factor, level)
             total += weight * np.average(high - low, axis=0, weights=share)
         return total
+
+    def _named(self, contrast: Mapping[str, float]) -> np.ndarray:
+        """Weights (k,) on the coefficients, by their names."""
+        if unknown := [name for name in contrast if name not in self.X]:
+            raise LedgerError(
+                "contrast", found=f"coefficient {unknown[0]!r}",
+                expected=f"one of {', '.join(self.X)}", mend="name a coefficient of the model")
+        return np.array([contrast.get(name, 0.0) for name in self.X])
 
     def _average_effects(self, contrasts) -> tuple[np.ndarray, ...]:
         """Average effects on the probability, with the delta method; normal distribution."""
@@ -174,13 +183,13 @@ class Model:
     def joint(self, contrasts) -> tuple[float, int, float, float]:
         """Test that several contrasts are zero at once: F, its two degrees of freedom, p.
 
-        contrasts : mappings of names to weights, or (q, k). HC2 and HC3: Wald's statistic over q
-        on n - k degrees of freedom; with clusters see `ClusterRobust.wald`.
+        contrasts : mappings of names to weights. HC2 and HC3: Wald's statistic over q on n - k
+        degrees of freedom; with clusters see `ClusterRobust.wald`.
         """
-        C = np.array([contrast_rows(list(self.X), one) for one in contrasts])
+        C = np.array([self._named(one) for one in contrasts])
         if self.clusters is not None:
             return self._clustered(self.X.to_numpy()).wald(C)
-        prepared = self._independent(C, self.X.to_numpy())
+        prepared = LeastSquares.of(self.X, C, self.weights, vcov=self.vcov)
         value = prepared.estimate(self.y).coef
         return f_test(value, prepared.covariance(self.y), float(len(self.y) - self.X.shape[1]))
 
@@ -191,17 +200,12 @@ class Model:
         """
         used = np.ones(len(self.y), dtype=bool)
         if self.clusters is not None and "Intercept" not in self.X:
-            used = self.X.to_numpy() @ contrast_rows(list(self.X), contrast) != 0
+            used = self.X.to_numpy() @ self._named(contrast) != 0
         return float(np.std(self.y[used], ddof=1))
 
-    def _independent(self, C, X) -> LeastSquares:
-        return LeastSquares.of(X, C, self.weights, vcov=self.vcov)
-
     def _clustered(self, X):
-        return cluster_robust(
-            X, self.y, self.clusters, self.vcov, weights=self.weights, strata=self.strata,
-            names=list(self.X) if X.shape == self.X.shape else None,
-        )
+        return cluster_robust(X, self.y, self.clusters, self.vcov, weights=self.weights,
+                              strata=self.strata)
 
 
 def _shared_support(
@@ -212,23 +216,19 @@ def _shared_support(
     As rows of data, with their shares among the profiles that show a combination of them.
     """
     reference = rows[factor].cat.categories[0]
-    cells = rows.groupby(partners, observed=True).agg("first") if partners else rows.iloc[:1]
     if not partners:
-        return cells, np.ones(1)
-    count = rows.groupby(partners, observed=True).size().to_numpy(dtype=float)
-    cells = cells.reset_index()
+        return rows.iloc[:1], np.ones(1)
+    cells = rows.groupby(partners, observed=True).agg("first").reset_index()
+    shown = rows.groupby([*partners, factor], observed=True).size().unstack(fill_value=0)
 
     def possible(value: str) -> np.ndarray:
-        here = np.ones(len(cells), dtype=bool)
+        here = np.asarray(shown[value] > 0) if value in shown else np.zeros(len(cells), dtype=bool)
         for rule in restrictions:
-            if factor in rule and value in rule[factor]:
-                others = [cells[name].isin(levels) for name, levels in rule.items()
-                          if name != factor and name in cells]  # fmt: skip
-                if others:
-                    here &= ~np.logical_and.reduce(others)
-        shown = rows[rows[factor] == value].groupby(partners, observed=True).size()
-        return here & (shown.reindex(pd.MultiIndex.from_frame(cells[partners]) if
-                       len(partners) > 1 else cells[partners[0]]).fillna(0).to_numpy() > 0)
+            others = [cells[name].isin(levels) for name, levels in rule.items()
+                      if name != factor and name in cells]
+            if others and value in rule.get(factor, ()):
+                here &= ~np.logical_and.reduce(others)
+        return here
 
     both = possible(level) & possible(reference)
     if not both.any():
@@ -236,7 +236,7 @@ def _shared_support(
             f"{factor}: {level}", found=f"nothing that occurs both with it and with {reference}",
             expected="combinations that occur with both", mend="choose another reference level",
         )
-    return cells[both], count[both]
+    return cells[both], shown.sum(axis=1).to_numpy(dtype=float)[both]
 
 
 def _estimable(X: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -365,15 +365,11 @@ def estimate(
         row = {"estimate": np.nan, "se": np.nan, "df": df, "statistic": f, "p": p, "n": model.n,
                "sd": float(np.std(model.y, ddof=1)), "df1": q}  # fmt: skip
         return pd.DataFrame([row], index=pd.Index([analysis.id], name="id"))
-    several = moderator_values(analysis)
-    if not several:
-        return model.contrasts(wanted)
-    parts = []
-    for name, value, ending in several:
-        there = replace(model, at=model.at | {name: [value]})
-        ids = {f"{id}{ending}": contrast for id, contrast in wanted.items()}
-        parts.append(there.contrasts(ids))
-    return pd.concat(parts)
+    parts = [
+        replace(model, at=model.at | {name: [value]}).contrasts(
+            {f"{id}{ending}": contrast for id, contrast in wanted.items()})
+        for name, value, ending in moderator_values(analysis)]
+    return pd.concat(parts) if parts else model.contrasts(wanted)
 
 
 def pooled(analysis: Analysis, rows: pd.DataFrame, common: dict) -> pd.DataFrame:
@@ -449,22 +445,16 @@ def imputations(analysis: Analysis, rows: pd.DataFrame, seed: int = 1) -> list[p
         numbers[name] = values.to_numpy(dtype=float)
     from statsmodels.imputation.mice import MICEData  # slow to import, seldom used
 
-    chain = MICEData(pd.DataFrame(numbers), rng=seed)
+    chain, filled = MICEData(pd.DataFrame(numbers), rng=seed), []
     chain.update_all(BURN_IN)
-    found = []
     for _ in range(IMPUTATIONS):
         chain.update_all(1)
-        found.append(chain.data[incomplete].copy())
-    filled = []
-    for values in found:
         one = rows.copy()
         for name in incomplete:
-            column = values[name].to_numpy()
+            one[name] = chain.data[name].to_numpy(copy=True)
             if isinstance(rows[name].dtype, pd.CategoricalDtype):
                 one[name] = pd.Categorical.from_codes(
-                    column.astype(int), dtype=rows[name].dtype)
-            else:
-                one[name] = column
+                    one[name].astype(int), dtype=rows[name].dtype)
         filled.append(one)
     return filled
 

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
 
@@ -44,8 +44,8 @@ class RegisteredTest:
     (k,) weights over the coefficients; (1,) for a mean. rows : (n,) bool, what is analyzed.
     outcome : (items,) weights that make the outcome; they sum to zero within respondents.
     direction : a code of `decision.DIRECTIONS`. bound : smallest effect of interest (or margin), in
-    SD of the outcome where `in_sd`, else in its units; None where there is none. weights : (n,) or
-    None. leans : whether the analysis uses the background, so that answers lean on it (`People`).
+    SD of the outcome where `in_sd`, else in its units; NaN where there is none. weights : (n,) or
+    None. leans : whether the analysis uses the background, so that answers must lean on it.
 
     With complete answers a mean of a contrast of items is the regression of the stacked items with
     CR2 by respondent: HC2 and n - 1 degrees of freedom without weights; with weights the
@@ -59,7 +59,7 @@ class RegisteredTest:
     rows: np.ndarray
     outcome: np.ndarray
     direction: int
-    bound: float | None
+    bound: float
     in_sd: bool = True
     weights: np.ndarray | None = None
     leans: bool = False
@@ -104,18 +104,20 @@ class Family:
         """True effects (S, m) in units of the outcomes, from multiples of the SD (S, m)."""
         return scenarios * self.sd
 
+    def bounds(self, sd: np.ndarray) -> np.ndarray:
+        """Smallest effects of interest (..., m) in units of outcomes with these SDs; or NaN."""
+        bound, in_sd = np.array([(t.bound, t.in_sd) for t in self.tests]).T
+        return bound * np.where(in_sd, sd, 1.0)
+
     def decide(self, estimate, se, df, sd, p) -> Decision:
         """The registered rule; arrays (..., m); p : of the two-sided tests."""
-        bound = [np.full(sd.shape[:-1], np.nan if t.bound is None else t.bound) * (
-            sd[..., k] if t.in_sd else 1.0) for k, t in enumerate(self.tests)]
-        return decide(estimate, se, df, np.stack(bound, axis=-1),
-                      [t.direction for t in self.tests], self.alpha, self.correction, p)
+        return decide(estimate, se, df, self.bounds(sd), [t.direction for t in self.tests],
+                      self.alpha, self.correction, p)
 
     def false_claims(self, decision: Decision, truth: np.ndarray) -> np.ndarray:
         """Which verdicts are false by true effects (S, m); the bound is one of the drawn SD."""
-        bound = [np.inf if t.bound is None else t.bound * (sd if t.in_sd else 1.0)
-                 for t, sd in zip(self.tests, self.sd, strict=True)]
-        return false_claims(decision, truth, np.array(bound))
+        bound = self.bounds(self.sd)
+        return false_claims(decision, truth, np.where(np.isnan(bound), np.inf, bound))
 
 
 def families(
@@ -178,7 +180,7 @@ def _shifts(members: Sequence[RegisteredTest]) -> list[list[np.ndarray]]:
 
 
 def draw_moments(
-    rng: np.random.Generator, count, root, thresholds, mix=None, recodes=()
+    rng: np.random.Generator, count, root, thresholds, mix=None, recodes=(), lean=None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean, and sum of squares about it, of simulated answers in every cell: (s, o, c) each.
 
@@ -187,54 +189,62 @@ def draw_moments(
     where cells differ; both float32. mix (o, items) makes outcomes of the answers, which are
     counted from 0 (None: the answers themselves), and of `recodes`: (item, values by answer).
     Respondents of a cell are alike, so they may stand in the order of their cells. Empty cells
-    are 0.
+    are 0. lean : of cells of one, slopes (i, background) and where the background of each person
+    lies (2, background, c), as `respondents.intervals` has it; None: the background is part of
+    the variation between people.
     """
     (size, cells), items = count.shape, len(root)
-    outcomes = items if mix is None else len(mix)
-    total, squares = np.empty((2, size, outcomes, cells))
-    step = max(1, BLOCK // max(1, int(count[0].sum())))
+    mix = np.eye(items) if mix is None else mix
+    total, squares = np.empty((2, size, len(mix), cells))
+    # Cells of one are drawn one experiment at a time: their thresholds are those of the people.
+    alone = thresholds.ndim == 3 and np.all(count == 1)
+    each = int(count[0].sum())
+    step = 1 if alone else max(1, BLOCK // max(1, each))
+    by_cell = np.ascontiguousarray(thresholds.T if thresholds.ndim == 3 else thresholds.T[..., None])
+    # Written over for each block: fresh memory would cost as much as the arithmetic.
+    wide = min(step, size) * each
+    answers, values = np.empty((mix.shape[1], wide)), np.empty((len(mix), wide + 1))
     for first in range(0, size, step):
         part = count[first : first + step]
-        n = int(part.sum())
+        n = len(part) * each
         latent = root @ normals(rng, (items, n))
-        values = np.zeros((outcomes, n + 1))  # the zero at the end lets a last cell be empty
-        if thresholds.ndim == 2:
-            cuts = thresholds.T[..., None]
-        else:
-            place = np.repeat(np.tile(np.arange(cells), len(part)), part.ravel())
-            cuts = thresholds.transpose(2, 1, 0)[..., place]
-        answers = np.zeros((items, n), dtype=np.int8)
-        for cut in cuts:
-            answers += latent > cut
-        values[:, :n] = outcomes_of(answers, mix, recodes)
+        if lean is not None:
+            latent += lean[0] @ normals(rng, lean[1].shape[1:], lean[1])
+        cuts = by_cell
+        if thresholds.ndim == 3 and not alone:
+            cuts = by_cell[..., np.repeat(np.tile(np.arange(cells), len(part)), part.ravel())]
+        codes = (latent > cuts[0]).view(np.int8)
+        for cut in cuts[1:]:
+            codes += latent > cut
+        answers[:items, :n] = codes
+        for place, (item, worth) in enumerate(recodes, items):
+            answers[place, :n] = np.asarray(worth)[codes[item]]
+        np.matmul(mix, answers[:, :n], out=values[:, :n])
+        values[:, n] = 0  # lets a last cell be empty
         starts = np.r_[0, np.cumsum(part)[:-1]]
         for sums in (total, squares):
-            found = np.add.reduceat(values, starts, axis=1).reshape(outcomes, len(part), cells)
-            sums[first : first + step] = found.swapaxes(0, 1)
+            found = values[:, :n] if alone else np.add.reduceat(values[:, : n + 1], starts, axis=1)
+            sums[first : first + step] = found.reshape(len(mix), len(part), cells).swapaxes(0, 1)
             np.multiply(values, values, out=values)
     occupied = count[:, None, :]
     mean = np.where(occupied, total, 0.0) / np.maximum(occupied, 1)
     return mean, np.maximum(np.where(occupied, squares - total * mean, 0.0), 0.0)
 
 
-def outcomes_of(answers: np.ndarray, mix, recodes) -> np.ndarray:
-    """Outcomes (o, n) from answers (items, n), counted from 0."""
-    if recodes:
-        answers = np.vstack([answers, *(np.asarray(v)[answers[item]] for item, v in recodes)])
-    return answers if mix is None else mix @ answers
-
-
 @dataclass(frozen=True)
-class CellDraws:
-    """Draws moments of the cells, whose sizes are drawn anew or fixed; can be sent to a worker.
+class Draws:
+    """Draws moments of the cells; can be sent to a worker.
 
-    See `draw_moments`; lowest : (items,) value of an answer counted as 0.
+    probabilities : (c,) of the cells, whose sizes are drawn anew; or fixed : (c,) sizes. roots :
+    by `leans` that of the latent correlation, or of what the background leaves of it. lean, and
+    the rest : see `draw_moments`. lowest : (items,) value of an answer counted as 0.
     """
 
     probabilities: np.ndarray
     fixed: np.ndarray | None
-    root: np.ndarray
+    roots: dict[bool, np.ndarray]
     thresholds: np.ndarray
+    lean: tuple[np.ndarray, np.ndarray] | None
     mix: np.ndarray
     recodes: tuple
     lowest: np.ndarray
@@ -245,8 +255,8 @@ class CellDraws:
             count = rng.multinomial(n, self.probabilities, size)
         else:
             count = np.broadcast_to(self.fixed, (size, len(self.fixed)))
-        mean, within = draw_moments(
-            rng, count, self.root, self.thresholds, self.mix, self.recodes)
+        mean, within = draw_moments(rng, count, self.roots[leans], self.thresholds, self.mix,
+                                    self.recodes, self.lean if leans else None)
         mean += np.where(count[:, None], (self.mix @ self.lowest)[:, None], 0.0)
         return count if self.fixed is None else self.fixed, mean, within
 
@@ -264,52 +274,39 @@ class Experiments:
 
     families: tuple[Family, ...]
     draw: Callable[[np.random.Generator, int, int, bool], Moments]
-    _kept: dict = field(default_factory=dict)
 
     @cached_property
-    def _groups(self) -> dict[tuple, list[tuple[int, int, RegisteredTest]]]:
-        """Place in families and the test, by the design that tests share."""
+    def _groups(self) -> list[list[tuple[int, int, RegisteredTest]]]:
+        """Place in families and the test, of tests that share a design."""
         groups: dict[tuple, list] = {}
         for f, family in enumerate(self.families):
             for k, t in enumerate(family.tests):
                 weights = b"" if t.weights is None else t.weights.tobytes()
                 key = t.rows.tobytes(), t.design.tobytes(), weights, t.leans, t.X is None
                 groups.setdefault(key, []).append((f, k, t))
-        return groups
+        return list(groups.values())
 
     def estimates(self, rng: np.random.Generator, n: int, size: int) -> tuple[list, dict]:
         """Of each family estimates, errors and df (3, size, m); what was drawn, by `leans`."""
         drawn = {leans: self.draw(rng, n, size, leans)
                  for leans in sorted({t.leans for f in self.families for t in f.tests})}
         found = [np.empty((3, size, len(family.tests))) for family in self.families]
-        for key, uses in self._groups.items():
-            rows = uses[0][2].rows
-            count, mean, within = drawn[uses[0][2].leans]
-            design, df = self._design(key, uses, count)
-            own = [self.families[f].own[k] for f, k, _ in uses]
+        for uses in self._groups:
+            t = uses[0][2]
+            count, mean, within = drawn[t.leans]
+            cells, own = count[..., t.rows], [self.families[f].own[k] for f, k, _ in uses]
+            weighted_mean = t.X is None and t.used is not None
+            design = LeastSquares.of(
+                t.design, np.array([one.contrast for _, _, one in uses]), t.used, count=cells,
+                working="identity" if weighted_mean else "weights",
+            )
+            df = df_of_mean(t.used) if weighted_mean else cells.sum(-1) - t.design.shape[1]
             outcomes = sorted(set(own))
-            used = (part[:, outcomes][:, :, rows] for part in (mean, within))
-            coef, se = design.estimate(*used)
+            coef, se = design.estimate(*(part[:, outcomes][:, :, t.rows] for part in (mean, within)))
             for q, (f, k, _) in enumerate(uses):
                 place = outcomes.index(own[q])
                 found[f][:, :, k] = coef[:, place, q], se[:, place, q], np.broadcast_to(df, size)
         return found, drawn
-
-    def _design(self, key: tuple, uses: list, count: np.ndarray) -> tuple[LeastSquares, object]:
-        """A design and its degrees of freedom, made once where all experiments have the same."""
-        if key in self._kept:
-            return self._kept[key]
-        t = uses[0][2]
-        cells = count[..., t.rows]
-        mean = t.X is None and t.used is not None
-        design = LeastSquares.of(
-            t.design, np.array([one.contrast for _, _, one in uses]), t.used, count=cells,
-            working="identity" if mean else "weights",
-        )
-        df = df_of_mean(t.used) if mean else cells.sum(axis=-1) - t.design.shape[1]
-        if count.ndim == 1:
-            self._kept[key] = design, df
-        return design, df
 
 
 # Judging -----------------------------------------------------------------------------------------
