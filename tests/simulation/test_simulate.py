@@ -5,7 +5,7 @@ import pytest
 from claimledger.simulation import respondents as population
 from claimledger.simulation.calibration import calibrate
 from claimledger.simulation.respondents import intervals
-from claimledger.simulation.simulate import simulate, simulate_file, stream
+from claimledger.simulation.simulate import simulate, simulate_file
 from claimledger.statistics.simulated_experiments import draw_moments
 from claimledger.survey.recoding import recode
 from survey_items import CORRECTIVE, MEASURES
@@ -30,17 +30,6 @@ def test_fewer_respondents_are_the_first_of_more(registration, simulation):
     fewer = simulate(registration, simulation, "published", 3, 200)
     pd.testing.assert_frame_equal(fewer, more.head(200))
     assert more.index.equals(pd.RangeIndex(n))
-
-
-def test_a_stream_is_the_same_as_the_whole(registration, simulation):
-    n = population.BLOCK * 2 + 7
-    pieces = list(stream(registration, simulation, "null", 3, n))
-    assert [len(p) for p in pieces] == [population.BLOCK, population.BLOCK, 7]
-    assert not pieces[0]["age"].head(7).reset_index(drop=True).equals(
-        pieces[2]["age"].reset_index(drop=True))
-    pd.testing.assert_frame_equal(
-        pd.concat(pieces), simulate(registration, simulation, "null", 3, n)
-    )
 
 
 def test_only_those_who_are_asked_answer(registration, simulation):

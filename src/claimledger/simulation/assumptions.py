@@ -223,13 +223,16 @@ def load_simulation(path: Path, registration: Registration) -> Simulation:
 
 def _with_sds(simulation: Simulation, registration: Registration) -> Simulation:
     """The same with the SD of items with two answers, which their mean implies."""
-    outcomes = {}
-    for name, outcome in simulation.outcomes.items():
-        codes = drawn(registration.scale_of(name))
-        low, high = codes[0], codes[-1]
-        implied = max((outcome.mean - low) * (high - outcome.mean), 0) ** 0.5
-        outcomes[name] = outcome if high - low > 1 else outcome.model_copy(update={"sd": implied})
-    return simulation.model_copy(update={"outcomes": outcomes})
+    codes = {name: drawn(registration.scale_of(name)) for name in simulation.outcomes}
+    return simulation.model_copy(update={"outcomes": {
+        name: outcome if len(codes[name]) > 2 else outcome.model_copy(
+            update={"sd": implied_sd(outcome.mean, codes[name])})
+        for name, outcome in simulation.outcomes.items()}})
+
+
+def implied_sd(mean: float, codes: list[int]) -> float:
+    """The SD of two answers that have a mean."""
+    return max((mean - codes[0]) * (codes[-1] - mean), 0) ** 0.5
 
 
 def _mistakes(simulation: Simulation, registration: Registration) -> Iterator[Mistake]:
@@ -336,7 +339,7 @@ def _answers(key: Key, outcome: Outcome, codes: list[int]) -> Iterator[Mistake]:
                       "an outcome of 2 to 120 labels or whole numbers, from `minimum` to `maximum`",
                       "number the codes of its scale without a break, or in larger units")
         return
-    implied = max((outcome.mean - codes[0]) * (codes[-1] - outcome.mean), 0) ** 0.5
+    implied = implied_sd(outcome.mean, codes)
     if outcome.choice and codes != [0, 1]:
         yield Mistake((*key, "choice"), f"codes {codes}", "0 and 1", "correct the item's scale")
     elif len(codes) > 2 and outcome.sd is None:

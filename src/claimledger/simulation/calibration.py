@@ -15,7 +15,14 @@ from scipy.special import eval_hermitenorm, gammaln, ndtr, ndtri
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
-from claimledger.simulation.assumptions import Margin, Pairs, Simulation, World, drawn
+from claimledger.simulation.assumptions import (
+    Margin,
+    Pairs,
+    Simulation,
+    World,
+    drawn,
+    implied_sd,
+)
 
 _CELLS = 3_000_000      # combinations of levels that are kept in memory
 _HERMITE = 24      # terms of Mehler's series; the error is far below Monte Carlo error
@@ -253,15 +260,14 @@ def _means(simulation: Simulation, world: World) -> dict[str, float]:
 def _sd(registration: Registration, simulation: Simulation, item: str, mean: float) -> float:
     """The SD of an item; of two answers, that which their mean implies."""
     codes = drawn(registration.scale_of(item))
-    low, high = codes[0], codes[-1]
-    if high - low > 1:
-        return float(simulation.outcomes[item].sd or 1)
-    if not low < mean < high:
+    if len(codes) > 2:
+        return float(simulation.outcomes[item].sd)
+    if not codes[0] < mean < codes[1]:
         raise LedgerError(
             f"simulation: outcomes.{item}", found=f"a mean of {mean:g}",
-            expected=f"a mean between {low} and {high}", mend="correct the mean",
+            expected=f"a mean between {codes[0]} and {codes[1]}", mend="correct the mean",
         )
-    return float(np.sqrt((mean - low) * (high - mean)))
+    return implied_sd(mean, codes)
 
 
 def _effects(
@@ -316,6 +322,8 @@ def _thresholds(
         return (cuts - low[:, None])[place] / spread
 
     def excess(spread: float) -> float:
+        # With P_k the chance of an answer above c_(k-1): E y = c_0 + sum of P_k (c_k - c_(k-1)),
+        # whose steps are 1, and E y^2 = c_0^2 + sum of P_k (c_k^2 - c_(k-1)^2).
         above = ndtr(-standardised(spread))
         first = codes[0] + above.sum(1)
         second = codes[0] ** 2 + above @ (np.array(codes[1:]) ** 2 - np.array(codes[:-1]) ** 2)
@@ -338,6 +346,7 @@ def _latent_correlation(wanted: np.ndarray, thresholds: np.ndarray) -> np.ndarra
     average = np.where(finite, thresholds, 0).sum(0) / np.maximum(finite.sum(0), 1)
     known = finite.any(0)
     density = np.where(known, np.exp(-(average**2) / 2) / np.sqrt(2 * np.pi), 0)
+    # A step at t has the coefficients phi(t) He_(k-1)(t) / sqrt(k!).
     steps = density[..., None] * eval_hermitenorm(orders - 1, average[..., None])
     coefficients = steps.sum(1) * np.exp(-gammaln(orders + 1) / 2)
     above = np.where(known, ndtr(-average), 0)

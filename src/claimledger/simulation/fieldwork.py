@@ -55,7 +55,8 @@ def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int,
     rule = np.full(len(kept) + added, -1)
     places = 1 + rng.permutation(len(rule) - 1)[:added]      # the first row stays: see _repeat
     rule[places] = np.repeat(np.arange(len(counts)), counts)
-    block = kept.merged(others, rule < 0)
+    order = np.argsort(np.r_[np.flatnonzero(rule < 0), np.flatnonzero(rule >= 0)])
+    block = Block.joined([kept, others]).take(order)
     size = len(rule)
     floor = max([r.below or 0 for r in registration.exclusions if r.column == DURATION], default=0)
     seconds = fieldwork.median_seconds * np.exp(fieldwork.log_sd * rng.standard_normal(size))

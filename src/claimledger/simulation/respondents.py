@@ -42,17 +42,12 @@ class Block:
         return Block(*({k: v[which] for k, v in part.items()}
                        for part in (self.levels, self.answers, self.columns)))
 
-    def merged(self, others: "Block", own: np.ndarray) -> "Block":
-        """These respondents where `own` (n,) is true, and the others elsewhere, in their order."""
-        parts = []
-        for mine, theirs in ((self.levels, others.levels), (self.answers, others.answers),
-                             (self.columns, others.columns)):
-            made = {}
-            for name, values in mine.items():
-                made[name] = np.empty((len(own), *values.shape[1:]), dtype=values.dtype)
-                made[name][own], made[name][~own] = values, theirs[name]
-            parts.append(made)
-        return Block(*parts)
+    @classmethod
+    def joined(cls, blocks: "list[Block]") -> "Block":
+        """The respondents of several blocks, in their order."""
+        return cls(*(
+            {name: np.concatenate([getattr(block, part)[name] for block in blocks])
+             for name in getattr(blocks[0], part)} for part in ("levels", "answers", "columns")))
 
 
 class Simulator:
@@ -102,9 +97,7 @@ class Simulator:
                 raise LedgerError(
                     "simulation", found="hardly anybody whom no exclusion drops", mend="correct "
                     + ", ".join(rule.id for rule in self.rules), expected="people who stay")
-        return Block(*(
-            {name: np.concatenate([getattr(p, part)[name] for p in parts])[:n]
-             for name in getattr(parts[0], part)} for part in ("levels", "answers", "columns")))
+        return Block.joined(parts).take(slice(n))
 
     def draw(self, rng: np.random.Generator, n: int, seed: int = 0) -> Block:
         """Fresh respondents, all of whom pass the checks on attention and consent."""

@@ -1,6 +1,6 @@
-"""Simulate: frames, streams of blocks, many studies at once, or a file as a platform exports it."""
+"""Simulate answers: as a frame, or as a file that a platform would export."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 from claimledger.registration.models import Registration
 from claimledger.simulation.assumptions import FILE, Simulation, World
 from claimledger.simulation.platform_file import export
-from claimledger.simulation.respondents import NOT_ASKED, Block, Simulator
+from claimledger.simulation.respondents import BLOCK, NOT_ASKED, Block, Simulator
 
 
 def simulate_file(
@@ -47,18 +47,6 @@ def to_frame(block: Block, registration: Registration, start: int = 0) -> pd.Dat
         columns, index=pd.RangeIndex(start * rows, (start + len(block)) * rows))
 
 
-def stream(
-    registration: Registration, simulation: Simulation, world: str | World, seed: int,
-    n: int | None = None,
-) -> Iterator[pd.DataFrame]:
-    """Frames of at most BLOCK respondents, n in all; memory does not grow with n."""
-    simulator = Simulator(registration, simulation, world)
-    start = 0
-    for block in simulator.blocks(seed, simulator.size(n)):
-        yield to_frame(block, registration, start)
-        start += len(block)
-
-
 def simulate(
     registration: Registration, simulation: Simulation, world: str | World, seed: int,
     n: int | None = None,
@@ -68,4 +56,7 @@ def simulate(
     Columns: the factors (Categoricals of level ids) and the items (codes as floats; NaN where an
     item was not asked or not answered). The first k rows are the same for every n >= k.
     """
-    return pd.concat(stream(registration, simulation, world, seed, n))
+    simulator = Simulator(registration, simulation, world)
+    blocks = [*simulator.blocks(seed, simulator.size(n))]
+    return pd.concat([to_frame(block, registration, BLOCK * number)
+                      for number, block in enumerate(blocks)])

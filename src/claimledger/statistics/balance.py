@@ -59,6 +59,7 @@ def omnibus_balance(
     standardised covariate in the arm, after the covariates are made orthogonal to each other
     (so it is n times Pillai's trace); p = (1 + hits) / (1 + draws) over permuted arms.
     """
+    # Orthogonal covariates of variance one: then Pillai's trace is a sum of squared means.
     left, values, _ = np.linalg.svd(X.to_numpy() - X.to_numpy().mean(axis=0), full_matrices=False)
     Z = left[:, values > values[0] * 1e-9] * np.sqrt(len(X))
     arms = pd.get_dummies(arm, dtype=float).to_numpy()
@@ -198,9 +199,10 @@ def _lee(y, d) -> tuple[float, float, float, str]:
             expected="two or more in each arm",
             mend="bounds need outcomes in both arms",
         )
+    # Lee (2009), proposition 1: the excess of the arm that answers more is cut off at either end.
     if rate1 >= rate0:
-        share, kept = 1 - rate0 / rate1, y1
-        low, high = _kept_mean(kept, share), -_kept_mean(-kept[::-1], share)
+        share = 1 - rate0 / rate1
+        low, high = _kept_mean(y1, share), -_kept_mean(-y1[::-1], share)
         return float(low - y0.mean()), float(high - y0.mean()), float(share), "treated"
     share = 1 - rate1 / rate0
     low, high = _kept_mean(y0, share), -_kept_mean(-y0[::-1], share)

@@ -178,6 +178,7 @@ def cluster_robust(
     if not len(y) == len(w) == len(X):
         raise _error(f"{len(X)} rows, {len(y)} outcomes, {len(w)} weights", "as many of each",
                      "take outcome, weights and clusters of the rows of the design")
+    # b = R^-1 Q'W^(1/2) y, more exact than by the inverse of X'WX, which the covariance uses.
     root = np.sqrt(np.maximum(w, 0))
     Q, R = np.linalg.qr(X * root[:, None])
     params = np.linalg.solve(R, Q.T @ (y * root))
@@ -190,7 +191,8 @@ def cluster_robust(
     M = np.linalg.inv(X.T @ XW)
     S2 = XW.T @ XW
     B = _adjusted(X, w, XW, M, S2, starts, sizes) if correction == "CR2" else XW @ M
-    scores = np.add.reduceat(B * e[:, None], starts, axis=0)  # (G, k) one row a cluster
+    # Liang and Zeger (1986): the sum over clusters of the products of their scores, (G, k).
+    scores = np.add.reduceat(B * e[:, None], starts, axis=0)
     if correction == "survey":
         given = None if strata is None else np.asarray(strata)[order]
         scores, layers = _centered_in_strata(scores, given, starts, sizes)
@@ -227,10 +229,9 @@ def _centered_in_strata(scores, strata, starts, sizes) -> tuple[np.ndarray, int]
             )
     count = np.bincount(codes)
     if count.min() < 2:
-        raise _error(
-            f"{int((count < 2).sum())} strata with a single cluster", "two clusters in each",
-            "merge such a stratum with one that is like it",
-        )
+        lonely = int((count < 2).sum())  # an error in R's survey, too, unless told otherwise
+        raise _error(f"{lonely} {'stratum' if lonely == 1 else 'strata'} with a single cluster",
+                     "two clusters in each", "merge such a stratum with one that is like it")
     means = np.stack([np.bincount(codes, column) for column in scores.T], axis=1) / count[:, None]
     return (scores - means[codes]) * np.sqrt(count / (count - 1))[codes, None], len(count)
 

@@ -178,6 +178,7 @@ def holm(p) -> np.ndarray:
 
     Controls the family-wise error rate under any dependence.
     """
+    # The i-th smallest times m - i + 1, at least as large as those before it.
     order = np.argsort(p, axis=-1, kind="stable")
     ordered = np.take_along_axis(p, order, axis=-1)
     stepped = np.maximum.accumulate(ordered * np.arange(p.shape[-1], 0, -1), axis=-1)
@@ -248,6 +249,7 @@ def jzs_bayes_factor(t, df, n_effective, scale: float = np.sqrt(0.5)) -> np.ndar
         )
     log_g = np.linspace(-7.0, 60.0, 2001)
     t, n, df = t[..., None], n[..., None], df[..., None]
+    # Rouder et al. (2009), equation 1, with g times scale^2, and dg = g d(log g).
     spread = 1 + n * scale**2 * np.exp(log_g)
     likelihood = -0.5 * np.log(spread) - (df + 1) / 2 * np.log1p(t * t / (spread * df))
     prior = -0.5 * np.log(2 * np.pi) - 0.5 * log_g - 0.5 * np.exp(-log_g)

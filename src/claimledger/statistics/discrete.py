@@ -57,6 +57,8 @@ def binary_fit(
     if vcov not in ("HC2", "HC3", "stata", "survey"):
         raise LedgerError(where, found=f"variance estimator {vcov}",
                           expected="HC2, HC3, stata or survey", mend="name one of these")
+    # Fisher scoring: step = (X'DX)^-1 X'u, D = w d^2 / (p (1 - p)), u = w d (y - p) / (p (1 - p)),
+    # with d the derivative of p; D is also the working weight whose leverage HC2 and HC3 use.
     beta = np.zeros(X.shape[1])
     for _ in range(100):
         p, d, _ = _links(link, X @ beta)
@@ -207,6 +209,7 @@ def _ordered_fit(codes, X, answers: int) -> tuple[np.ndarray, np.ndarray]:
     def likelihood(params) -> tuple[float, np.ndarray, np.ndarray]:
         up, low = special.expit(U @ params + ends[0]), special.expit(L @ params + ends[1])
         p = np.maximum(up - low, 1e-300)
+        # log p = log(F(u) - F(l)), with F' = F (1 - F) and F'' = F' (1 - 2 F).
         fu, fl = up * (1 - up) / p, low * (1 - low) / p
         score = fu[:, None] * U - fl[:, None] * L
         curve = (U.T * (count * fu * (1 - 2 * up))) @ U - (L.T * (count * fl * (1 - 2 * low))) @ L

@@ -132,7 +132,7 @@ class Model:
                 effect, gradient = effect + weight * part[0], gradient + weight * part[1]
             effects.append(effect)
             gradients.append(gradient)
-        G = np.array(gradients)
+        G = np.array(gradients)  # delta method: g'Vg
         se = np.sqrt(np.einsum("qi,ij,qj->q", G, fit.cov, G))
         return np.array(effects), se, np.full(len(effects), np.inf)
 
@@ -227,7 +227,7 @@ def _shared_support(
             others = [cells[name].isin(levels) for name, levels in rule.items()
                       if name != factor and name in cells]
             if others and value in rule.get(factor, ()):
-                here &= ~np.logical_and.reduce(others)
+                here = here & ~np.logical_and.reduce(others)
         return here
 
     both = possible(level) & possible(reference)
@@ -469,9 +469,11 @@ def rubin(estimates, variance, df) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     m, within = len(Q), np.asarray(variance, dtype=float)
     if m == 1:
         return Q[0], np.sqrt(within), np.asarray(df, dtype=float)
+    # Total variance: within, plus (1 + 1/m) times that between imputations; share: lambda of Rubin.
     between = (1 + 1 / m) * Q.var(axis=0, ddof=1)
     total = within + between
     share = np.maximum(between / total, 1e-12)
+    # 1 / df = 1 / (those of m imputations) + 1 / (those of the data that were observed).
     old = (m - 1) / share**2
     observed = (df + 1) / (df + 3) * df * (1 - share)
     return Q.mean(axis=0), np.sqrt(total), np.where(np.isinf(df), old, old * observed / (

@@ -122,15 +122,17 @@ class LeastSquares:
         if beside is not None:
             A = A - beside @ (beside.T @ A)
         Q, R = orthonormal(A)
+        # b = R^-1 Q'z, z the weighted outcome: C R^-1 Q' is what each row adds to a contrast.
         C = np.eye(X.shape[-1]) if contrasts is None else np.atleast_2d(contrasts)
         influence = C @ np.linalg.inv(R) @ np.swapaxes(Q, -1, -2)
-        leverage = np.einsum("...nk,...nk->...n", Q, Q)
+        leverage = np.einsum("...nk,...nk->...n", Q, Q)  # diagonal of the hat matrix QQ'
         if beside is not None:
             leverage += np.einsum("nk,nk->n", beside, beside)
         if working == "identity":
             # The diagonal of (I - H)(I - H)' for H = X (X'WX)^-1 X'W, which is not symmetric.
             leverage = 2 * leverage - np.einsum("nk,nk->n", Q @ ((Q.T * w) @ Q), Q) / w
-        rows = np.maximum(n, 1)  # an empty cell has neither leverage nor influence
+        # Rows of a cell share its leverage; an empty cell has neither leverage nor influence.
+        rows = np.maximum(n, 1)
         return cls(root, Q, influence, _free(leverage / rows, influence, vcov) / rows, beside)
 
     def estimate(self, Y, within=0.0) -> Estimates:
@@ -155,6 +157,7 @@ class LeastSquares:
             Z = Z - (Z @ self.beside) @ self.beside.T
         residual = Z - (Z @ self.Q) @ np.swapaxes(self.Q, -1, -2)
         weight = np.swapaxes(self.influence, -1, -2)
+        # Eicker, Huber and White: the sum over rows of (influence e)^2, e^2 as HC2 or HC3 count it.
         variance = ((residual**2 + within) * free) @ weight**2
         # Residuals of a constant outcome are rounding only: an error of exactly zero.
         length = np.sqrt(np.sum(self.influence**2, axis=-1))

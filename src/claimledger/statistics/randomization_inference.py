@@ -220,12 +220,14 @@ def _between(
             _, first, model = uses[0]
             used = specified.rows(h, specs[first]).iloc[np.asarray(model.X.index)]
             at = rows.index.get_indexer(used.index)
-            outcomes = np.stack([one.y for _, _, one in uses])
-            Y, place = np.unique(outcomes, axis=0, return_inverse=True)  # HC3 has that of HC2
-            values = _evaluated(model, Y, moved, set(plain), [one.contrast for one in group],
+            outcomes = {one.y.tobytes(): one.y for _, _, one in uses}  # HC3 has that of HC2
+            place = {key: column for column, key in enumerate(outcomes)}
+            values = _evaluated(model, np.stack([*outcomes.values()]), moved, set(plain),
+                                [one.contrast for one in group],
                                 lambda part, at=at: treatment[orders[part][:, at]], 1 + draws)
-            for (j, i, one), column in zip(uses, place.ravel(), strict=True):
-                value, se = values["HC3" if one.vcov == "HC3" else "HC2"][..., column, j]
+            for j, i, one in uses:
+                kind = "HC3" if one.vcov == "HC3" else "HC2"
+                value, se = values[kind][..., place[one.y.tobytes()], j]
                 df = one.n - 1 if model.clusters is not None else len(one.y) - model.X.shape[1]
                 yield j, i, one.y.std(ddof=1), df, value, se
 
@@ -280,6 +282,7 @@ def _evaluated(
         covariates = X[[c.removeprefix(f"{name}:") for c in pairs]].to_numpy()
         factors.append(np.column_stack([np.ones(n), covariates]))
     C = np.array([[contrast.get(name, 0.0) for name in names] for contrast in contrasts])
+    # b of the moved columns is that of their residuals on all others: those are projected out once.
     fixed = X.drop(columns=names).to_numpy()
     root = np.ones(n) if model.weights is None else np.sqrt(model.weights)
     basis = orthonormal(fixed * root[:, None])[0] if fixed.shape[1] else np.zeros((n, 0))

@@ -200,7 +200,7 @@ def draw_moments(
     alone = thresholds.ndim == 3 and np.all(count == 1)
     each = int(count[0].sum())
     step = 1 if alone else max(1, BLOCK // max(1, each))
-    by_cell = np.ascontiguousarray(thresholds.T if thresholds.ndim == 3 else thresholds.T[..., None])
+    by_cell = np.ascontiguousarray(thresholds.T).reshape(thresholds.shape[-1], items, -1)
     # Written over for each block: fresh memory would cost as much as the arithmetic.
     wide = min(step, size) * each
     answers, values = np.empty((mix.shape[1], wide)), np.empty((len(mix), wide + 1))
@@ -302,7 +302,7 @@ class Experiments:
             )
             df = df_of_mean(t.used) if weighted_mean else cells.sum(-1) - t.design.shape[1]
             outcomes = sorted(set(own))
-            coef, se = design.estimate(*(part[:, outcomes][:, :, t.rows] for part in (mean, within)))
+            coef, se = design.estimate(*(x[:, outcomes][:, :, t.rows] for x in (mean, within)))
             for q, (f, k, _) in enumerate(uses):
                 place = outcomes.index(own[q])
                 found[f][:, :, k] = coef[:, place, q], se[:, place, q], np.broadcast_to(df, size)
@@ -318,6 +318,8 @@ def judge(family: Family, scenarios: np.ndarray, base, se, df, drawn: dict) -> t
     scenarios : (S, m) true effects, in SD of the outcomes, added to the experiments as drawn.
     base, se, df : (s, m) as drawn; drawn : by `leans` count, mean, within (s, o, c).
     """
+    # A constant effect moves the estimate and leaves its error; what it changes besides is the SD
+    # of the outcome, in which bounds are registered.
     t = family.effects(scenarios)
     sd, p = np.empty((2, len(base), *t.shape))
     for k, test in enumerate(family.tests):
@@ -461,7 +463,7 @@ def summarize(sums: Tally, truth) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     (Gelman and Carlin 2014): among the significant, the share of the wrong sign and the mean of
     |estimate / truth|; missing where the truth is zero or fewer than two were significant.
     """
-    n = int(sums["simulations"])
+    n = int(sums["simulations"])  # errors: Morris, White and Crowther (2019), table 6
     shares = ["power", "equivalence", "coverage", *(f"verdict_{code}" for code in range(4))]
     found = {name: proportion(sums[name], n) for name in shares}
     found["mean_se"] = average(sums["se"], sums["se_2"], n)
