@@ -2,7 +2,7 @@
 
 Others' methods run on fewer experiments and are scaled; each result says on how many. Every
 method's p values are compared with those of statsmodels on the same data. The best of several
-repeats counts. One thread per process for the matrix library; two threads of our own.
+repeats counts. One thread in each process.
 """
 
 import os
@@ -75,13 +75,9 @@ def experiments(results: Results) -> None:
     few = results.time(ANALYSIS, "statsmodels, loop over arrays",
                        lambda: tasks.statsmodels_loop(Y[:10]), scale=100, repeats=2,
                        note="10 experiments, scaled")  # fmt: skip
-    for threads in (1, 2):
-        word = "one thread" if threads == 1 else "two threads"
-        p = results.time(ANALYSIS, f"claimledger, {word}",
-                         lambda t=threads: tasks.ours_analysis(Y, t), repeats=9)  # fmt: skip
-        results.rows[-1]["note"] = difference(p, few)
-        results.time(FULL, f"claimledger, {word}",
-                     lambda t=threads: tasks.ours_full(1000, threads=t), repeats=9)  # fmt: skip
+    p = results.time(ANALYSIS, "claimledger", lambda: tasks.ours_analysis(Y), repeats=9)
+    results.rows[-1]["note"] = difference(p, few)
+    results.time(FULL, "claimledger", lambda: tasks.ours_full(1000), repeats=9)
     try:
         tasks.pyfixest_loop(Y[:1])  # compiles
         p = results.time(ANALYSIS, "pyfixest, several outcomes", lambda: tasks.pyfixest_loop(Y[:4]),
@@ -145,7 +141,7 @@ def the_rest(results: Results) -> None:
 
 
 def growth() -> pd.DataFrame:
-    """Seconds of full experiments by size and by number, on two threads."""
+    """Seconds of full experiments by size and by number."""
     rows = []
     by = {"respondents": [(1000, n) for n in (500, 1502, 5000, 15000)],
           "experiments": [(number, 1502) for number in (250, 1000, 4000, 16000)]}  # fmt: skip

@@ -1,9 +1,11 @@
 """What each step of a build costs, against the plain way: writes steps.md and steps.json.
 
-    python benchmarks/steps.py
+    python benchmarks/steps.py                 three times each; a quarter of an hour
+    python benchmarks/steps.py --repeats 1     a third of that
 
-A fresh clone is built in a temporary folder, with the environment that runs this script.
-The plain way is papermill, one notebook after the other, and then the same renderer.
+Fresh clones are built in a temporary folder, with the environment that runs this script; of
+several times the median counts. The plain way is papermill, one notebook after the other, and then
+the same renderer.
 """
 
 import argparse
@@ -14,7 +16,9 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,41 +69,54 @@ def run(place: Path, *command: str) -> tuple[float, float, str]:
     return seconds, used() - before, done.stdout
 
 
-def render(place: Path, label: str) -> dict:
-    """One build: what was asked for, what it made anew, and how long it took."""
-    seconds, work, said = run(place, "-m", "claimledger", "render")
-    made = said.splitlines()[0].removeprefix("paper: ").partition(", rendered by")[0]
-    print(f"{label}: {seconds:.1f} s, {work:.1f} s of work ({made})", flush=True)
-    return {"case": label, "seconds": round(seconds, 1), "work": round(work, 1),
-            "made": made.removeprefix("made anew: ")}
+def edit_prose(place: Path) -> None:
+    """One more sentence at the end of the article."""
+    with (place / "paper.qmd").open("a", encoding="utf-8") as prose:
+        prose.write(EDIT)
 
 
-def edit_notebook(path: Path) -> None:
-    """Another comment in the last cell of code: its outputs stay what they are."""
+def edit_notebook(place: Path) -> None:
+    """One more comment in the last cell of code: its outputs stay what they are."""
+    path = place / "notebooks" / "06_party.ipynb"
     book = json.loads(path.read_text("utf-8"))
     cell = [cell for cell in book["cells"] if cell["cell_type"] == "code"][-1]
     cell["source"] = [*cell["source"], "\n# measured"]
     path.write_text(json.dumps(book), encoding="utf-8")
 
 
-def measure() -> dict:
+def measure(repeats: int) -> dict:
     """All cases, each in the state that the one before left."""
+    html, render = ["render", "--formats", "html"], ["render"]
+    many = ["diagnose", "--sizes", "1502", "--effects", "0,0.1,0.2", "--simulations", "20000"]
     with tempfile.TemporaryDirectory() as folder:
-        place = clone(Path(folder) / "paper")
-        cases = [render(place, "cold build")]
-        cases.append(render(place, "nothing changed"))
-        with (place / "paper.qmd").open("a", encoding="utf-8") as prose:
-            prose.write(EDIT)
-        cases.append(render(place, "a sentence edited"))
-        edit_notebook(place / "notebooks" / "06_party.ipynb")
-        cases.append(render(place, "a notebook edited, results the same"))
-        seconds, work, _ = run(clone(Path(folder) / "plain"), "-c", PLAIN)
-        print(f"the plain way: {seconds:.1f} s, {work:.1f} s of work", flush=True)
+        places = [clone(Path(folder) / f"paper{number}") for number in range(repeats)]
+        cases, before = [], os.getloadavg()[0]
+
+        def case(label: str, *command: str, edit: Callable = lambda place: None) -> None:
+            """Once in each clone: an edit, and the time of a command after it."""
+            found = []
+            for place in places:
+                edit(place)
+                plain = ["-c", PLAIN] if not command else ["-m", "claimledger", *command]
+                found.append(run(place, *plain))
+            seconds, work = (median(one[which] for one in found) for which in (0, 1))
+            said = (found[0][2].splitlines() or [""])[0].partition("paper: ")[2]
+            made = said.partition(", rendered by")[0].removeprefix("made anew: ")
+            print(f"{label}: {seconds:.1f} s, {work:.1f} s of work ({made})", flush=True)
+            cases.append({"case": label, "seconds": round(seconds, 1), "work": round(work, 1),
+                          "made": made})
+
+        case("cold build", *render)
+        case("nothing changed", *render)
+        case("a sentence edited, HTML alone", *html, edit=edit_prose)
+        case("a sentence edited, all formats", *render, edit=edit_prose)
+        case("a comment in a notebook", *render, edit=edit_notebook)
+        case("20,000 experiments diagnosed, one process", *many)
+        case("the same, two processes", *many, "--workers", "2")
+        case("the plain way, whatever was changed")
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    cases.append({"case": "the plain way, whatever was changed", "seconds": round(seconds, 1),
-                  "work": round(work, 1), "made": "all notebooks, paper"})
-    return {"cases": cases, "load": round(os.getloadavg()[2], 1),
-            "peak_megabytes": round(peak),
+    return {"cases": cases, "repeats": repeats, "peak_megabytes": round(peak),
+            "load": f"{before:.1f} before and {os.getloadavg()[0]:.1f} after",
             "machine": machine(), "python": platform.python_version()}
 
 
@@ -116,12 +133,11 @@ def table(found: dict) -> str:
     return "\n".join([
         "# What each step costs", "",
         f"Measured by `benchmarks/steps.py` on {found['machine']}, Python {found['python']}, "
-        "with the environment in place.",
+        f"with the environment in place; medians of {found['repeats']}.",
         "The plain way runs every notebook with papermill, one after the other, and then the same "
         "renderer.",
-        f"The load average during the measurement was {found['load']}: where it is above the "
-        "number of cores, other programs were at work, and the clock shows more than a build "
-        "takes alone.",
+        f"The load average was {found['load']}: where it is above the number of cores, other "
+        "programs were at work, and the clock shows more than a build takes alone.",
         "Processor time does not count waiting; divided by the number of cores, it is the least "
         "that a build can take.", "",
         "| case | made anew | seconds on the clock | seconds of processor time |",
@@ -132,8 +148,8 @@ def table(found: dict) -> str:
 def main() -> None:
     """Measure, and write both files beside this one."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.parse_args()
-    found = measure()
+    parser.add_argument("--repeats", type=int, default=3)
+    found = measure(parser.parse_args().repeats)
     here = Path(__file__).parent
     (here / "steps.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (here / "steps.md").write_text(table(found), encoding="utf-8")

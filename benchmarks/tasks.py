@@ -1,7 +1,6 @@
 """What is timed: the same work by this package and by others, on the same data."""
 
 import gc
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
@@ -57,30 +56,16 @@ def _tests(count, mean, within) -> np.ndarray:
     return p
 
 
-def _shared(job, experiments: int, threads: int) -> np.ndarray:
-    """`job(first, last)` on as many parts as threads; the kernels let go of Python's lock."""
-    edges = np.linspace(0, experiments, threads + 1).astype(int)
-    if threads == 1:
-        return job(*edges)
-    with ThreadPoolExecutor(threads) as pool:
-        return np.concatenate(list(pool.map(job, edges[:-1], edges[1:])))
-
-
-def ours_full(experiments: int, n: int = N, threads: int = 2) -> np.ndarray:
+def ours_full(experiments: int, n: int = N) -> np.ndarray:
     """Draw answers, reduce them to cells, estimate with HC2, test, adjust by Holm."""
     count = cell_sizes(n)
     root = np.linalg.cholesky(_correlation()).astype(np.float32)
     thresholds = np.tile(CUTS, (OUTCOMES, 1))
-
-    def job(first: int, last: int) -> np.ndarray:
-        counts = np.broadcast_to(count, (last - first, len(count)))
-        rng = np.random.default_rng([1, int(first)])
-        return _tests(count, *draw_moments(rng, counts, root, thresholds))
-
-    return _shared(job, experiments, threads)
+    counts = np.broadcast_to(count, (experiments, len(count)))
+    return _tests(count, *draw_moments(np.random.default_rng(1), counts, root, thresholds))
 
 
-def ours_analysis(Y: np.ndarray, threads: int = 2, block: int = 64) -> np.ndarray:
+def ours_analysis(Y: np.ndarray, block: int = 64) -> np.ndarray:
     """The same without the drawing: from answers (experiments, outcomes, n) to p values."""
     count = cell_sizes(Y.shape[-1])
     starts = np.r_[0, np.cumsum(count)[:-1]]
@@ -91,11 +76,8 @@ def ours_analysis(Y: np.ndarray, threads: int = 2, block: int = 64) -> np.ndarra
         squares = np.add.reduceat(np.multiply(part, part, out=part), starts, axis=-1)
         return mean + 3, squares - count * mean**2
 
-    def job(first: int, last: int) -> np.ndarray:
-        parts = [moments(Y[at : min(at + block, last)]) for at in range(first, last, block)]
-        return _tests(count, *(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-    return _shared(job, len(Y), threads)
+    parts = [moments(Y[at : at + block]) for at in range(0, len(Y), block)]
+    return _tests(count, *(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def statsmodels_loop(Y: np.ndarray) -> np.ndarray:

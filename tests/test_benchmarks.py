@@ -10,10 +10,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 tasks = pytest.importorskip("tasks")
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_analysis_equals_statsmodels(threads):
+def test_the_analysis_equals_statsmodels():
     Y = tasks.answers(3, n=400)
-    found = tasks.ours_analysis(Y, threads, block=2)
+    found = tasks.ours_analysis(Y, block=2)
     assert found.shape == (3, 8, 12)
     np.testing.assert_allclose(found, tasks.statsmodels_loop(Y), rtol=0, atol=1e-10)
 
