@@ -71,8 +71,13 @@ def test_no_copy_outlives_the_process_it_came_from(server, tmp_path):
 
 
 def test_it_ends_when_nobody_can_ask_it_any_more(server):
+    server._process.stdin.close()
+    assert server._process.wait(60) == 0
+
+
+def test_one_that_was_never_asked_ends_before_its_imports_do(server):
     server.end()
-    assert server._process.returncode == 0
+    assert server._process.returncode == -signal.SIGKILL
 
 
 def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
