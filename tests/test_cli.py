@@ -67,10 +67,10 @@ def test_outside_a_project_the_error_is_a_block_and_no_traceback(tmp_path):
     assert [line.split(":")[0].strip() for line in lines[1:]] == ["found", "expected", "to mend"]
 
 
-def test_an_error_with_brackets_is_printed_as_it_is(root):
-    result = run("check", "[bold]no[/bold].csv", cwd=root)
+def test_an_error_is_printed_as_it_is_but_cannot_steer_a_terminal(root):
+    result = run("check", "[bold]no[/bold]\x1b[2J.csv", cwd=root)
     assert result.returncode == 1
-    assert "[bold]no[/bold].csv" in result.stderr
+    assert r"[bold]no[/bold]\x1b[2J.csv" in result.stderr and "\x1b" not in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [["biuld"], ["simulate", "--out", "x.csv", "--n", "0"],

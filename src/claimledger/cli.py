@@ -1,5 +1,6 @@
 """The command line: each command imports what it needs when it runs, so that all start fast."""
 
+import re
 import signal
 import sys
 from pathlib import Path
@@ -62,7 +63,8 @@ def _show(error: LedgerError) -> None:
     from rich.text import Text
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    head, _, rest = str(error).partition("\n")
+    said = re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", lambda c: f"\\x{ord(c[0]):02x}", str(error))
+    head, _, rest = said.partition("\n")  # what a file holds cannot steer the terminal
     console.print(Text.assemble(("Error ", "bold red"), (head, "bold")))
     if rest:
         console.print(Text(rest))

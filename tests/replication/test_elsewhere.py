@@ -105,12 +105,12 @@ def test_only_names_and_versions_are_taken(wanted):
         elsewhere.requirements([wanted])
 
 
-def test_without_an_index_the_error_says_so(tmp_path, root, monkeypatch):
+def test_without_an_index_the_error_says_so(tmp_path, monkeypatch):
     try:
-        uv = elsewhere._uv(root)
+        uv = elsewhere._uv()
     except LedgerError:
         pytest.skip("no uv on this machine")
-    monkeypatch.setattr(elsewhere, "_uv", lambda _: uv)
+    monkeypatch.setattr(elsewhere, "_uv", lambda: uv)
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     with pytest.raises(LedgerError, match="a package index within reach") as caught:
@@ -121,6 +121,7 @@ def test_without_an_index_the_error_says_so(tmp_path, root, monkeypatch):
 def test_without_uv_the_error_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(elsewhere.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(elsewhere.sys, "prefix", str(tmp_path))
     with pytest.raises(LedgerError, match="make paper"):
         elsewhere.run_there(tmp_path, ["pandas==3.0.0"], [])
 

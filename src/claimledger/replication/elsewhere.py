@@ -165,7 +165,7 @@ def pins(replaced: list[Requirement]) -> list[str]:
 
 def run_there(root: Path, wanted: list[str], arguments: list[str]) -> int:
     """`claimledger ARGUMENTS` under other versions; its exit status."""
-    uv, asked = _uv(root), pins(requirements(wanted))
+    uv, asked = _uv(), pins(requirements(wanted))
     with tempfile.TemporaryDirectory(prefix="verify-with-") as folder:
         (Path(folder) / "claimledger").symlink_to(Path(claimledger.__file__).parent)
         command = [uv, "run", "--quiet", "--isolated", "--no-project", "--python", sys.executable]
@@ -186,8 +186,9 @@ def run_there(root: Path, wanted: list[str], arguments: list[str]) -> int:
                               env=environment).returncode
 
 
-def _uv(root: Path) -> str:
-    places = [str(root / ".venv" / "tools" / "bin"), str(Path(sys.executable).parent)]
+def _uv() -> str:
+    """Where `make` puts it, in this very environment, or wherever it is installed."""
+    places = [str(Path(sys.prefix) / "tools" / "bin"), str(Path(sys.executable).parent)]
     found = shutil.which("uv", path=os.pathsep.join([*places, os.environ.get("PATH", "")]))
     if not found:
         raise LedgerError(
