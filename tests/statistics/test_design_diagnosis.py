@@ -139,7 +139,7 @@ def test_known_truths_come_back(small):
         assert (found["supported"][1, 1:] >= found["supported"][0, 1:]).all(), "in more people too"
         assert np.isnan(found["type_m"][:, 0]).all() and (found["type_m"][0, 1] > 1)
         assert found["supported"][1, 2] > 0.99 and found["negligible"][1, 0] > 0.5
-        within = small.families[id] == "H1"
+        within = REGISTRATION.hypothesis(id).family == "H1"
         assert (found["power"][0, 1] > 0.4) == within, "comparisons within people need fewer"
 
 

@@ -180,8 +180,8 @@ class Simulator:
             if one.alike:
                 drawn = self.generator(seed, GROUPS, number).standard_normal(
                     (len(effects), one.groups))
-                effects, share = effects + np.sqrt(one.alike) * drawn[:, places[name]], \
-                    share + one.alike
+                effects = effects + np.sqrt(one.alike) * drawn[:, places[name]]
+                share += one.alike
             elif one.log_sd is not None:
                 weight = np.exp(one.log_sd * rng.standard_normal(n) - one.log_sd**2 / 2)
                 columns[name] = np.array([f"{w:.4f}" for w in weight], dtype=object)

@@ -93,15 +93,12 @@ def decide(
             expected="+1, -1, 0 for a comparison, 2 (two-sided), 3 (null) or 4 (non-inferiority)",
             mend="correct the direction in the registration",
         )
-    bound = np.asarray(bound, dtype=float)  # None becomes NaN
-    shape = np.broadcast_shapes((1,), *(a.shape for a in (estimate, se, df, direction, bound)))
-    p = np.full((), np.nan) if p is None else np.asarray(p, dtype=float)
-    tested = np.broadcast_to(p, shape)
+    p, bound = (np.asarray(given, dtype=float) for given in (p, bound))  # None becomes NaN
+    tested, direction, bound, *_ = np.broadcast_arrays(
+        p, direction, bound, estimate, se, df, np.zeros(1))
     if np.isnan(p).any():
         two_sided = np.minimum(1.0, 2 * special.stdtr(df, -np.abs(estimate / se)))
         tested = np.where(np.isnan(p), two_sided, p)
-    direction = np.broadcast_to(direction, shape)
-    bound = np.broadcast_to(bound, shape)
     tost_p = equivalence_p(estimate, se, df, bound, direction)
     margin = direction == 4
     if margin.any():

@@ -255,7 +255,6 @@ class PowerGrid:
     n: tuple[int, ...]
     d: tuple[float, ...]
     simulations: int
-    families: dict[str, str]
     values: dict[str, dict[str, np.ndarray]]
     mcse: dict[str, dict[str, np.ndarray]]
     covariates: str = "none"
@@ -283,13 +282,10 @@ class PowerGrid:
             "what": "Simulated from the registration; one hypothesis has the effect d (in standard "
                     "deviations of its outcome), the others of its family have none.",
             "hypotheses": {
-                id: {
-                    "family": self.families[id], "sesoi": registration.hypothesis(id).bound(1.0),
-                    "direction": registration.hypothesis(id).direction,
-                    "alpha": registration.families[self.families[id]].alpha,
-                    **plain(found), "mcse": plain(self.mcse[id]),
-                }
-                for id, found in self.values.items()
+                h.id: {"family": h.family, "sesoi": h.bound(1.0), "direction": h.direction,
+                       "alpha": registration.families[h.family].alpha,
+                       **plain(self.values[h.id]), "mcse": plain(self.mcse[h.id])}
+                for h in map(registration.hypothesis, self.values)
             },
         }
 
@@ -333,8 +329,7 @@ def power_grid(
     ids = list(found[0])
     grids = [{id: {name: np.array([part[id][name][which] for part in found])
                    for name in found[0][id]} for id in ids} for which in (0, 1)]
-    families = {t.id: f.name for f in design.families for t in f.tests}
-    return PowerGrid(sizes, effects, simulations, families, *grids, covariates, weights)
+    return PowerGrid(sizes, effects, simulations, *grids, covariates, weights)
 
 
 def _power_at(design, n, effects, simulations, seed, many, progress) -> dict[str, dict]:
