@@ -102,6 +102,7 @@ def measure(repeats: int) -> dict:
             seconds, work = (median(one[which] for one in found) for which in (0, 1))
             said = (found[0][2].splitlines() or [""])[0].partition("paper: ")[2]
             made = said.partition(", rendered by")[0].removeprefix("made anew: ")
+            made = made if command else "all notebooks, paper"
             print(f"{label}: {seconds:.1f} s, {work:.1f} s of work ({made})", flush=True)
             cases.append({"case": label, "seconds": round(seconds, 1), "work": round(work, 1),
                           "made": made})
