@@ -7,9 +7,14 @@ import pandas as pd
 import pytest
 
 from claimledger.errors import LedgerError
+from claimledger.registration.analyses import Bound
 from claimledger.registration.models import Hypothesis
 from claimledger.statistics.randomization_inference import CurveTest, curve_tests
-from claimledger.statistics.specification_curve import Specified, specifications
+from claimledger.statistics.specification_curve import (
+    Specified,
+    specification_curve,
+    specifications,
+)
 
 
 def hypothesis(**change) -> Hypothesis:
@@ -106,6 +111,22 @@ def test_each_specification_is_the_one_of_the_multiverse(claim):
         model = Specified(one.registration, one.frame, one.weights).model(claim, spec)
         found_t = model.contrasts({"T": claim.contrast}).at["T", "statistic"]
         assert t == pytest.approx(found_t, rel=1e-8)
+
+
+@pytest.mark.parametrize("direction, sesoi, verdict", [
+    ("positive", 0.2, "refuted"), ("two-sided", None, "supported"), ("negative", 0.2, "supported"),
+    ("null", Bound(value=5, unit="points"), "supported"),
+    ("null", 0.1, "refuted"),
+])  # fmt: skip
+def test_every_kind_of_claim_is_decided_by_its_own_rule(direction, sesoi, verdict):
+    """A clear effect of -1, and bounds in SD, in units, or none."""
+    one, claim = study(-1.0, 1), hypothesis(direction=direction, sesoi=sesoi)
+    one.registration.hypotheses = [claim]
+    one.registration.families["F"].correction = "holm"
+    table = specification_curve(one.registration, one.frame, one.weights)
+    assert len(table) == 16 and (table["verdict"] == verdict).all()
+    share = curve_of(one, claim, 1, 1).share
+    assert share == (0 if direction == "positive" else 1)
 
 
 def test_the_seed_decides():

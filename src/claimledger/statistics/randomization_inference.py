@@ -62,8 +62,9 @@ class CurveTest(NamedTuple):
     """Result of `curve_test`.
 
     median : of the standardized estimates of all specifications; share : of specifications that
-    are significant (unadjusted) in the registered direction; median_p (two-sided) and share_p :
-    p = (1 + hits) / (1 + draws); estimates, t : (specifications,), NaN where not estimable.
+    are significant (unadjusted) in the registered direction, or in either where it has none;
+    median_p (two-sided) and share_p : p = (1 + hits) / (1 + draws); estimates, t :
+    (specifications,), NaN where not estimable.
     """
 
     median: float
@@ -90,7 +91,7 @@ def curve_tests(
 
 def _curve(registration: Registration, h: Hypothesis, found: "_Permuted") -> CurveTest:
     alpha = registration.families[h.family].alpha
-    sign = 1 if h.direction == "positive" else -1
+    sign = {"positive": 1, "negative": -1}.get(h.direction, np.sign(found.t))  # or in either one
     known = np.isfinite(found.t)
     if not known.any(axis=1).all():
         raise LedgerError(

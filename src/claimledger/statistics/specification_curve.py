@@ -17,7 +17,7 @@ from scipy import special
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Hypothesis, Registration
 from claimledger.statistics.balance import covariate_matrix
-from claimledger.statistics.decision import decide, verdict_name
+from claimledger.statistics.decision import DIRECTIONS, decide, verdict_name
 from claimledger.statistics.estimators import ROBUST, Model, model_of
 from claimledger.survey.recoding import sample_rows
 
@@ -163,8 +163,8 @@ def _decided(specified: Specified, members: list[Hypothesis], spec: dict[str, st
     ]).loc[[h.id for h in members]]
     estimate, se, df, sd = (found[name].to_numpy() for name in ("estimate", "se", "df", "sd"))
     family = specified.registration.families[members[0].family]
-    direction = [1 if h.direction == "positive" else -1 for h in members]
-    bound = sd * np.array([h.sesoi for h in members])
+    direction = [DIRECTIONS[h.direction] for h in members]
+    bound = [h.bound(one) for h, one in zip(members, sd, strict=True)]
     decision = decide(estimate, se, df, bound, direction, family.alpha, family.correction)
     half = special.stdtrit(df, 0.975) * se
     return pd.DataFrame({
