@@ -28,7 +28,8 @@ import sys
 from pathlib import Path
 import papermill
 from claimledger.ledger.external import run_for
-from claimledger.project import Run, notebook_stems
+from claimledger.project import Run
+from claimledger.settings import notebook_stems
 from claimledger.ledger.merging import merge
 from claimledger.pipeline.notebooks import parameters
 from claimledger.rendering import render

@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "claimledger"
 # From the ground up: each may import those before it, never one after it. CONTRIBUTING shows it.
 LAYERS = [
-    ["errors"], ["project", "progress", "page"], ["registration"], ["survey"], ["simulation"],
-    ["statistics"], ["ledger"], ["figures"], ["study"], ["prose"], ["rendering"], ["pipeline"],
+    ["errors"], ["yaml_files", "validation", "settings", "project", "progress", "page"],
+    ["registration"], ["survey"], ["simulation"], ["statistics"], ["ledger"], ["figures"],
+    ["study"], ["prose"], ["rendering"], ["pipeline"],
     ["replication"], ["start"], ["cli"], ["__main__"],
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}

@@ -10,11 +10,13 @@ from bs4 import BeautifulSoup
 
 from claimledger.errors import LedgerError
 from claimledger.figures.exhibits import save_figure, show_table
-from claimledger.project import Run, inside, load_yaml, settings
+from claimledger.project import Run, inside
 from claimledger.registration.loading import load
 from claimledger.replication.archive import table_of
+from claimledger.settings import settings
 from claimledger.simulation.assumptions import load_simulation
 from claimledger.survey.mapping import read_mapping
+from claimledger.yaml_files import load_yaml
 
 CODE = "!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{path}]]"
 NASTY = "<img src=x onerror=alert(1)>"

@@ -13,9 +13,9 @@ from claimledger.errors import LedgerError
 from claimledger.project import Run
 from claimledger.prose.source import read_sources
 from claimledger.registration.loading import load
-from claimledger.registration.source import Source
 from claimledger.start.draft import draft
 from claimledger.start.folder import DESIGNS, complete, start
+from claimledger.yaml_files import Source
 from readback import check_page, read_html
 
 WORDS = re.compile(

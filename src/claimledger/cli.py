@@ -161,7 +161,7 @@ def new(
     if source is None:
         print(f"{len(files)} files in {folder}; its paper: cd {folder} && claimledger render")
         return
-    from claimledger.registration.source import Source
+    from claimledger.yaml_files import Source
 
     marks = len(Source.read(folder / "registration.yml").open_marks())
     print(f"{len(files)} files in {folder}; in {folder / 'registration.yml'} replace {marks} "
@@ -493,14 +493,17 @@ def deviate(
 
 @app.command(epilog=_example("claimledger schema"))
 def schema() -> None:
-    """Write the JSON schema with which editors complete and check registration.yml."""
+    """Write the JSON schemas with which editors complete and check what you write."""
     from claimledger.project import Run
     from claimledger.registration.schema import LINE, write_schema
+    from claimledger.settings import CONFIG
 
-    path, pointed = write_schema(Run.open().registration)
-    print(f"schema: {_shown(path)}")
-    if not pointed:
-        print(f"the registration is frozen; editors need this as its first line:\n{LINE.strip()}")
+    run = Run.open()
+    for document, name in ((run.registration, "registration"), (run.root / CONFIG, "settings")):
+        path, pointed = write_schema(document, name)
+        print(f"schema: {_shown(path)}")
+        if not pointed:
+            print(f"{document.name} is frozen; editors need as its first line: {LINE.strip()}")
 
 
 @app.command(epilog=_example("claimledger migrate"))

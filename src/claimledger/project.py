@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,15 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-import yaml
-
 from claimledger.errors import LedgerError
+from claimledger.settings import CONFIG, settings
 
-CONFIG = "_quarto.yml"
-SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it exists
 NOTE = "run.json"  # below a run's folder: what the run consists of
-_PLAIN = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-_DEEP, _MANY = 50, 1_000_000      # levels and values that a YAML file may hold, aliases written out
 PARTIAL = ".partial"  # the end of the name of a file that is being written
 
 
@@ -96,129 +90,6 @@ def find_root(start: Path | None = None) -> Path:
         here, found=f"no {CONFIG} here or above", expected="a folder inside the project",
         mend="change to the project's folder",
     )
-
-
-_WORDS = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
-
-
-class _Safe(SAFE):
-    """YAML that makes plain values only, and refuses a key given twice, which YAML would drop.
-
-    As in YAML 1.2, which editors and Quarto read, `yes` and `no` are words, and so are dates.
-    """
-
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in pairs if tag not in _WORDS]
-        for first, pairs in SAFE.yaml_implicit_resolvers.items()
-    }
-
-
-class _Texts(_PLAIN):
-    """YAML in which every value is text, so that Yes is a word and 1 a code."""
-
-
-def _unique_keys(loader, node: yaml.MappingNode) -> dict:
-    seen = set()
-    for key, _ in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise yaml.constructor.ConstructorError(
-                None, None, "a list or a mapping in the place of a key", key.start_mark)
-        if key.value in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key `{key.value}` stands twice", key.start_mark)
-        seen.add(key.value)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Safe.add_implicit_resolver(_WORDS[0], re.compile(r"(true|false)$", re.IGNORECASE), list("tTfF"))
-for _loader in (_Safe, _Texts):
-    _loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_keys)
-
-
-def load_yaml(path: Path, expected: str, texts: bool = False) -> object:
-    """The content of a YAML file, as plain values (or as texts only).
-
-    Refused are a key that stands twice, code, more than 50 levels, and aliases that would make
-    more than a million values of a few lines.
-
-    Parameters
-    ----------
-    path : file, in UTF-8.
-    expected : what the file should be, in words, for the errors.
-    texts : whether all values stay texts.
-
-    Raises
-    ------
-    LedgerError
-        No such file, not UTF-8, or not such YAML; with the line.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        _bound(text)
-        return yaml.load(text, Loader=_Texts if texts else _Safe)
-    except FileNotFoundError as error:
-        raise LedgerError(path, found="no such file", expected=expected) from error
-    except OSError as error:
-        raise LedgerError(path, found=error.strerror, expected=expected) from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise LedgerError(
-            path, found=" ".join(str(error).split())[:500], expected=f"valid YAML: {expected}",
-            mend="correct the line named above",
-        ) from error
-
-
-def _bound(text: str) -> None:
-    """Raise for YAML too deep, or too large with its aliases written out, before it is built."""
-    sizes: dict[str, int] = {}
-    open_: list[tuple[str | None, int]] = []
-    count = 0
-    for event in yaml.parse(text, Loader=SAFE):
-        if isinstance(event, yaml.events.AliasEvent):
-            count += sizes.get(event.anchor, 1)
-        elif isinstance(event, yaml.events.ScalarEvent):
-            count += 1
-            if event.anchor:
-                sizes[event.anchor] = 1
-        elif isinstance(event, yaml.events.CollectionStartEvent):
-            open_.append((event.anchor, count))
-            count += 1
-        elif isinstance(event, yaml.events.CollectionEndEvent):
-            anchor, before = open_.pop()
-            if anchor:
-                sizes[anchor] = count - before
-        if len(open_) > _DEEP or count > _MANY:
-            raise yaml.MarkedYAMLError(
-                problem=f"more than {_DEEP} levels" if len(open_) > _DEEP
-                else f"more than {_MANY:,} values", problem_mark=event.start_mark)
-
-
-def settings(root: Path) -> dict:
-    """`_quarto.yml` as a dictionary; under `ledger` stand the paths, the seed, what is linted."""
-    path = Path(root) / CONFIG
-    config = load_yaml(path, "the settings of the paper")
-    for key in ("registration", "data", "seed", "lint"):
-        ledger = config.get("ledger") if isinstance(config, dict) else None
-        if key not in (ledger if isinstance(ledger, dict) else {}):
-            raise LedgerError(
-                f"{CONFIG}: ledger.{key}", found="nothing", expected="a value",
-                mend=f"add `{key}:` under `ledger:`",
-            )
-    if config["ledger"].get("notebooks"):  # named there, Quarto does not convert each four times
-        manuscript = config.get("manuscript") or {}
-        config["manuscript"] = manuscript | {"notebooks": config["ledger"]["notebooks"]}
-    return config
-
-
-def notebook_stems(root: Path) -> list[str]:
-    """The notebooks in reading order, as `_quarto.yml` lists them."""
-    listed = settings(root).get("manuscript", {}).get("notebooks", [])
-    names = [entry if isinstance(entry, str) else entry["notebook"] for entry in listed]
-    if not names:
-        raise LedgerError(
-            f"{CONFIG}: ledger.notebooks", found="nothing", expected="a list of notebooks",
-        )
-    return [Path(name).stem for name in names]
 
 
 @dataclass(frozen=True)

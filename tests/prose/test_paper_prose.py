@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from claimledger.project import settings
 from claimledger.prose.lint import lint_sources, parts
 from claimledger.prose.source import read_sources
+from claimledger.settings import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = settings(ROOT)["ledger"]["lint"]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from claimledger.project import settings
 from claimledger.prose.lint import lint_sources
 from claimledger.prose.source import Source
 from claimledger.prose.subjects import Subjects
 from claimledger.registration.loading import load
+from claimledger.settings import settings
 from prose_ledger import entry
 
 ROOT = Path(__file__).resolve().parents[2]

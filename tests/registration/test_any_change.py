@@ -10,10 +10,10 @@ from claimledger.errors import LedgerError
 from claimledger.registration import codebook
 from claimledger.registration.loading import load
 from claimledger.registration.qualtrics_survey import import_file, steps
-from claimledger.registration.source import Source
 from claimledger.start.assumed import assumptions
 from claimledger.start.notebook import notebook
 from claimledger.start.prose import citation, paper
+from claimledger.yaml_files import Source
 
 VALUES = (
     None, True, False, 0, -1, 2, 3.5, float("nan"), float("inf"), -0.0, 10**30, 1e308, "", " ", "x",

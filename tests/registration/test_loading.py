@@ -6,7 +6,7 @@ import yaml
 from claimledger.errors import LedgerError
 from claimledger.registration.codebook import answers, instrument_table, vignette_table
 from claimledger.registration.loading import load
-from claimledger.registration.source import Source
+from claimledger.yaml_files import Source
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from scipy.special import ndtr
 
 from claimledger.errors import LedgerError
-from claimledger.project import settings
 from claimledger.registration.loading import load
+from claimledger.settings import settings
 from claimledger.simulation.assumptions import load_simulation
 from claimledger.simulation.calibration import calibrate
 from claimledger.simulation.respondents import _from_margin

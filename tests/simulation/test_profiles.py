@@ -8,13 +8,13 @@ import yaml
 
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
-from claimledger.registration.source import Source
 from claimledger.simulation.assumptions import load_simulation
 from claimledger.simulation.simulate import simulate, simulate_file
 from claimledger.start.assumed import assumptions
 from claimledger.start.folder import start
 from claimledger.survey.loading import open_survey
 from claimledger.survey.recoding import recode
+from claimledger.yaml_files import Source
 
 BLOCKED = {"blocks": "region", "clusters": "school"}
 

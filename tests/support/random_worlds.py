@@ -19,11 +19,11 @@ from scipy.stats import t as student
 
 from claimledger.ledger.entries import VERDICTS, texts
 from claimledger.ledger.sets import ready_texts, set_entries
-from claimledger.project import settings
 from claimledger.prose.source import Source, read_sources
 from claimledger.prose.tokens import tokens
 from claimledger.registration.loading import load
 from claimledger.replication.differences import resolve
+from claimledger.settings import settings
 from claimledger.statistics.decision import decide, verdict_name
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -24,12 +24,12 @@ from claimledger.registration.analyses import Analysis, Comparison, Hypothesis
 from claimledger.registration.loading import parse
 from claimledger.registration.lock import Deviation, Lock
 from claimledger.registration.models import Registration
-from claimledger.registration.source import Source
 from claimledger.statistics.decision import DIRECTIONS, decide, verdict_name
 from claimledger.statistics.estimators import contrasts_of, estimate, model_of, moderator_values
 from claimledger.survey.loading import Survey
 from claimledger.survey.recoding import STRATUM, UNIT, WEIGHT, recode, sample_rows
 from claimledger.survey.weighting import check_margins
+from claimledger.yaml_files import Source
 
 TOLERANCE = 1e-8  # absolute, and relative to numbers above one
 NUMBERS = ("estimate", "se", "df", "p", "p_adjusted", "low", "high", "p_equivalence", "n")

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.project import CONFIG, Run, settings, sha256_file, write_atomic
-
-_KEYS = {"registration", "notebook", "data", "sha256", "recorded"}
+from claimledger.project import Run, sha256_file, write_atomic
+from claimledger.settings import CONFIG, settings
 
 
 @dataclass(frozen=True)
@@ -62,18 +61,11 @@ def externals(run: Run) -> list[External]:
     listed = settings(root)["ledger"].get("external") or {}
     found = []
     for name, given in listed.items():
-        missing = _KEYS - set(given) or set(given) - _KEYS - {"mapping"}
-        if missing:
-            raise LedgerError(
-                f"{CONFIG}: ledger.external.{name}", found=", ".join(sorted(given)),
-                expected=", ".join(sorted(_KEYS)) + " and, where needed, mapping",
-                mend=f"look at: {', '.join(sorted(missing))}",
-            )
         place = run.external.get(name)
         found.append(External(
             name, root / given["registration"], given["notebook"], root / (place or given["data"]),
             given["sha256"], root / given["recorded"],
-            root / given["mapping"] if "mapping" in given else None, bool(place),
+            root / given["mapping"] if given.get("mapping") else None, bool(place),
         ))
     return found
 

@@ -14,17 +14,11 @@ from claimledger.ledger.audit import Audit, groups, tests_of
 from claimledger.ledger.entries import Entry, dump
 from claimledger.ledger.external import External, external_of, recorded, require_same
 from claimledger.ledger.sets import lock_entries, ready_texts, set_entries
-from claimledger.project import (
-    Run,
-    notebook_stems,
-    settings,
-    sha256_file,
-    sha256_tree,
-    write_atomic,
-)
+from claimledger.project import Run, sha256_file, sha256_tree, write_atomic
 from claimledger.registration.loading import load
 from claimledger.registration.lock import Lock, check_lock
 from claimledger.registration.models import Registration
+from claimledger.settings import notebook_stems, settings
 from claimledger.survey.loading import Survey, open_survey
 
 PACKAGES = ("matplotlib", "numpy", "pandas", "papermill", "scipy", "seaborn", "statsmodels")

@@ -16,8 +16,9 @@ from claimledger.pipeline import kernels
 from claimledger.pipeline import notebooks as execute
 from claimledger.pipeline.task_graph import Step, alone, digests, holder, run_steps
 from claimledger.progress import Progress, Report
-from claimledger.project import CONFIG, Run, notebook_stems, settings, sweep
+from claimledger.project import Run, sweep
 from claimledger.rendering import renderer
+from claimledger.settings import CONFIG, notebook_stems, settings
 
 PACKAGE = Path(claimledger.__file__).parent
 OUTPUTS = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}

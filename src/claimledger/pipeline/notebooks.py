@@ -11,7 +11,8 @@ from pathlib import Path
 from claimledger.errors import LedgerError
 from claimledger.ledger.external import run_for
 from claimledger.pipeline import kernels
-from claimledger.project import Run, settings, write_atomic
+from claimledger.project import Run, write_atomic
+from claimledger.settings import settings
 
 CELL_SECONDS = 1800  # default time limit of one cell; `cell_seconds` below `ledger:` overrides
 ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")

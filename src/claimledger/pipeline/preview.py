@@ -15,9 +15,10 @@ from pathlib import Path
 
 from claimledger.errors import LedgerError
 from claimledger.pipeline import build
-from claimledger.project import CONFIG, Run, write_atomic
+from claimledger.project import Run, write_atomic
 from claimledger.rendering import press_files
 from claimledger.rendering.pages import Press
+from claimledger.settings import CONFIG
 
 PAUSE = 0.2      # seconds between two looks at the files
 WAITING = 20     # seconds that a browser's question may stay open

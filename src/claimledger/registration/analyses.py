@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from claimledger.registration.fields import POINTS, EntryId, Identifier, Mark, Model, about, marked
+from claimledger.registration.fields import POINTS, EntryId, Identifier, Mark, marked
+from claimledger.validation import Model, about
 
 NEGLIGIBLE = ("neither, and both one-sided tests against the smallest effect of interest reject "
               "after correction")

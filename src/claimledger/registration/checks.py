@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from claimledger.registration.analyses import Analysis, Bound, Comparison, Hypothesis
 from claimledger.registration.fields import POINTS
 from claimledger.registration.models import Derived, Registration
-from claimledger.registration.source import Key, Mistake, near, one_of
+from claimledger.yaml_files import Key, Mistake, near, one_of
 
 # Columns of the frame that stand for no variable of the instrument.
 OWN = ("respondent", "task", "profile", "weight", "stratum", "unit", "block", "cluster",

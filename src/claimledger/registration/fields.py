@@ -10,26 +10,17 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from claimledger.validation import ENTRY, IDENTIFIER
 
 POINTS = "percentage points"        # the unit of outcomes that are 0 or 1
 
 Mark = Literal["public", "assumed"]
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
-EntryId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]*$")]
+Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
+EntryId = Annotated[str, Field(pattern=ENTRY)]
 Code = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 Probability = Annotated[float, Field(gt=0, le=1)]
-
-
-class Model(BaseModel):
-    """The common rules: no unknown key, no change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def about(text: str, *example: object, **rules) -> Field:
-    """A field with its description and an example, as the reference prints them."""
-    return Field(description=text, examples=list(example) or None, **rules)
 
 
 def marked(text: str) -> Field:

@@ -19,10 +19,9 @@ import yaml
 from pydantic import Field
 
 from claimledger.errors import LedgerError
-from claimledger.project import SAFE, sha256_file, write_atomic
-from claimledger.registration.loading import validated
-from claimledger.registration.models import Model
-from claimledger.registration.source import Source
+from claimledger.project import sha256_file, write_atomic
+from claimledger.validation import Model, validated
+from claimledger.yaml_files import SAFE, Source
 
 ASPECTS = ("model", "vcov", "weights", "sample", "outcome", "correction", "sesoi", "other")
 HEAD = (
@@ -31,6 +30,7 @@ HEAD = (
     "# and sealed against changes by hand.\n"
 )
 ALTERED = "restore the file: changes go through claimledger freeze, amend and deviate"
+Day = Annotated[datetime.date, Field(strict=False)]      # a file holds it as text
 Said = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
@@ -41,7 +41,7 @@ class Amendment(Model):
     own lines, sample, family or variables it changes.
     """
 
-    date: datetime.date
+    date: Day
     what: Said
     why: Said
     sha256: str
@@ -71,7 +71,7 @@ class Lock(Model):
 
     registration: str
     sha256: str
-    frozen: datetime.date
+    frozen: Day
     amendments: list[Amendment] = []
     deviations: list[Deviation] = []
     text: str = ""

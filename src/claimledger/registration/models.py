@@ -17,12 +17,11 @@ from claimledger.registration.fields import (
     Code,
     Identifier,
     Mark,
-    Model,
     Probability,
-    about,
     marked,
     names_in,
 )
+from claimledger.validation import Model, about
 
 SCHEMA = 2      # what is written; files of schema 1 are read and lifted
 

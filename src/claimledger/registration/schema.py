@@ -1,4 +1,4 @@
-"""The registration's language for editors (JSON schema), and files of schema 1 rewritten as 2."""
+"""What editors complete and check a file by (JSON schema), and files of schema 1 rewritten as 2."""
 
 import datetime
 import json
@@ -12,33 +12,33 @@ from claimledger.project import write_atomic
 from claimledger.registration.loading import lifted, load
 from claimledger.registration.lock import amend, check_lock, lock_path
 from claimledger.registration.models import SCHEMA, Registration
-from claimledger.registration.source import Source
+from claimledger.settings import Config
+from claimledger.validation import Model
+from claimledger.yaml_files import Source
 
-FILE = "registration.schema.json"
-LINE = f"# yaml-language-server: $schema={FILE}\n"
-
-
-def json_schema() -> str:
-    """JSON schema of `registration.yml`, from the models: keys, types, descriptions, examples."""
-    made = Registration.model_json_schema(by_alias=True)
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema",
-            "title": "Registration of a survey experiment"}
-    return json.dumps(head | made, indent=1, ensure_ascii=False) + "\n"
+MODELS = {"registration": Registration, "settings": Config}
+LINE = "# yaml-language-server: $schema=registration.schema.json\n"
 
 
-def write_schema(registration: Path) -> tuple[Path, bool]:
-    """Write the schema beside a registration, and the line that points editors to it.
+def json_schema(model: type[Model]) -> str:
+    """JSON schema of a file, from its model: keys, types, descriptions, examples."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    made = head | model.model_json_schema(by_alias=True)
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
 
-    Returns the schema's path, and whether the registration has the line now: one that is frozen
-    is not touched.
+
+def write_schema(document: Path, name: str) -> tuple[Path, bool]:
+    """Write a schema beside the document, and the line that points editors to it.
+
+    `name` is one of `MODELS`. Returns the schema's path, and whether the document has the line
+    now: one that is frozen is not touched.
     """
-    registration = Path(registration)
-    path = write_atomic(registration.with_name(FILE), json_schema())
-    text = registration.read_text(encoding="utf-8")
-    if LINE not in text and not lock_path(registration).exists():
-        text = LINE + text
-        write_atomic(registration, text)
-    return path, LINE in text
+    path = document.with_name(f"{name}.schema.json")
+    write_atomic(path, json_schema(MODELS[name]))
+    text, line = document.read_text(encoding="utf-8"), LINE.replace("registration", name)
+    if line not in text and not lock_path(document).exists():
+        write_atomic(document, line + text)
+    return path, line in document.read_text(encoding="utf-8")
 
 
 def migrate(registration: Path, today: datetime.date) -> bool:

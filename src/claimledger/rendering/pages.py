@@ -10,12 +10,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.project import Run, settings, sha256_file, sha256_tree, write_atomic
+from claimledger.project import Run, sha256_file, sha256_tree, write_atomic
 from claimledger.prose.source import read_sources
 from claimledger.prose.tokens import require_tokens
 from claimledger.rendering import tools
 from claimledger.rendering.document import Paper, Tokens, epoch, metadata, read_paper
 from claimledger.rendering.notebook_pages import Notebook, as_page, extract_figures
+from claimledger.settings import settings
 
 STYLES = Path(__file__).parent / "assets" / "word-styles.xml"
 # No column of a pipe table is given a width: each format fits the columns to their content. Code is

@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 
 from claimledger.errors import LedgerError
-from claimledger.project import CONFIG, Run, write_atomic
+from claimledger.project import Run, write_atomic
 from claimledger.rendering.pages import Press
+from claimledger.settings import CONFIG
 
 REFERENCE = "reference.docx"  # below `build/`; `_quarto.yml` names it as docx: reference-doc
 

@@ -16,9 +16,10 @@ from html import escape, unescape
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.project import CONFIG, Run, find_root, settings, write_atomic
+from claimledger.project import Run, find_root, write_atomic
 from claimledger.rendering import renderer, write_notebook_pages
 from claimledger.rendering.tools import light, repack, valid_jats
+from claimledger.settings import CONFIG, settings
 
 UNRESOLVED = [
     (re.compile(r"\{\{(?:&lt;|<)[^{}]*\}\}"), "a shortcode that nothing resolved"),

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from claimledger.errors import LedgerError
 from claimledger.progress import Progress, Report
-from claimledger.project import Run, settings
+from claimledger.project import Run
+from claimledger.settings import settings
 
 OLDEST = (1, 9)  # as the extension asks: quarto-required in its _extension.yml
 CHOICE = "CLAIMLEDGER_RENDERER"

@@ -29,17 +29,12 @@ from claimledger.ledger.entries import load_ledger
 from claimledger.ledger.external import external_of
 from claimledger.pipeline import build
 from claimledger.pipeline import notebooks as execute
-from claimledger.project import (
-    Run,
-    load_yaml,
-    notebook_stems,
-    settings,
-    sha256_file,
-    write_atomic,
-)
+from claimledger.project import Run, sha256_file, write_atomic
 from claimledger.registration.codebook import instrument_table, vignette_table
 from claimledger.registration.loading import load
 from claimledger.rendering.document import epoch, read_paper
+from claimledger.settings import notebook_stems, settings
+from claimledger.yaml_files import load_yaml
 
 CHECKSUMS = "SHA256SUMS"
 RAW = "data/raw"

@@ -23,7 +23,8 @@ from packaging.utils import canonicalize_name
 
 import claimledger
 from claimledger.errors import LedgerError
-from claimledger.project import Run, settings
+from claimledger.project import Run
+from claimledger.settings import settings
 
 NEWEST = 500  # commits that are looked through
 SECONDS = 1800  # for the build of an old commit

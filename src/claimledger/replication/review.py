@@ -24,9 +24,10 @@ from pypdf.errors import PyPdfError
 from pypdf.generic import StreamObject
 
 from claimledger.errors import LedgerError
-from claimledger.project import Run, settings, write_atomic
+from claimledger.project import Run, write_atomic
 from claimledger.rendering import FILES, press_files
 from claimledger.rendering.pages import Press
+from claimledger.settings import settings
 
 SHOWN = 20
 CHANCE = 5  # letters: as long a name may be found in packed bytes, where nobody wrote it

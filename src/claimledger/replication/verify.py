@@ -20,7 +20,7 @@ from claimledger.ledger.entries import dump, load_ledger
 from claimledger.ledger.merging import merge
 from claimledger.pipeline import build
 from claimledger.progress import Progress
-from claimledger.project import Run, notebook_stems, write_atomic
+from claimledger.project import Run, write_atomic
 from claimledger.prose.source import Source
 from claimledger.rendering.pages import FILES, Press
 from claimledger.replication import documents, elsewhere
@@ -35,6 +35,7 @@ from claimledger.replication.differences import (
 )
 from claimledger.replication.published import Published, plain
 from claimledger.replication.reading import Page, Unit, read_page
+from claimledger.settings import notebook_stems
 
 SAFE = re.compile(r"[\w\s.,;:%()\[\]/+=’'–−-]*|[<>] ?[\d.]+")  # a text that holds no markup
 PLACE = re.compile(r'( output = "build)/runs/[\w.-]+(?=")')

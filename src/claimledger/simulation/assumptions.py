@@ -7,11 +7,10 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from claimledger.errors import LedgerError
-from claimledger.registration.fields import about
-from claimledger.registration.loading import validated
-from claimledger.registration.models import Identifier, Model, Probability, Registration, Scale
-from claimledger.registration.source import Key, Mistake, Source, complain, near, one_of
+from claimledger.registration.models import Identifier, Probability, Registration, Scale
 from claimledger.survey.qualtrics import further
+from claimledger.validation import Model, about, validated
+from claimledger.yaml_files import Key, Mistake, Source, complain, near, one_of
 
 FILE = "data/simulation.yml"
 Share = Annotated[float, Field(ge=0, lt=1)]

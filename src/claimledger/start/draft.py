@@ -12,12 +12,11 @@ from pathlib import Path
 from string import Template
 
 from claimledger.errors import LedgerError
-from claimledger.registration.schema import LINE
-from claimledger.registration.source import OPEN
 from claimledger.start.prose import PARTS
 from claimledger.survey import qualtrics
 from claimledger.survey.mapping_draft import Definition, Question, read_definition
 from claimledger.survey.tables import READERS, Table
+from claimledger.yaml_files import OPEN
 
 _FEW = 8          # values of a field that may be arms, and answers of a question in an export
 _PERSONAL = re.compile(r"(?i)name|mail|ip.?address|latitude|longitude|zip|phone|_?id$|^rid$|^pid$")
@@ -187,7 +186,7 @@ def _write(source: Path, known_: Known) -> str:
         arms = [f"    arm:\n      label: {_text(f'{OPEN} what was randomized')}\n      levels:\n"
                 f'        control: {{label: "{OPEN} control", text: "{READ}"}}\n'
                 f'        treated: {{label: "{OPEN} treated", text: "{READ}"}}']
-    return LINE + Template((PARTS / "draft.yml").read_text(encoding="utf-8")).substitute(
+    return Template((PARTS / "draft.yml").read_text(encoding="utf-8")).substitute(
         source=" ".join(source.name.split()), title=_text(f"{OPEN} {title}"),
         short=_id(title)[:40] or "study", arms="\n".join(arms),
         respondent="".join(f"  {key}: {_text(value)}\n" for key, value in (

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import claimledger
 from claimledger.errors import LedgerError
-from claimledger.project import Run, settings, write_atomic
+from claimledger.project import Run, write_atomic
 from claimledger.registration.loading import load
 from claimledger.registration.lock import freeze
-from claimledger.registration.schema import FILE as SCHEMA_FILE
-from claimledger.registration.schema import json_schema
+from claimledger.registration.schema import write_schema
+from claimledger.settings import CONFIG, settings
 from claimledger.simulation.assumptions import FILE as SIMULATION_FILE
 from claimledger.simulation.simulate import simulate_file
 from claimledger.start.assumed import assumptions
@@ -55,7 +55,8 @@ def start(
         write_atomic(folder / name, path.read_bytes())
     shutil.copytree(_extension(), folder / EXTENSION, ignore=shutil.ignore_patterns("__pycache__"))
     write_atomic(folder / "registration.yml", text)
-    write_atomic(folder / SCHEMA_FILE, json_schema())
+    write_schema(folder / "registration.yml", "registration")
+    write_schema(folder / CONFIG, "settings")
     if source:
         write_atomic(folder / "mapping.yml", columns_of(source))
     else:

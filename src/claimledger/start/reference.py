@@ -17,10 +17,11 @@ from claimledger.ledger.entries import VERDICTS, Entry, Equivalence
 from claimledger.ledger.recording import Record
 from claimledger.ledger.results import tost, verdicts
 from claimledger.registration import analyses, lock, models
-from claimledger.registration.loading import expected
+from claimledger.settings import AnotherStudy, Notebook, Settings, Subject
 from claimledger.simulation import assumptions
 from claimledger.study import Study
 from claimledger.survey.mapping import Mapping, Tasks
+from claimledger.validation import expected
 
 REGION = re.compile(r"<!-- made: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 KEYS = (
@@ -155,6 +156,7 @@ def _verdicts() -> str:
 
 
 REGIONS = {
+    "settings": lambda: _keys(Settings, Notebook, Subject, AnotherStudy),
     "registration": lambda: _keys(*KEYS),
     "mapping": lambda: _keys(Mapping, Tasks),
     "simulation": lambda: _keys(

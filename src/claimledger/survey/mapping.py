@@ -18,12 +18,11 @@ import numpy as np
 import pandas as pd
 
 from claimledger.errors import LedgerError
-from claimledger.registration.fields import about
-from claimledger.registration.loading import validated
-from claimledger.registration.models import Model, Registration
-from claimledger.registration.source import Source
+from claimledger.registration.models import Registration
 from claimledger.survey import qualtrics
 from claimledger.survey.tables import plain
+from claimledger.validation import Model, about, validated
+from claimledger.yaml_files import Source
 
 OPEN = "?"               # marks what a person has to finish
 MISSING = "missing"      # a text or code that is no answer, such as "Don't know"
