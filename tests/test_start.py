@@ -7,6 +7,9 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pyreadstat
 import pytest
 
 from claimledger.errors import LedgerError
@@ -251,6 +254,69 @@ def test_an_export_is_drafted_from_its_columns(tmp_path):
     assert list(content["instrument"]["items"]) == ["q1", "age"]
     assert list(content["design"]["factors"]["arm"]["levels"]) == ["a", "b"]
     assert "email" not in (tmp_path / "draft.yml").read_text()
+
+
+def test_a_field_set_together_with_an_arm_is_what_was_read(tmp_path):
+    survey = json.loads(json.dumps(QSF))
+    for one in survey["SurveyElements"][1]["Payload"]["Flow"][1]["Flow"]:
+        value = one["EmbeddedData"][0]["Value"]
+        one["EmbeddedData"].append({"Field": "Letter_text", "Value": f"The {value} letter."})
+    (tmp_path / "survey.qsf").write_text(json.dumps(survey))
+    (tmp_path / "draft.yml").write_text(draft(tmp_path / "survey.qsf"))
+    factors = Source.read(tmp_path / "draft.yml").content["design"]["factors"]
+    assert list(factors) == ["letter"]
+    assert factors["letter"]["levels"]["bold"] == {"label": "Bold", "text": "The Bold letter."}
+
+
+@pytest.fixture
+def answers() -> pd.DataFrame:
+    """As a statistics program keeps them: codes, a labeled arm, weights."""
+    chance = np.random.default_rng(3)
+    return pd.DataFrame({
+        "treatment": chance.integers(0, 2, 90), "will": chance.integers(1, 6, 90),
+        "sign": chance.integers(0, 2, 90), "age": chance.integers(18, 80, 90),
+        "weight": chance.uniform(0.5, 2, 90).round(3)})
+
+
+LABELS = {"treatment": {0: "Plain letter", 1: "Bold letter"}, "sign": {0: "No", 1: "Yes"},
+          "will": {1: "Never", 2: "Rarely", 3: "Sometimes", 4: "Often", 5: "Don't know"}}
+TEXTS = ["Which letter", "How often would you water it?", "Do you sign?", "How old are you?", ""]
+
+
+@pytest.mark.parametrize("kind", ["csv", "sav", "dta"])
+def test_a_file_of_answers_is_drafted_settled_and_frozen_and_fits(tmp_path, answers, kind):
+    export = tmp_path / f"answers.{kind}"
+    if kind == "csv":      # as Qualtrics writes it: texts, and a column for each arm
+        texts = answers.assign(**{name: answers[name].map(known) for name, known in LABELS.items()})
+        arms = {f"FL_2_DO_{word}": np.where(texts.treatment == f"{word} letter", "1", "")
+                for word in ("Plain", "Bold")}
+        texts = texts.assign(**arms).drop(columns="treatment")
+        asked = dict(zip(answers, TEXTS, strict=True))
+        heads = [[asked.get(name) or name for name in texts],
+                 [json.dumps({"ImportId": f"QID{n}" if asked.get(name) else name})
+                  for n, name in enumerate(texts)]]
+        pd.concat([pd.DataFrame(heads, columns=list(texts)), texts]).to_csv(export, index=False)
+    else:
+        write = {"sav": pyreadstat.write_sav, "dta": pyreadstat.write_dta}[kind]
+        write(answers, export, column_labels=TEXTS, variable_value_labels=LABELS)
+    folder = tmp_path / "new"
+    start(folder, date(2026, 1, 2), source=export)
+    content = Source.read(folder / "registration.yml").content
+    (arm,) = content["design"]["factors"]
+    assert list(content["instrument"]["items"]) == ["will", "sign", "age"]
+    assert content["weighting"] == {"column": "? weight"}
+    text = (folder / "registration.yml").read_text("utf-8")
+    for mark, answer in {
+        r'"\? respondents who[^"]*"': "80", r'"\? 0", maximum: "\? 100"': "0, maximum: 100",
+        r'"\? a number in SD[^"]*"': "0.2", r'"\? positive, neg[^"]*"': "positive",
+        r'"\? (\w+): number the answers[^"]*"': r"\1", r'"\? ': '"',
+    }.items():
+        text = re.sub(mark, answer, text)
+    (folder / "registration.yml").write_text(text)
+    frozen = command(folder, "freeze")
+    assert frozen.returncode == 0, frozen.stderr
+    checked = command(folder, "check", str(export), "--mapping", "mapping.yml")
+    assert "the paper can be built" in checked.stdout, checked.stderr
 
 
 @pytest.mark.parametrize(("name", "said"), [

@@ -25,6 +25,13 @@ def written(tmp_path, content):
     return write
 
 
+def test_a_predicted_null_may_stand_without_quotes(root, tmp_path):
+    text = (root / "src/claimledger/template/designs/two-arm.yml").read_text("utf-8")
+    for word in ("null", '"null"'):
+        (tmp_path / "r.yml").write_text(text.replace("direction: positive", f"direction: {word}"))
+        assert load(tmp_path / "r.yml").hypotheses[0].direction == "null"
+
+
 def test_the_shipped_registration_is_complete(root):
     r = load(root / "registration.yml")
     assert [h.id for h in r.hypotheses] == ["H1a", "H1b", "H2a", "H2b", "H3a", "H3b", "H3c"]

@@ -2,13 +2,19 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from claimledger.registration.fields import POINTS, EntryId, Identifier, Mark, marked
 from claimledger.validation import Model, about
 
 NEGLIGIBLE = ("neither, and both one-sided tests against the smallest effect of interest reject "
               "after correction")
+
+# `null` without quotes is nothing in YAML, and meant as the word.
+Direction = Annotated[
+    Literal["positive", "negative", "two-sided", "null", "non-inferiority"],
+    BeforeValidator(lambda said: "null" if said is None else said),
+    WithJsonSchema({"enum": ["positive", "negative", "two-sided", "null", "non-inferiority", None]})]
 
 
 class Family(Model):
@@ -86,7 +92,7 @@ class Hypothesis(Analysis):
                                        {"letter[T.neighbors]": 1}, default={})
     joint: list[str] = about("Coefficients that are tested together (an F test).",
                              ["letter[T.neighbors]", "letter[T.mayor]"], default=[])
-    direction: Literal["positive", "negative", "two-sided", "null", "non-inferiority"] = about(
+    direction: Direction = about(
         "`null` claims that the effect is smaller than `sesoi` (equivalence); `non-inferiority` "
         "that it is above minus `margin`.", "positive")
     margin: Bound | None = about("How much worse is still acceptable (non-inferiority).",

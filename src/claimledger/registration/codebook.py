@@ -14,19 +14,15 @@ from claimledger.registration.models import Item, Registration, Scale
 
 def vignette_table(registration: Registration) -> pd.DataFrame:
     """One row for each sentence of the vignette, in the order in which it is read."""
-    design = registration.design
-    rows = [{"Factor": "Opening", "Level": "", "Text": design.vignette.opening, "Probability": "",
-             "Source": ""}]
-    for name in design.vignette.order:
+    design, text = registration.design, registration.design.vignette
+    rows = [("Opening", "", text.opening, "", "")]
+    for name in text.order:
         factor = design.factors[name]
-        rows += [
-            {"Factor": factor.label, "Level": level.label, "Text": level.text,
-             "Probability": f"{level.probability:g}", "Source": level.mark}
-            for level in factor.levels.values()
-        ]
-    rows.append({"Factor": "Closing", "Level": "", "Text": design.vignette.closing,
-                 "Probability": "", "Source": ""})
-    return pd.DataFrame(rows)
+        rows += [(factor.label, level.label, level.text, f"{level.probability:g}", level.mark)
+                 for level in factor.levels.values()]
+    rows.append(("Closing", "", text.closing, "", ""))
+    return pd.DataFrame([row for row in rows if row[1] or row[2]],
+                        columns=["Factor", "Level", "Text", "Probability", "Source"])
 
 
 def instrument_table(registration: Registration) -> pd.DataFrame:
@@ -101,97 +97,80 @@ SPACE = "ddi:codebook:2_5"
 def ddi_codebook(registration: Registration) -> str:
     """Study description and one `var` for each factor, item and derived variable."""
     Xml.register_namespace("", SPACE)
-    root = Xml.Element(_tag("codeBook"), {"version": "2.5", "ID": registration.study.short})
-    _study(root, registration)
-    data = _add(root, "dataDscr")
-    for name, factor in registration.design.factors.items():
-        var = _variable(data, name, factor.label, "Randomised factor", "discrete", factor.mark)
-        for level, about in factor.levels.items():
-            _category(var, level, f"{about.label}: {about.text}")
-        _add(var, "varFormat", type="character")
-    for name, item in registration.instrument.items.items():
-        _item(data, name, item, registration.instrument.scales[item.scale], registration)
-    for name, derived in registration.instrument.derived.items():
-        var = _variable(data, name, derived.label, "Derived variable", "contin" if derived.numeric
-                        else "discrete", "assumed")
-        for label in derived.groups:
-            _category(var, label, label)
-        _add(var, "derivation").append(_leaf("drvdesc", derived.rule()))
-        _add(var, "varFormat", type="numeric" if derived.numeric else "character")
+    design, instrument = registration.design, registration.instrument
+    root = _node("codeBook", _study(registration), _node(
+        "dataDscr",
+        *(_variable(
+            name, factor.label, "discrete", _node("txt", f"Randomised factor ({factor.mark})"),
+            *(_category(level, f"{about.label}: {about.text}")
+              for level, about in factor.levels.items()), _format("character"))
+          for name, factor in design.factors.items()),
+        *(_item(name, item, registration) for name, item in instrument.items.items()),
+        *(_variable(
+            name, derived.label, "contin" if derived.numeric else "discrete",
+            _node("txt", "Derived variable (assumed)"),
+            *(_category(label, label) for label in derived.groups),
+            _node("derivation", _node("drvdesc", derived.rule())),
+            _format("numeric" if derived.numeric else "character"))
+          for name, derived in instrument.derived.items())),
+        version="2.5", ID=registration.study.short)
     Xml.indent(root)
     declaration = '<?xml version="1.0" encoding="UTF-8"?>'
     return f"{declaration}\n{Xml.tostring(root, encoding='unicode')}\n"
 
 
-def _study(root: Xml.Element, registration: Registration) -> None:
+def _study(registration: Registration) -> Xml.Element:
     about = registration.study
-    study = _add(root, "stdyDscr")
-    citation = _add(study, "citation")
-    _add(citation, "titlStmt").append(_leaf("titl", about.title))
-    people = _add(citation, "rspStmt")
-    for person in about.authors:
-        entry = _leaf("AuthEnty", person.name)
-        if person.affiliation:
-            entry.set("affiliation", person.affiliation)
-        people.append(entry)
-    info = _add(study, "stdyInfo")
-    info.append(_leaf("abstract", about.question))
-    summary = _add(info, "sumDscr")
-    summary.append(_leaf("universe", about.population))
-    summary.append(_leaf("dataKind", "survey experiment"))
-    collection = _add(_add(study, "method"), "dataColl")
-    collection.append(_leaf("collMode", "self-administered questionnaire on the web"))
-    collection.append(_leaf("collSitu", vignette_text(registration)))
+    return _node(
+        "stdyDscr",
+        _node("citation", _node("titlStmt", _node("titl", about.title)), _node("rspStmt", *(
+            _node("AuthEnty", person.name, **(
+                {"affiliation": person.affiliation} if person.affiliation else {}))
+            for person in about.authors))),
+        _node("stdyInfo", _node("abstract", about.question), _node(
+            "sumDscr", _node("universe", about.population),
+            _node("dataKind", "survey experiment"))),
+        _node("method", _node(
+            "dataColl", _node("collMode", "self-administered questionnaire on the web"),
+            _node("collSitu", vignette_text(registration)))))
 
 
-def _item(
-    data: Xml.Element, name: str, item: Item, scale: Scale, registration: Registration
-) -> None:
-    kind = "contin" if scale.kind == "numeric" else "discrete"
-    block = registration.instrument.blocks[item.block]
-    var = Xml.SubElement(data, _tag("var"), {"ID": f"V_{name}", "name": name, "intrvl": kind})
-    var.append(_leaf("labl", item.label))
-    question = _add(var, "qstn")
-    question.append(_leaf("preQTxt", block))
-    question.append(_leaf("qstnLit", item.wording))
-    if scale.kind == "numeric":
-        ends = {"min": scale.minimum, "max": scale.maximum}
-        _add(_add(var, "valrng"), "range", UNITS="REAL",
-             **{key: f"{end:g}" for key, end in ends.items() if end is not None})
-    if item.asked != "all":
-        conditions = registration.samples[item.asked].items()
-        var.append(_leaf("universe", "asked where " + "; ".join(
-            f"{factor} is {' or '.join(levels)}" for factor, levels in conditions)))
-    for code, label in scale.labels.items():
-        _category(var, str(code), label)
-    _add(var, "varFormat", type="character" if scale.kind == "text" else "numeric")
-    var.append(_leaf("notes", f"{item.role}; wording {item.mark}" + "; reversed" * item.reverse))
+def _item(name: str, item: Item, registration: Registration) -> Xml.Element:
+    instrument = registration.instrument
+    scale = instrument.scales[item.scale]
+    ends = {key: f"{end:g}" for key, end in (("min", scale.minimum), ("max", scale.maximum))
+            if end is not None}
+    asked = "; ".join(f"{factor} is {' or '.join(levels)}"
+                      for factor, levels in registration.samples[item.asked].items())
+    return _variable(
+        name, item.label, "contin" if scale.kind == "numeric" else "discrete",
+        _node("qstn", _node("preQTxt", instrument.blocks[item.block]),
+              _node("qstnLit", item.wording)),
+        *([_node("valrng", _node("range", UNITS="REAL", **ends))]
+          if scale.kind == "numeric" else []),
+        *([_node("universe", f"asked where {asked}")] if item.asked != "all" else []),
+        *(_category(str(code), label) for code, label in scale.labels.items()),
+        _format("character" if scale.kind == "text" else "numeric"),
+        _node("notes", f"{item.role}; wording {item.mark}" + "; reversed" * item.reverse))
 
 
-def _variable(
-    data: Xml.Element, name: str, label: str, text: str, kind: str, mark: str
-) -> Xml.Element:
-    var = Xml.SubElement(data, _tag("var"), {"ID": f"V_{name}", "name": name, "intrvl": kind})
-    var.append(_leaf("labl", label))
-    var.append(_leaf("txt", f"{text} ({mark})"))
-    return var
+def _variable(name: str, label: str, kind: str, *content: Xml.Element) -> Xml.Element:
+    return _node("var", _node("labl", label), *content, ID=f"V_{name}", name=name, intrvl=kind)
 
 
-def _category(var: Xml.Element, value: str, label: str) -> None:
-    category = _add(var, "catgry")
-    category.append(_leaf("catValu", value))
-    category.append(_leaf("labl", label))
+def _category(value: str, label: str) -> Xml.Element:
+    return _node("catgry", _node("catValu", value), _node("labl", label))
 
 
-def _tag(name: str) -> str:
-    return f"{{{SPACE}}}{name}"
+def _format(kind: str) -> Xml.Element:
+    return _node("varFormat", type=kind)
 
 
-def _leaf(name: str, text: str) -> Xml.Element:
-    element = Xml.Element(_tag(name))
-    element.text = text
-    return element
-
-
-def _add(parent: Xml.Element, name: str, **attributes: str) -> Xml.Element:
-    return Xml.SubElement(parent, _tag(name), attributes)
+def _node(tag: str, *content: str | Xml.Element, **attributes: str) -> Xml.Element:
+    node = Xml.Element(f"{{{SPACE}}}{tag}", attributes)
+    for part in content:
+        if isinstance(part, str):
+            node.text = part
+        else:
+            node.append(part)
+    return node

@@ -38,8 +38,9 @@ def names_in(formula: str) -> list[str]:
     """The variables of a formula, in order; ValueError (in words) where it cannot be read."""
     try:
         tree = ast.parse(formula, mode="eval").body
-        names: list[str] = []
-        _value(tree, _Ones(names))
+        found = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        names = [node.id for node in sorted(found, key=lambda node: node.col_offset)]
+        _value(tree, dict.fromkeys(names, np.ones(1)))
     except (SyntaxError, RecursionError, MemoryError):
         raise ValueError("arithmetic such as `2025 - birth_year`") from None
     if not names:
@@ -71,15 +72,3 @@ def _value(node: ast.AST, variables: Mapping[str, np.ndarray]):
         left, right = _value(node.left, variables), _value(node.comparators[0], variables)
         return np.asarray(_COMPARISON[type(node.ops[0])](left, right), dtype=float)
     raise ValueError("only variables, numbers, + - * /, parentheses and one comparison at a time")
-
-
-class _Ones(dict):
-    """Gives 1 for every name, and remembers which were asked for."""
-
-    def __init__(self, names: list[str]):
-        super().__init__()
-        self._names = names
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        self._names.append(name)
-        return np.ones(1)

@@ -95,8 +95,7 @@ class Lock(Model):
         found, after = [], self.text
         for one in reversed(self.amendments):
             before = undo(after, one.diff)
-            found.append((touched(before, after), worded(before, after)) if before
-                         else (one.touched, []))
+            found.append(effects_of(before, after) if before else (one.touched, []))
             after = before
         return found[::-1]
 
@@ -203,7 +202,7 @@ def amend(registration: Path, what: str, why: str, today: datetime.date) -> Path
         )
     text = _text(registration)
     amendment = Amendment(
-        date=today, what=what, why=why, sha256=found, touched=touched(lock.text, text),
+        date=today, what=what, why=why, sha256=found, touched=effects_of(lock.text, text)[0],
         diff=difference(lock.text, text),
     )
     update = {"amendments": [*lock.amendments, amendment], "text": text}
@@ -213,17 +212,16 @@ def amend(registration: Path, what: str, why: str, today: datetime.date) -> Path
 def deviate(registration: Path, deviation: dict[str, str], known: list[str]) -> Path:
     """Declare a deviation; `known` are the registered analyses and families."""
     lock = check_lock(registration)
-    names = dict.fromkeys(("analysis", "aspect", "run", "reason", "when", "impact"))
-    for name in names:
-        said = deviation.get(name, "").strip()
-        allowed = {"analysis": known, "aspect": list(ASPECTS)}.get(name)
-        if not said or (allowed and said not in allowed):
-            near = difflib.get_close_matches(said, allowed or []) or allowed or ["a text"]
+    said = {name: deviation.get(name, "").strip() for name in Deviation.model_fields}
+    for name, text in said.items():
+        allowed = {"analysis": known, "aspect": ASPECTS}.get(name)
+        if not text or (allowed and text not in allowed):
+            near = difflib.get_close_matches(text, allowed or []) or allowed or ["a text"]
             raise LedgerError(
-                f"deviate --{name}", found=repr(said), expected=", ".join(near),
+                f"deviate --{name}", found=repr(text), expected=", ".join(near),
                 mend="claimledger deviate --help says what each option holds",
             )
-    one = Deviation(**{name: deviation[name].strip() for name in names})
+    one = Deviation.model_validate(said)
     if one in lock.deviations:
         raise LedgerError("deviate", found="the same deviation in the lock", expected="a new one")
     update = {"deviations": [*lock.deviations, one]}
@@ -260,24 +258,20 @@ def undo(after: str, diff: str) -> str:
     return "\n".join(old + lines[place:])
 
 
-def touched(before: str, after: str) -> list[str]:
-    """Ids of the analyses that a change of the registration's text makes come out differently."""
-    return list(_changed(before, after, words=False))
-
-
-def worded(before: str, after: str) -> list[str]:
-    """Ids of the analyses of which a change concerns words alone: what is read, not computed."""
-    return sorted({*_changed(before, after, words=True)} - {*touched(before, after)})
-
-
 @lru_cache(maxsize=64)
-def _changed(before: str, after: str, words: bool) -> tuple[str, ...]:
+def effects_of(before: str, after: str) -> tuple[list[str], list[str]]:
+    """Ids of the analyses that a change of the text moves, and of those whose words alone it does.
+
+    The former may come out differently; of the latter, what is read differs, not what is computed.
+    """
     try:
         old, new = (yaml.load(text, Loader=SAFE) or {} for text in (before, after))
-        was, now = _concerns(old, words), _concerns(new, words)
+        changed = [{id for id in was.keys() | now.keys() if was.get(id) != now.get(id)}
+                   for words in (False, True)
+                   for was, now in [(_concerns(old, words), _concerns(new, words))]]
     except (yaml.YAMLError, AttributeError, TypeError, KeyError):
-        return ()
-    return tuple(sorted(id for id in was.keys() | now.keys() if was.get(id) != now.get(id)))
+        return [], []
+    return sorted(changed[0]), sorted(changed[1] - changed[0])
 
 
 # What is read and decides no number.

@@ -1,11 +1,14 @@
 """Assumptions for the first simulated answers of a study, to be replaced by somebody who knows."""
 
+import numpy as np
+import pandas as pd
 import yaml
 
 from claimledger.registration.models import Item, Registration, Scale
 from claimledger.simulation.assumptions import drawn
 from claimledger.simulation.fieldwork import DURATION
 from claimledger.survey.qualtrics import further
+from claimledger.survey.recoding import derivation_order, derive
 
 _EFFECT = 0.25       # of each level, in SD of the answers: invented
 _SPREAD = 0.4        # between items that are compared within respondents, in points
@@ -31,8 +34,8 @@ def assumptions(registration: Registration) -> str:
             for name in outcomes
         },
         "spreads": {"items": stacked} if len(stacked) > 1 else {},
-        "effects": {name: effect for name in registration.design.factors
-                    if (effect := _effect(registration, name, outcomes))["items"]},
+        "effects": {key: effect for name in registration.design.factors
+                    for key, effect in _effects(registration, name, outcomes).items()},
         "correlations": [], "slopes": [], **several,
         **({"columns": columns} if columns else {}),
         "recall": {"right": {name: 0.92 for name, item in items.items() if item.recalls},
@@ -99,16 +102,55 @@ def _outcome(registration: Registration, name: str, place: int | None) -> dict:
     return {"mean": round(middle, 2), "sd": round((ends[1] - ends[0]) * 0.3, 2)}
 
 
-def _effect(registration: Registration, factor: str, outcomes: dict[str, Item]) -> dict:
-    """An effect of each level in the direction that a hypothesis on it predicts."""
-    sign = 1
+def _effects(registration: Registration, factor: str, outcomes: dict[str, Item]) -> dict:
+    """Effects of each level on the items, in the directions that hypotheses on them predict.
+
+    Of an item that nothing is predicted of, that of the first hypothesis on the factor; none
+    where no effect, or none that harms, is predicted.
+    """
+    signs: dict[str, int] = {}
+    first = None
     for h in registration.hypotheses:
-        if any(term.startswith(f"{factor}[") for term in h.contrast):
-            weight = next(w for t, w in h.contrast.items() if t.startswith(f"{factor}["))
-            sign = (-1 if h.direction == "negative" else 1) * (1 if weight > 0 else -1)
-            break
-    levels = list(registration.design.factors[factor].levels)[1:]
+        weights = [weight for term, weight in h.contrast.items()
+                   if term.startswith(f"{factor}[") and ":" not in term]
+        if weights:
+            predicted = {"negative": -1, "null": 0, "non-inferiority": 0}.get(h.direction, 1)
+            predicted *= 1 if weights[0] > 0 else -1
+            first = predicted if first is None else first
+            for variable in h.stack or [str(h.outcome)]:
+                for item, way in _ways(registration, variable).items():
+                    signs.setdefault(item, way * predicted)
     asked = [name for name, item in outcomes.items()
              if factor not in registration.samples.get(item.asked, {})]
+    levels = list(registration.design.factors[factor].levels)[1:]
     size = min(_EFFECT, round(1 / len(registration.design.factors), 2))      # so that all add up
-    return {"items": asked, "factor": factor, "levels": dict.fromkeys(levels, sign * size)}
+    found = {}
+    for sign in (1, -1):
+        items = [name for name in asked if signs.get(name, 1 if first is None else first) == sign]
+        if items:
+            found[f"{factor}_down" if found else factor] = {
+                "items": items, "factor": factor, "levels": dict.fromkeys(levels, sign * size)}
+    return found
+
+
+def _ways(registration: Registration, variable: str) -> dict[str, int]:
+    """Whether a variable rises (1) or falls (-1) with each item that moves it by itself."""
+    instrument = registration.instrument
+    codes = {name: sorted(scale.labels) or [scale.minimum or 0, scale.maximum or 1]
+             for name in instrument.items if (scale := instrument.scales[
+                 instrument.items[name].scale]).kind != "text"}
+    rows = [(name, code) for name in codes for code in codes[name]]      # the others at their first
+    points = {}
+    for name, known in codes.items():
+        moved = np.array([code if name == one else known[0] for one, code in rows], dtype=float)
+        points[name] = known[0] + known[-1] - moved if instrument.items[name].reverse else moved
+    for name in derivation_order(registration):
+        made = derive(instrument.derived[name], points)
+        points[name] = made.codes if isinstance(made, pd.Categorical) else made
+    found = {}
+    for name in codes:
+        pairs = [(code, value) for (one, code), value in zip(rows, points[variable], strict=True)
+                 if one == name and not np.isnan(value)]
+        slope = np.cov(np.array(pairs, dtype=float).T)[0, 1] if len(pairs) > 1 else 0.0
+        found |= {name: int(np.sign(slope))} if abs(slope) > 0 else {}
+    return found

@@ -7,25 +7,33 @@ behind one; a registration with a question mark left is refused.
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
+from textwrap import shorten
 
 from claimledger.errors import LedgerError
 from claimledger.start.prose import PARTS
 from claimledger.survey import qualtrics
-from claimledger.survey.mapping_draft import Definition, Question, read_definition
+from claimledger.survey.mapping_draft import Definition, read_definition
 from claimledger.survey.tables import READERS, Table
 from claimledger.yaml_files import OPEN
 
 _FEW = 8          # values of a field that may be arms, and answers of a question in an export
 _PERSONAL = re.compile(r"(?i)name|mail|ip.?address|latitude|longitude|zip|phone|_?id$|^rid$|^pid$")
-
-
+_WEIGHT = re.compile(r"(?i)(survey|sampling|final|post)?_?(w|wt|wgt|weights?)(_?\d+)?")
+_ARMS = re.compile(r"(?i)treat|condition|random|assign|(^|[\W_])arms?($|[\W_])")
 _WORDS = ("true", "false", "null")      # ids that YAML would read as something else
-READ = f"{OPEN} what was read"
 _UNSURE = re.compile(r"(?i)don.?t know|not sure|unsure|no opinion|prefer not|refuse|no answer")
 _TOLD = {"Status", "Finished"}          # columns by which the first exclusions go
+_ROLES = {
+    "consent": r"consent|agree to (take part|participate)|willing to participate",
+    "attention": r"to show that you|paying attention|please (select|choose) ",
+    "comment": r"comments?\b|anything (else )?you",
+    "background": r"\b(your age|how old|year .*born|gender|male or female|your sex|race|ethnic|"
+                  r"education|school|income|think of yourself|party|liberal|religio|employ|marital|"
+                  r"state do you|region)",
+}
 
 
 @dataclass(frozen=True)
@@ -36,23 +44,66 @@ class Asked:
     labels: dict[int, str]
     numeric: bool = False
     block: str = "Questions"
+    row: str = ""
+    sorted: bool = False      # codes in the order of the alphabet, for want of a better one
+
+    @property
+    def role(self) -> str:
+        """What it seems to be for."""
+        words = self.wording.casefold()
+        return next((role for role, known in _ROLES.items() if re.search(known, words)), "outcome")
+
+    @property
+    def label(self) -> str:
+        """A short label, to be looked at."""
+        return f"{OPEN} {shorten(self.row or self.wording, 40, placeholder=' …')}"
+
+    @property
+    def unsure(self) -> list[int]:
+        """Codes of those who did not say."""
+        return [code for code, label in self.labels.items() if _UNSURE.search(label)]
+
+    def scale(self) -> dict:
+        """Its scale, as the registration has it."""
+        if self.labels:
+            ordered = len(self.labels) > 3 or {*self.labels} == {0, 1}
+            kind = f"{OPEN} {'ordinal' if ordered else 'nominal'}"
+            if self.sorted and len(self.labels) > 2:
+                kind += ": number the answers in their order, here they follow the alphabet"
+            return {"kind": kind, "labels": self.labels}
+        if self.numeric:
+            return {"kind": "numeric", "minimum": f"{OPEN} 0", "maximum": f"{OPEN} 100"}
+        return {"kind": "text"}
+
+
+@dataclass
+class Arms:
+    """What may be a factor: levels with what was read, and columns that hold one arm each."""
+
+    label: str
+    levels: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Known:
     """What a file knows: questions and arms by their columns.
 
-    fields : column to the values that may be arms; shown : a randomizer to its blocks and their
-    texts; platform : which of its own columns there are. respondent : the column that says whose
-    a row is, and how many rows each has, where they are several.
+    platform : which of its own columns there are. respondent : the column that says whose a row
+    is, and how many rows each has, where they are several. weight : a column with weights.
     """
 
     title: str
     asked: dict[str, Asked]
-    fields: dict[str, list[str]]
-    shown: dict[str, dict[str, str]]
+    arms: dict[str, Arms]
     platform: set[str]
     respondent: tuple[str, int] | None = None
+    weight: str = ""
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """An id of the registration for each column, each once."""
+        return _ids([*self.arms, *self.asked])
 
 
 def draft(source: Path) -> str:
@@ -60,12 +111,20 @@ def draft(source: Path) -> str:
     return _write(Path(source), _known(Path(source)))
 
 
+def columns_of(source: Path) -> str:
+    """The mapping that leads from the columns of an export to the ids of its draft."""
+    known = _known(Path(source))
+    renamed = [f"  {json.dumps(name, ensure_ascii=False)}: {id}" for name, id in known.ids.items()
+               if name != id and not (name in known.arms and known.arms[name].columns)]
+    return ("# Columns of the export and the ids of the registration. Where you rename or remove\n"
+            "# an item there, do it here, too: claimledger check export.csv --mapping mapping.yml\n"
+            "columns:\n" + "\n".join(renamed or ["  {}"]) + "\n")
+
+
 def _known(source: Path) -> Known:
     kind = source.suffix.lower()
     if kind == ".qsf":
-        found: Definition = read_definition(source)
-        asked = {name: _asked(one, found.blocks[name]) for name, one in found.questions.items()}
-        return Known(found.title, asked, found.fields, found.shown, _TOLD)
+        return _defined(read_definition(source))
     if kind not in READERS:
         raise LedgerError(source, found=f"a file ending in {source.suffix or 'nothing'}",
                           expected="one of .qsf, " + ", ".join(READERS),
@@ -76,15 +135,36 @@ def _known(source: Path) -> Known:
     return _columns(READERS[kind](source), source.stem)
 
 
-def _asked(question: Question, block: str) -> Asked:
-    codes = {int(code): text for code, text in question.choices.items()
-             if re.fullmatch(r"-?\d+", code)}
-    return Asked(question.wording, codes, question.numeric, block)
+def _defined(found: Definition) -> Known:
+    """Questions and arms of a survey's definition.
+
+    A field that a randomizer sets together with a shorter one, as `tone_text` with `tone`, says
+    what was read.
+    """
+    arms: dict[str, Arms] = {}
+    for name, values in sorted(found.fields.items(), key=lambda pair: len(pair[0])):
+        owner = next((one for one in arms if name.startswith(one)
+                      and len(arms[one].levels) == len(values)), None)
+        if owner:
+            arms[owner].levels = dict(zip(arms[owner].levels, values, strict=True))
+        else:
+            arms[name] = Arms(f"{name} (was it randomized?)", dict.fromkeys(values, ""))
+    arms = {name: arms[name] for name in found.fields if name in arms}
+    for name, blocks in found.shown.items():
+        arms[name] = Arms("what the blocks differ in", blocks,
+                          {title: f"{OPEN} {name}_DO_{title}" for title in blocks})
+    asked = {name: Asked(one.wording, {int(code): text for code, text in one.choices.items()
+                                       if re.fullmatch(r"-?\d+", code)},
+                         one.numeric, found.blocks[name], one.row)
+             for name, one in found.questions.items()}
+    return Known(found.title, asked, arms, _TOLD)
 
 
 def _columns(table: Table, title: str) -> Known:
     """Questions and arms among the columns of an export, by what stands in them."""
-    asked, fields, respondent = {}, {}, None
+    asked: dict[str, Asked] = {}
+    arms: dict[str, Arms] = {}
+    respondent, weight = None, ""
     for name in table.cells:
         each = table.cells[name].value_counts()
         if re.search(r"(?i)(^|_|case|response|respondent)id$", name) and (
@@ -97,140 +177,111 @@ def _columns(table: Table, title: str) -> Known:
         if qualtrics.canonical(name) or _PERSONAL.search(name):
             continue
         values = [v for v in table.cells[name].unique() if v.strip() not in ("", "-99", "NA")]
+        numbers = bool(values) and all(re.fullmatch(r"-?\d+(\.\d+)?", v) for v in values)
         text = table.texts.get(name, "")
         question = bool(re.match(r"QID", table.ids.get(name, ""))) or (
             not table.ids and bool(text) and text != name)
+        row = text.rpartition(" - ")[2] if " - " in text else ""      # of a matrix
         labels = table.labels.get(name)
-        if {v.removesuffix(".0") for v in values} == {"0", "1"} and re.search(
+        if block := re.fullmatch(r"(FL_\d+)_DO_(.+)", name):
+            one = arms.setdefault(block[1], Arms("what the blocks differ in"))
+            one.levels[block[2]] = ""
+            one.columns[block[2]] = f"{OPEN} {name}"
+        elif _WEIGHT.fullmatch(name) and numbers:
+            weight = name
+        elif {v.removesuffix(".0") for v in values} == {"0", "1"} and re.search(
                 r"(?i)chose|choice|select|prefer|vote|support", name):
             asked[name] = Asked(text or name, {0: "No", 1: "Yes"})
+        elif labels and _ARMS.search(name) and len(labels) <= _FEW:
+            arms[name] = Arms(f"{name} (was it randomized?)", dict.fromkeys(labels.values(), ""))
         elif labels:
             codes = {int(float(code)): label for code, label in labels.items()
                      if re.fullmatch(r"-?\d+(\.0)?", code)}
-            asked[name] = Asked(text or name, codes)
-        elif values and all(re.fullmatch(r"-?\d+(\.\d+)?", v) for v in values) and (
-                question or len(values) > _FEW):
+            asked[name] = Asked(text or name, codes, row=row)
+        elif numbers and (question or len(values) > _FEW):
             asked[name] = Asked(text or name, {}, numeric=True)
         elif question and len(values) <= 2 * _FEW:
-            asked[name] = Asked(text, dict(enumerate(sorted(values), 1)))
+            asked[name] = Asked(text, dict(enumerate(sorted(values), 1)), row=row, sorted=True)
         elif question:
             asked[name] = Asked(text, {})
-        elif 2 <= len(values) <= _FEW or name.startswith("FL_"):
-            fields[name] = sorted(values)
+        elif 2 <= len(values) <= _FEW:
+            arms[name] = Arms(f"{name} (was it randomized?)", dict.fromkeys(sorted(values), ""))
     told = {name for name in map(qualtrics.canonical, table.cells) if name}
-    return Known(title, asked, fields, {}, told & _TOLD, respondent)
+    return Known(title, asked, arms, told & _TOLD, respondent, weight)
 
 
-def _names(known: Known) -> dict[str, str]:
-    """An id of the registration for each column, each once."""
-    return _ids([*known.fields, *known.shown, *known.asked])
-
-
-def _write(source: Path, known_: Known) -> str:
-    title, asked, fields, names = known_.title, known_.asked, known_.fields, _names(known_)
-    factors = {names[name]: (name, values) for name, values in fields.items()}
-    titles = dict.fromkeys(one.block for one in asked.values()) or {"Questions": None}
-    blocks = dict(zip(titles, _ids([*titles]).values(), strict=True))
-    scales, items = {}, []
+def _write(source: Path, known: Known) -> str:
+    ids, asked = known.ids, known.asked
+    arms = {ids[name]: one for name, one in known.arms.items()} or {"arm": Arms(
+        "what was randomized", {f"{OPEN} control": "", f"{OPEN} treated": ""})}
+    scales: dict[str, dict] = {}
+    items, derived = [], {}
+    titles = list(dict.fromkeys(one.block for one in asked.values())) or ["Questions"]
+    blocks = _ids(titles)
     for name, one in asked.items():
-        scale = _scale(one)
-        known = next((key for key, value in scales.items()
-                      if value == scale and not one.numeric), None)
-        if known is None:
-            known = names[name]
-            scales[known] = scale
-        items.append(_line(names[name], {
-            "label": f"{OPEN} {one.wording[:40]}", "role": f"{OPEN} {_role(one.wording)}",
-            "scale": known, "block": blocks[one.block], "wording": one.wording or name}))
-    first = next(iter([*factors, *(names[name] for name in known_.shown)]), None)
-    levels = [_id(v) for v in [*fields.values(), *known_.shown.values(), []][0]]
-    term = f"{first}[T.{levels[1]}]" if len(levels) > 1 else "arm[T.treated]"
-    derived = {}
-    for name, one in asked.items():
-        gone = [code for code, label in one.labels.items() if _UNSURE.search(label)]
-        if len(one.labels) - len(gone) > 2 and gone and _role(one.wording) == "outcome":
-            derived[f"{names[name]}_known"] = {
-                "label": f"{OPEN} {one.wording[:40]} (answers only)", "of": names[name],
-                "map": {code: [code] for code in one.labels if code not in gone}, "missing": gone}
-    outcomes = [names[name] for name, one in asked.items()
-                if _role(one.wording) == "outcome" and one.labels]
-    outcome = next((f"{id}_known" if f"{id}_known" in derived else id for id in outcomes),
-                   "outcome")
-    consent = next((names[n] for n, one in asked.items() if _role(one.wording) == "consent"), None)
-    exclusions = []
-    if "Status" in known_.platform:
-        exclusions.append(_line("", {
-            "id": "preview", "label": "Test answers of the survey's makers", "column": "Status",
-            "equals": ["Survey Preview", 1]}))
-    if consent:
-        exclusions.append(_line("", {
-            "id": "consent", "label": "Did not agree to take part", "column": consent,
-            "differs_from": [f"{OPEN} the code of consent"]}))
-    if "Finished" in known_.platform:
-        exclusions.append(_line("", {"id": "unfinished", "label": "Did not finish",
-                                     "column": "Finished", "differs_from": ["True", 1]}))
-    arms = []
-    for key, (name, values) in factors.items():
-        arms.append(f"    {key}:\n      label: {_text(f'{OPEN} {name} (was it randomized?)')}\n"
-                    "      levels:      # the first is the reference")
-        arms += ["        " + _line(_id(value), {"label": value, "text": READ})
-                 for value in values or [f"{OPEN} level"]]
-    for name, members in known_.shown.items():
-        arms.append(f"    {names[name]}:\n      label: {_text(f'{OPEN} what the blocks differ in')}"
-                    f"\n      # of each arm the column that says who saw its block\n      columns: "
-                    + "{" + ", ".join(f"{_id(one)}: " + _text(f"{OPEN} {name}_DO_{one}")
-                                      for one in members) + "}\n      levels:")
-        arms += [f"        {_line(_id(one), {'label': one, 'text': text or READ})}"
-                 for one, text in members.items()]
-    if not arms:
-        arms = [f"    arm:\n      label: {_text(f'{OPEN} what was randomized')}\n      levels:\n"
-                f'        control: {{label: "{OPEN} control", text: "{READ}"}}\n'
-                f'        treated: {{label: "{OPEN} treated", text: "{READ}"}}']
+        scale = one.scale()
+        same = next((key for key, value in scales.items() if value == scale), None)
+        key = ids[name] if same is None or one.numeric else same
+        scales[key] = scale
+        items.append(_line(ids[name], {
+            "label": one.label, "role": f"{OPEN} {one.role}", "scale": key,
+            "block": blocks[one.block], "wording": one.wording or name}))
+        if one.unsure and len(one.labels) - len(one.unsure) > 2 and (
+                one.role in ("outcome", "background")):
+            derived[f"{ids[name]}_known"] = {
+                "label": f"{one.label} (answers only)", "of": ids[name],
+                "map": {code: [code] for code in one.labels if code not in one.unsure},
+                "missing": one.unsure}
+    outcome = next((ids[name] for name, one in asked.items()
+                    if one.role == "outcome" and one.labels), "outcome")
+    outcome = f"{outcome}_known" if f"{outcome}_known" in derived else outcome
+    factor, first = next(iter(arms.items()))
+    levels = [_id(level) for level in first.levels]
+    rows = known.respondent
+    design = {"respondent": rows[0], "tasks": f"{OPEN} {rows[1] // 2}",
+              "profiles": f"{OPEN} 2: each respondent has {rows[1]} rows"} if rows else {}
     return Template((PARTS / "draft.yml").read_text(encoding="utf-8")).substitute(
-        source=" ".join(source.name.split()), title=_text(f"{OPEN} {title}"),
-        short=_id(title)[:40] or "study", arms="\n".join(arms),
-        respondent="".join(f"  {key}: {_text(value)}\n" for key, value in (
-            ("respondent", known_.respondent[0]), ("tasks", f"{OPEN} {known_.respondent[1] // 2}"),
-            ("profiles", f"{OPEN} 2: each respondent has {known_.respondent[1]} rows"),
-        )) if known_.respondent else "",
-        blocks="\n".join(f"    {id}: {_text(title)}" for title, id in blocks.items()),
-        frame="frame: profiles\n    vcov: CR2" if known_.respondent else "vcov: HC2",
-        order=", ".join([*factors, *(names[name] for name in known_.shown)] or ["arm"]),
-        scales="\n".join("    " + _line(key, value) for key, value in scales.items()) or "    {}",
-        items="\n".join("    " + one for one in items) or "    {}",
-        derived="".join(f"\n    {_line(key, rule)}" for key, rule in derived.items()) or " {}",
-        exclusions="\n".join("  - " + one.removeprefix(": ") for one in exclusions) or "  []",
-        outcome=outcome, factor=first or "arm", term=term,
+        source=" ".join(source.name.split()), title=_text(f"{OPEN} {known.title}"),
+        short=_id(known.title)[:40], outcome=outcome, factor=factor, order=", ".join(arms),
+        term=f"{factor}[T.{levels[min(1, len(levels) - 1)]}]",
+        arms="\n".join(_factor(id, one) for id, one in arms.items()),
+        design="".join(f"  {key}: {_text(value)}\n" for key, value in design.items()),
+        blocks="\n".join(f"    {blocks[title]}: {_text(title)}" for title in titles),
+        frame="frame: profiles\n    vcov: CR2" if rows else "vcov: HC2",
+        scales="\n".join(f"    {_line(key, one)}" for key, one in scales.items()) or "    {}",
+        items="\n".join(f"    {one}" for one in items) or "    {}",
+        derived="".join(f"\n    {_line(key, one)}" for key, one in derived.items()) or " {}",
+        exclusions="\n".join(f"  - {one}" for one in _exclusions(known, ids)) or "  []",
+        weighting=_line("weighting", {"column": f"{OPEN} {known.weight}"})
+        + "   # and weighted: true below\n\n" if known.weight else "",
     )
 
 
-def _scale(one: Asked) -> dict:
-    if one.labels:
-        ordered = len(one.labels) > 3 or {*one.labels} == {0, 1}
-        kind = f"{OPEN} {'ordinal' if ordered else 'nominal'}"
-        return {"kind": kind, "labels": one.labels}
-    if one.numeric:
-        return {"kind": "numeric", "minimum": f"{OPEN} 0", "maximum": f"{OPEN} 100"}
-    return {"kind": "text"}
+def _factor(id: str, arms: Arms) -> str:
+    lines = [f"    {id}:", f"      label: {_text(f'{OPEN} {arms.label}')}"]
+    if arms.columns:
+        lines += ["      # of each arm the column that says who saw it",
+                  "      " + _line("columns", {_id(one): c for one, c in arms.columns.items()})]
+    return "\n".join([*lines, "      levels:      # the first is the reference", *(
+        "        " + _line(_id(level), {"label": level, "text": text or f"{OPEN} what was read"})
+        for level, text in arms.levels.items())])
 
 
-def _role(wording: str) -> str:
-    words = wording.casefold()
-    if re.search(r"consent|agree to (take part|participate)|willing to participate", words):
-        return "consent"
-    if re.search(r"to show that you|paying attention|please (select|choose) ", words):
-        return "attention"
-    if re.search(r"comments?\b|anything (else )?you", words):
-        return "comment"
-    if re.search(r"\b(your age|how old|year .*born|gender|your sex|race|ethnic|education|school|"
-                 r"income|think of yourself|party|liberal|religio|employ|marital|state do you|"
-                 r"region)", words):
-        return "background"
-    return "outcome"
+def _exclusions(known: Known, ids: dict[str, str]) -> list[str]:
+    consent = next((ids[n] for n, one in known.asked.items() if one.role == "consent"), None)
+    found = {
+        "preview": {"label": "Test answers of the survey's makers", "column": "Status",
+                    "equals": ["Survey Preview", 1]} if "Status" in known.platform else {},
+        "consent": {"label": "Did not agree to take part", "column": consent,
+                    "differs_from": [f"{OPEN} the code of consent"]} if consent else {},
+        "unfinished": {"label": "Did not finish", "column": "Finished",
+                       "differs_from": ["True", 1]} if "Finished" in known.platform else {},
+    }
+    return [_line("", {"id": id} | rule).removeprefix(": ") for id, rule in found.items() if rule]
 
 
 def _ids(names: list[str]) -> dict[str, str]:
-    """An id of the registration for each column, each once."""
+    """An id of the registration for each name, each once."""
     found: dict[str, str] = {}
     for name in names:
         id, number = _id(name), 2
@@ -246,23 +297,12 @@ def _id(text: str) -> str:
     return id if re.match(r"[a-z]", id) else f"q_{id}" if id else "q"
 
 
-def columns_of(source: Path) -> str:
-    """The mapping that leads from the columns of an export to the ids of its draft."""
-    known = _known(source)
-    names = {name: id for name, id in _names(known).items() if name not in known.shown}
-    renamed = {name: id for name, id in names.items() if name != id}
-    lines = [f"  {json.dumps(name, ensure_ascii=False)}: {id}" for name, id in renamed.items()]
-    return ("# Columns of the export and the ids of the registration; remove lines of items that\n"
-            "# you removed there. claimledger check export.csv --mapping mapping.yml\n"
-            "columns:\n" + "\n".join(lines or ["  {}"]) + "\n")
-
-
 def _text(text: str) -> str:
     return json.dumps(" ".join(text.split()), ensure_ascii=False)
 
 
 def _line(key: str, values: dict) -> str:
-    """One line of YAML in braces; texts in quotes."""
+    """One line of YAML in braces; texts in quotes, but for ids."""
 
     def shown(value: object) -> str:
         if isinstance(value, dict):
@@ -271,7 +311,7 @@ def _line(key: str, values: dict) -> str:
             return "[" + ", ".join(map(shown, value)) + "]"
         return _text(value) if isinstance(value, str) else json.dumps(value)
 
-    plain = re.compile(r"[a-z][a-z0-9_]*")
-    parts = ", ".join(f"{k}: {v if isinstance(v, str) and plain.fullmatch(v) else shown(v)}"
-                      for k, v in values.items())
+    parts = ", ".join(
+        f"{k}: {v if isinstance(v, str) and re.fullmatch('[a-z][a-z0-9_]*', v) else shown(v)}"
+        for k, v in values.items())
     return f"{key}: {{{parts}}}"

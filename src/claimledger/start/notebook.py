@@ -18,7 +18,7 @@ def notebook(registration: Registration) -> str:
                        'seed = 1\noutput = "build"'),
         ("code", IMPORTS.format(stem=STEM)),
         ("markdown", "## Sample"),
-        ("code", SAMPLE + ("" if _level(registration) == 95 else "")),
+        ("code", SAMPLE),
     ]
     for name, family in registration.families.items():
         members = [h for h in registration.hypotheses if h.family == name]
@@ -71,10 +71,6 @@ INSTRUMENT = '''#| label: tbl-instrument
 study.table("tbl-instrument", instrument_table(study.registration))'''
 
 
-def _level(registration: Registration) -> int:
-    return round(100 * (1 - min(family.alpha for family in registration.families.values())))
-
-
 def labels(group: str) -> str:
     """A group's name as it may stand in the label of a cell."""
     return re.sub(r"[^a-z0-9]+", "-", group.lower()).strip("-")
@@ -111,7 +107,8 @@ def _group(
                       "the estimator of claimledger (`statistics.estimators`)."))
     plain = next((a for a in members if given[a.id] != "None"), members[0])
     clustered = fits and plain.vcov in ("CR2", "stata", "survey")
-    by = (f', groups=rows["{_groups(r, plain)}"], correction="{plain.vcov}"'
+    groups = "cluster" if r.design.clusters else "respondent"
+    by = (f', groups=rows["{groups}"], correction="{plain.vcov}"'
           if clustered else "")
     each = next(iter(given.values())) if len(set(given.values())) == 1 else "{" + ", ".join(
         f'"{id}": {fit}' for id, fit in given.items()) + "}"
@@ -176,10 +173,6 @@ def _own(r: Registration, a: Analysis) -> bool:
     sampled = r.weighting and (r.weighting.strata or r.weighting.clusters)
     return (a.estimator != "ols" or a.missing != "complete" or bool(a.at)
             or bool(a.vcov == "survey" and sampled))
-
-
-def _groups(r: Registration, a: Analysis) -> str:
-    return "cluster" if r.design.clusters else "respondent"
 
 
 def _fit(r: Registration, a: Analysis, name: str) -> str:

@@ -62,9 +62,11 @@ def _claim(registration: Registration, h: Hypothesis) -> str:
             f"{{{{< num {h.id} ci >}}}}, corrected *p* {{{{< num {h.id} padj >}}}}).\n"]
     if h.joint:
         text = [f"The joint test of {h.id} has a corrected *p* {{{{< num {h.id} padj >}}}}.\n"]
+    never = [verdict for verdict in VERDICTS if verdict not in h.criterion]      # for the lint
     for verdict, sentence in VERDICTS.items():
         if verdict in h.criterion:
-            text.append(f'::: {{.when {h.id}="{verdict}"}}\n'
+            named = " ".join([verdict, *never]) if verdict == "undecided" else verdict
+            text.append(f'::: {{.when {h.id}="{named}"}}\n'
                         f"{sentence.format(id=h.id, unit=unit)}\n:::\n")
     return "\n".join(text)
 
