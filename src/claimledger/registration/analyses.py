@@ -14,7 +14,8 @@ NEGLIGIBLE = ("neither, and both one-sided tests against the smallest effect of 
 Direction = Annotated[
     Literal["positive", "negative", "two-sided", "null", "non-inferiority"],
     BeforeValidator(lambda said: "null" if said is None else said),
-    WithJsonSchema({"enum": ["positive", "negative", "two-sided", "null", "non-inferiority", None]})]
+    WithJsonSchema({"enum": [
+        "positive", "negative", "two-sided", "null", "non-inferiority", None]})]
 
 
 class Family(Model):
