@@ -159,20 +159,12 @@ class Source:
         """A key with dots; an entry of a list by its id, else by its number, from one."""
         value, parts = self.content, []
         for part in key:
-            try:
-                value = value[part]  # type: ignore[index]
-            except (KeyError, IndexError, TypeError):
-                value = None
-            named = isinstance(part, int) and isinstance(value, dict) and value.get("id")
-            parts.append(named if isinstance(named, str) else str(part + 1) if isinstance(part, int)
-                         and not self._is_key(key[: len(parts)], part) else str(part))
+            listed = isinstance(value, list) and isinstance(part, int)
+            inside = part < len(value) if listed else isinstance(value, dict) and part in value
+            value = value[part] if inside else None
+            named = value.get("id") if listed and isinstance(value, dict) else None
+            parts.append(named if isinstance(named, str) else str(part + 1 if listed else part))
         return ".".join(parts)
-
-    def _is_key(self, above: Key, part: object) -> bool:
-        value: object = self.content
-        for step in above:
-            value = value[step]  # type: ignore[index]
-        return isinstance(value, dict) and part in value
 
     def where(self, key: Key) -> str:
         """File, line and key."""

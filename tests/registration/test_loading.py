@@ -131,7 +131,7 @@ def test_what_need_not_be_said(tmp_path):
     assert (one.vcov, one.sample, one.frame) == ("HC2", "all", "respondents")
     assert r.samples == {"all": {}}
     assert one.bound(sd=0.4) == pytest.approx(0.05)
-    assert r.comparison("C").bound(1.0) is None
+    assert r.comparisons[0].bound(1.0) is None
     assert [r.unit(v) for v in ("likes", "like", "half")] == [
         "percentage points", "points, 1 to 5", "points, 0 to 1"]
     assert r.is_binary("likes") and not r.is_binary("half")

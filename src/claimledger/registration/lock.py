@@ -136,9 +136,8 @@ def _check_history(path: Path, lock: Lock) -> None:
         if after < before:
             raise LedgerError(
                 f"{path}: amendment {number}", found=f"dated {after}",
-                expected=f"{before} or later: the registration was "
-                + ("frozen then" if number == 1 else "amended then"),
-                mend="restore the file, or set the clock and amend again",
+                expected=f"{before} or later: it was {'amended' if number > 1 else 'frozen'} then",
+                mend="restore the file, or set this machine's clock and amend again",
             )
     if lock.seal != _seal(lock):
         raise LedgerError(path, found="changed by hand: its seal is broken",
@@ -194,12 +193,6 @@ def amend(registration: Path, what: str, why: str, today: datetime.date) -> Path
         if not said.strip():
             raise LedgerError(f"amend {name}", found="an empty text",
                               expected="what was changed, and why", mend="say it in a sentence")
-    last = lock.amendments[-1].date if lock.amendments else lock.frozen
-    if today < last:
-        raise LedgerError(
-            "amend", found=f"today is {today}", expected=f"{last} or later, as the lock says",
-            mend="set the clock of this machine",
-        )
     text = _text(registration)
     amendment = Amendment(
         date=today, what=what, why=why, sha256=found, touched=effects_of(lock.text, text)[0],
@@ -339,6 +332,7 @@ _Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar(
 
 def _write(path: Path, lock: Lock) -> Path:
     lock = lock.model_copy(update={"seal": _seal(lock)})
+    _check_history(path, lock)
     content = yaml.dump(
         lock.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100,
     )

@@ -105,28 +105,27 @@ def _outcome(registration: Registration, name: str, place: int | None) -> dict:
 def _effects(registration: Registration, factor: str, outcomes: dict[str, Item]) -> dict:
     """Effects of each level on the items, in the directions that hypotheses on them predict.
 
-    Of an item that nothing is predicted of, that of the first hypothesis on the factor; none
-    where no effect, or none that harms, is predicted.
+    Items of which nothing is predicted go with the first hypothesis on the factor; none move where
+    no effect, or none that harms, is predicted.
     """
-    signs: dict[str, int] = {}
-    first = None
+    signs: dict[str | None, int] = {}
     for h in registration.hypotheses:
-        weights = [weight for term, weight in h.contrast.items()
-                   if term.startswith(f"{factor}[") and ":" not in term]
-        if weights:
-            predicted = {"negative": -1, "null": 0, "non-inferiority": 0}.get(h.direction, 1)
-            predicted *= 1 if weights[0] > 0 else -1
-            first = predicted if first is None else first
+        weight = next((weight for term, weight in h.contrast.items()
+                       if term.startswith(f"{factor}[") and ":" not in term), 0)
+        if weight:
+            sign = {"negative": -1, "null": 0, "non-inferiority": 0}.get(h.direction, 1)
+            sign *= 1 if weight > 0 else -1
+            signs.setdefault(None, sign)
             for variable in h.stack or [str(h.outcome)]:
                 for item, way in _ways(registration, variable).items():
-                    signs.setdefault(item, way * predicted)
+                    signs.setdefault(item, way * sign)
     asked = [name for name, item in outcomes.items()
              if factor not in registration.samples.get(item.asked, {})]
     levels = list(registration.design.factors[factor].levels)[1:]
     size = min(_EFFECT, round(1 / len(registration.design.factors), 2))      # so that all add up
-    found = {}
+    found: dict[str, dict] = {}
     for sign in (1, -1):
-        items = [name for name in asked if signs.get(name, 1 if first is None else first) == sign]
+        items = [name for name in asked if signs.get(name, signs.get(None, 1)) == sign]
         if items:
             found[f"{factor}_down" if found else factor] = {
                 "items": items, "factor": factor, "levels": dict.fromkeys(levels, sign * size)}
