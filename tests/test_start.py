@@ -53,7 +53,7 @@ def rendered(folder: Path, *arguments: str) -> tuple[dict, str]:
 @pytest.mark.build
 @pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "verdicts", "sentence"), [
-    ([], {"supported"}, "The registered rule comes out for H1."),
+    ([], {"supported"}, "The data support H1, by the registered rule."),
     (["--world", "reversed"], {"refuted"}, "The data contradict H1."),
     (["--world", "null"], {"negligible", "undecided"}, "H1"),
 ])

@@ -13,7 +13,7 @@ from claimledger.start.notebook import STEM, labels
 
 PARTS = Path(__file__).parents[1] / "template" / "parts"
 VERDICTS = {
-    "supported": "The registered rule comes out for {id}.",
+    "supported": "The data support {id}, by the registered rule.",
     "refuted": "The data contradict {id}.",
     "negligible": "Whatever there is lies within the registered bound of "
                   "{{{{< num {id} sesoi >}}}}{unit}: {id} is negligible.",
@@ -58,8 +58,11 @@ def _typed(question: str) -> str:
 def _claim(registration: Registration, h: Hypothesis) -> str:
     unit = registration.unit((h.stack or [str(h.outcome)])[0])
     unit = f" {POINTS}" if unit == POINTS else " points" if unit else ""
+    tested = {"null": f"of the equivalence tests {{{{< num {h.id} tost >}}}}",
+              "non-inferiority": f"against the margin {{{{< num {h.id} padj >}}}}"}
     text = [f"The estimate for {h.id} is {{{{< num {h.id} >}}}}{unit} (interval "
-            f"{{{{< num {h.id} ci >}}}}, corrected *p* {{{{< num {h.id} padj >}}}}).\n"]
+            f"{{{{< num {h.id} ci >}}}}, corrected *p* "
+            + tested.get(h.direction, f"{{{{< num {h.id} padj >}}}}") + ").\n"]
     if h.joint:
         text = [f"The joint test of {h.id} has a corrected *p* {{{{< num {h.id} padj >}}}}.\n"]
     never = [verdict for verdict in VERDICTS if verdict not in h.criterion]      # for the lint
