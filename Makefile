@@ -133,7 +133,7 @@ quarto: $(STAMP)
 	fi
 
 docs: $(STAMP)
-	@$(BIN)/claimledger docs
+	@$(BIN)/python docs/make_reference.py
 
 lock: $(STAMP)
 	@echo "resolving pyproject.toml for Python 3.11 to 3.13 on all systems"

@@ -6,14 +6,14 @@ import re
 from claimledger.cli import app
 from claimledger.ledger.entries import texts
 from claimledger.ledger.recording import Record
-from claimledger.start.reference import refresh
 from claimledger.study import Study
+from make_reference import refresh
 
 
 def test_the_reference_is_not_stale(root):
     stale = [path.name for path, text in refresh(root / "docs", app.registered_commands).items()
              if text != path.read_text("utf-8")]
-    assert stale == [], "run `claimledger docs`"
+    assert stale == [], "run `make docs`"
 
 
 def test_every_key_of_the_registration_is_explained(root):

@@ -520,19 +520,6 @@ def migrate() -> None:
           + "; its lock has an amendment that says so" * amended)
 
 
-@app.command(hidden=True)
-def docs(
-    folder: Annotated[Path, typer.Argument(help="The folder of the reference.")] = Path("docs"),
-) -> None:
-    """Write the generated parts of the reference anew."""
-    from claimledger.project import write_atomic
-    from claimledger.start.reference import refresh
-
-    for path, text in refresh(folder, app.registered_commands).items():
-        if text != path.read_text(encoding="utf-8"):
-            print(_shown(write_atomic(path, text).resolve()))
-
-
 def _how(ran: list[str]) -> str:
     return f"made anew: {', '.join(ran)}" if ran else "up to date"
 

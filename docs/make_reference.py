@@ -1,6 +1,6 @@
 """The generated parts of `docs/`: keys, calls, commands and fields, from models and docstrings.
 
-A page holds its own words and marked regions; `refresh` writes the regions anew.
+A page holds its own words and marked regions; `make docs` writes the regions anew.
 """
 
 import inspect
@@ -170,3 +170,10 @@ REGIONS = {
     "deviations": lambda: _keys(lock.Deviation, lock.Amendment),
     "calls": _calls,
 }
+
+
+if __name__ == "__main__":
+    from claimledger.cli import app
+
+    for page, text in refresh(Path(__file__).parent, app.registered_commands).items():
+        page.write_text(text, encoding="utf-8")
