@@ -4,14 +4,18 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import chdir
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pyreadstat
 import pytest
+from typer.testing import CliRunner
 
+from claimledger.cli import app
 from claimledger.errors import LedgerError
 from claimledger.project import Run
 from claimledger.prose.source import read_sources
@@ -146,9 +150,13 @@ def test_a_draft_holds_what_the_survey_knows_and_marks_the_rest(drafted):
     assert not (drafted / "registration.lock").exists()
 
 
-def command(folder: Path, *words: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "claimledger", *words], cwd=folder,
-                          capture_output=True, text=True, timeout=120)
+def command(folder: Path, *words: str) -> SimpleNamespace:
+    """A command in that folder, in this process; a person's mistake is what it says on stderr."""
+    with chdir(folder):
+        done = CliRunner().invoke(app, words)
+    assert done.exception is None or isinstance(done.exception, LedgerError | SystemExit)
+    return SimpleNamespace(returncode=done.exit_code, stdout=done.output,
+                           stderr=str(done.exception or ""))
 
 
 def test_a_draft_is_frozen_when_no_mark_is_left_and_then_completed(drafted):
