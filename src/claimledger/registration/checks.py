@@ -17,16 +17,11 @@ _TERM = re.compile(r"(?:C\()?([A-Za-z_]\w*)[^\[\]:]*\[(?:T\.)?([^\]]+)\]")
 
 def mistakes_of(registration: Registration) -> list[Mistake]:
     """Everything that contradicts itself or names what does not exist."""
-    for part in (_instrument, _variables, _rest):      # each is built on the one before it
-        if found := [*part(registration)]:
+    # Each is built on the one before it.
+    for parts in ((_instrument,), (_variables,), (_design, _samples, _analyses)):
+        if found := [mistake for part in parts for mistake in part(registration)]:
             return found
     return []
-
-
-def _rest(r: Registration) -> Iterator[Mistake]:
-    yield from _design(r)
-    yield from _samples(r)
-    yield from _analyses(r)
 
 
 def unknown(key: Key, name: object, names: Collection) -> Iterator[Mistake]:

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from claimledger.errors import LedgerError
 from claimledger.project import sha256_file, write_atomic
-from claimledger.validation import Model, validated
+from claimledger.validation import Model, about, validated
 from claimledger.yaml_files import SAFE, Source
 
 ASPECTS = ("model", "vcov", "weights", "sample", "outcome", "correction", "sesoi", "other")
@@ -35,35 +35,33 @@ Said = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
 class Amendment(Model):
-    """A change of the registration after it was frozen.
+    """A change of the registration after it was frozen."""
 
-    `diff` leads from the text before it to the text after it; `touched` names the analyses whose
-    own lines, sample, family or variables it changes.
-    """
-
-    date: Day
-    what: Said
-    why: Said
-    sha256: str
-    touched: list[str] = []
-    diff: str = ""
+    date: Day = about("When.", "2026-05-01")
+    what: Said = about("What was changed.", "H4 added")
+    why: Said = about("Why.", "asked for by a reviewer")
+    sha256: str = about("SHA-256 of the text after it.")
+    touched: list[str] = about("Analyses whose own lines, sample, family or variables it changes.",
+                               ["H4"], default=[])
+    diff: str = about("From the text before it to the text after it.", default="")
 
 
 class Deviation(Model):
     """A declared difference between what was registered and what is run.
 
-    `analysis` is a hypothesis or a set of comparisons. `run` is what is run instead, to the letter:
-    a formula (model), an estimator (vcov), none or weighted (weights), a registered sample, an
-    outcome, a correction, a bound in SD (sesoi). The audit computes these as they are run; `other`
-    is anything else, in words, which it cannot.
+    The audit computes it as it is run; `other` is anything else, in words, which it cannot.
     """
 
-    analysis: str
-    aspect: Literal[ASPECTS]  # type: ignore[valid-type]
-    run: Said
-    reason: Said
-    when: Said
-    impact: Said
+    analysis: str = about("A hypothesis or a set of comparisons.", "H1")
+    aspect: Literal[ASPECTS] = about("What differs.", "vcov")  # type: ignore[valid-type]
+    run: Said = about(
+        "What is run instead, to the letter: a formula (model), an estimator (vcov), none or "
+        "weighted (weights), a registered sample, an outcome, a correction, a bound in SD (sesoi).",
+        "HC3")
+    reason: Said = about("Why.", "A reviewer asked for it.")
+    when: Said = about("When it was decided: before or after the answers were seen.",
+                       "After the data were seen.")
+    impact: Said = about("What it changes in the result.", "None of the verdicts.")
 
 
 class Lock(Model):
