@@ -42,18 +42,20 @@ def refresh(folder: Path, commands: list) -> dict[Path, str]:
     }
 
 
-def _keys(*kinds: type[BaseModel]) -> str:
+def _keys(*kinds: type[BaseModel], by_hand: bool = True) -> str:
     """A section for each model: its docstring, and a table of its keys."""
     parts = []
+    heads = ["key", "type", "default", "what it says", "example", "an error expects"]
     for kind in kinds:
-        rows = ["| key | type | default | what it says | example | an error expects |",
-                "|---|---|---|---|---|---|"]
+        rows = ["| " + " | ".join(heads if by_hand else heads[:4]) + " |",
+                "|" + "---|" * (6 if by_hand else 4)]
         for name, field in kind.model_fields.items():
-            rows.append("| " + " | ".join(_cell(text) for text in (
-                f"`{field.alias or name}`", type_of(field.annotation), _default(field),
-                field.description or "", f"`{_shown(field.examples[0])}`" if field.examples else "",
-                _refused(field),
-            )) + " |")
+            cells = [f"`{field.alias or name}`", type_of(field.annotation), _default(field),
+                     field.description or ""]
+            if by_hand:
+                example = f"`{_shown(field.examples[0])}`" if field.examples else ""
+                cells += [example, _refused(field)]
+            rows.append("| " + " | ".join(map(_cell, cells)) + " |")
         said = inspect.cleandoc(kind.__doc__ or "")
         parts.append(f"## {kind.__name__}\n\n{said}\n\n" + "\n".join(rows))
     return "\n\n".join(parts)
@@ -165,7 +167,7 @@ REGIONS = {
         assumptions.Simulation, assumptions.Margin, assumptions.Pairs, assumptions.Outcome,
         assumptions.Column, assumptions.Effect, assumptions.Slopes, assumptions.Gap,
         assumptions.Recall, assumptions.Fieldwork, assumptions.World),
-    "ledger": lambda: _keys(Entry, Equivalence),
+    "ledger": lambda: _keys(Entry, Equivalence, by_hand=False),
     "verdicts": _verdicts,
     "deviations": lambda: _keys(lock.Deviation, lock.Amendment),
     "calls": _calls,

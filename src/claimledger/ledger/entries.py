@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from claimledger.errors import LedgerError
 from claimledger.registration.fields import POINTS
+from claimledger.validation import about
 
 MINUS = "\u2212"
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
@@ -92,11 +93,12 @@ class Equivalence(BaseModel):
     """Two one-sided tests against the smallest effect of interest."""
 
     model_config = ConfigDict(extra="forbid")
-    bound: float
-    ci: list[float]
-    ci_corrected: list[float] | None = None
-    p: float
-    p_adjusted: float
+    bound: float = about("The smallest effect of interest, in units of the outcome.")
+    ci: list[float] = about("Interval of the two tests: at 1 - 2 alpha.")
+    ci_corrected: list[float] | None = about(
+        "The same at the level of the corrected tests.", default=None)
+    p: float = about("The larger of the two.")
+    p_adjusted: float = about("Corrected within the family.")
 
 
 class Entry(BaseModel):
@@ -111,37 +113,39 @@ class Entry(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid")
-    id: str
-    label: str
-    value: float | int
-    unit: str = ""
-    se: float | None = None
-    ci: list[float] | None = None
-    ci_level: float | None = None
-    ci_corrected: list[float] | None = None
-    statistic: float | None = None
-    df: float | None = None
-    p: float | None = None
-    p_adjusted: float | None = None
-    equivalence: Equivalence | None = None
-    n: int | None = None
-    model: str | None = None
-    vcov: str | None = None
-    family: str | None = None
-    decision: str | None = None
-    verdict: str | None = None
-    verdicts: list[str] = []
+    id: str = about("What tokens name it by.")
+    label: str = about("What it is, in words.")
+    value: float | int = about("Estimate, count or share.")
+    unit: str = about("Of value and intervals.", default="")
+    se: float | None = about("Standard error.", default=None)
+    ci: list[float] | None = about("Its ends.", default=None)
+    ci_level: float | None = about("Its level, such as 0.95.", default=None)
+    ci_corrected: list[float] | None = about("At the level of the corrected test.", default=None)
+    statistic: float | None = about("t, z or F.", default=None)
+    df: float | None = about("Its degrees of freedom.", default=None)
+    p: float | None = about("Uncorrected.", default=None)
+    p_adjusted: float | None = about("Corrected within the family.", default=None)
+    equivalence: Equivalence | None = about("Tests against the bound.", default=None)
+    n: int | None = about("Rows that were used.", default=None)
+    model: str | None = about("Formula.", default=None)
+    vcov: str | None = about("Variance estimator.", default=None)
+    family: str | None = about("What it is corrected with.", default=None)
+    decision: str | None = about("The kind of decision: which verdicts there are.", default=None)
+    verdict: str | None = about("What came out.", default=None)
+    verdicts: list[str] = about("What could have.", default=[])
     status: Literal[
         "registered", "deviation", "alternative", "exploratory", "description", "design", "public"
-    ]
-    deviation: str | None = None
-    as_registered: dict | None = None
-    amended: list[int] = []
-    notebook: str = ""
-    cell: str = ""
-    source: str = ""  # the other study whose data gave this result
-    recorded: bool | None = None  # true: taken from the record of an earlier run
-    text: dict[str, str] = Field(default={})
+    ] = about("Of what kind it is.")
+    deviation: str | None = about("What was declared.", default=None)
+    as_registered: dict | None = about(
+        "The result as registered, where another is run.", default=None)
+    amended: list[int] = about("Amendments that touch it.", default=[])
+    notebook: str = about("Where it was computed.", default="")
+    cell: str = about("The cell of that notebook.", default="")
+    source: str = about("The other study whose data gave it.", default="")
+    recorded: bool | None = about(
+        "Whether it was taken from the record of an earlier run.", default=None)
+    text: dict[str, str] = about("Ready texts, by field of `num`.", default={})
 
     @model_validator(mode="after")
     def _coherent(self) -> "Entry":
