@@ -1,5 +1,7 @@
 """Assumptions for the first simulated answers of a study, to be replaced by somebody who knows."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import yaml
@@ -18,7 +20,7 @@ _GROUPS = {"blocks": 4, "strata": 4, "clusters": 40}
 def assumptions(registration: Registration) -> str:
     """The text of `data/simulation.yml`: middling answers, small effects, three worlds."""
     items = registration.instrument.items
-    stacked = list(dict.fromkeys(n for a in registration.analyses() for n in a.stack))
+    stacked = _stacked(registration)
     outcomes = {name: item for name, item in items.items()
                 if item.role == "outcome" and registration.scale_of(name).kind != "text"}
     several = {"repeated": 0.2} if registration.design.rows > 1 else {}
@@ -30,10 +32,9 @@ def assumptions(registration: Registration) -> str:
                        for name, item in items.items() if item.role == "background"},
         "background_correlations": [],
         "outcomes": {
-            name: _outcome(registration, name, stacked.index(name) if name in stacked else None)
-            for name in outcomes
+            name: _outcome(registration, name, stacked.get(name, 0.0)) for name in outcomes
         },
-        "spreads": {"items": stacked} if len(stacked) > 1 else {},
+        "spreads": {"items": list(stacked)} if len(stacked) > 1 else {},
         "effects": {key: effect for name in registration.design.factors
                     for key, effect in _effects(registration, name, outcomes).items()},
         "correlations": [], "slopes": [], **several,
@@ -90,13 +91,28 @@ def _margin(scale: Scale) -> dict:
     return {"bands": bands, "top": high}
 
 
-def _outcome(registration: Registration, name: str, place: int | None) -> dict:
+def _stacked(registration: Registration) -> dict[str, float]:
+    """Items that are compared within respondents, and how far their means lie from the middle.
+
+    They rise from item to item as the hypotheses predict.
+    """
+    lean = dict.fromkeys((n for a in registration.analyses() for n in a.stack), 0.0)
+    for h in registration.hypotheses:
+        for term, weight in h.contrast.items():
+            name = re.sub(r"item\[(T\.)?(\w+)\]", r"\2", term)
+            if name in lean:
+                lean[name] += -weight if h.direction == "negative" else weight
+    return {name: _SPREAD * (2 * place / max(1, len(lean) - 1) - 1)
+            for place, name in enumerate(sorted(lean, key=lean.__getitem__))}
+
+
+def _outcome(registration: Registration, name: str, shift: float) -> dict:
     scale = registration.scale_of(name)
     codes = drawn(scale) or [0, 1]
     ends, profiles = (codes[0], codes[-1]), registration.design.profiles or 1
     if codes == [0, 1] and profiles > 1:
         return {"mean": round(1 / profiles, 4), "choice": True}
-    middle = sum(ends) / 2 + (_SPREAD * ((place % 3) - 1) if place is not None else 0)
+    middle = sum(ends) / 2 + shift
     if len(codes) == 2:
         return {"mean": round(middle, 2)}
     return {"mean": round(middle, 2), "sd": round((ends[1] - ends[0]) * 0.3, 2)}
