@@ -17,7 +17,7 @@ from claimledger.ledger.entries import VERDICTS, Entry, Equivalence
 from claimledger.ledger.recording import Record
 from claimledger.ledger.results import tost, verdicts
 from claimledger.registration import analyses, lock, models
-from claimledger.settings import AnotherStudy, Notebook, Settings, Subject
+from claimledger.settings_models import AnotherStudy, Notebook, Settings, Subject
 from claimledger.simulation import assumptions
 from claimledger.study import Study
 from claimledger.survey.mapping import Mapping, Tasks

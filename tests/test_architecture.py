@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "claimledger"
 # From the ground up: each may import those before it, never one after it. CONTRIBUTING shows it.
 LAYERS = [
-    ["errors"], ["yaml_files", "validation", "settings", "project", "progress", "page"],
+    ["errors"],
+    ["yaml_files", "validation", "settings_models", "settings", "project", "progress", "page"],
     ["registration"], ["survey"], ["simulation"], ["statistics"], ["ledger"], ["figures"],
     ["study"], ["prose"], ["rendering"], ["pipeline"],
     ["replication"], ["start"], ["cli"], ["__main__"],

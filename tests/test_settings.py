@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from claimledger.errors import LedgerError
-from claimledger.settings import CONFIG, Settings, notebook_stems, settings
+from claimledger.settings import CONFIG, notebook_stems, settings
+from claimledger.settings_models import Settings
 
 GOOD = """project: {type: manuscript}
 ledger:

@@ -12,7 +12,7 @@ from claimledger.project import write_atomic
 from claimledger.registration.loading import lifted, load
 from claimledger.registration.lock import amend, check_lock, lock_path
 from claimledger.registration.models import SCHEMA, Registration
-from claimledger.settings import Config
+from claimledger.settings_models import Config
 from claimledger.validation import Model
 from claimledger.yaml_files import Source
 
