@@ -45,17 +45,15 @@ def pairs(order: str, *apart: str, level: str = "") -> dict[tuple[str, str], str
 
 
 @pytest.mark.parametrize(("order", "apart", "level", "text"), [
-    ("abc", "ab ac bc", "", "a first, then b, and c last, each clear of all that follow"),
-    ("abc", "ac bc", "", "a and b (not separated from each other) first; c last; "
-     "each step is clear of all that follow"),
-    ("abc", "ab ac", "bc", "a first; b and c (level within the bound) last; "
-     "each step is clear of all that follow"),
-    ("abc", "", "", "no two of them separated"),
-    ("abc", "", "ab ac bc", "all level within the bound"),
+    ("abc", "ab ac bc", "", "a, b, and c, each ahead of all that follow"),
+    ("abc", "ac bc", "", "c behind all others; the other pairs not separated"),
+    ("abc", "ab ac", "bc", "a ahead of all others; the other pairs level within the bound"),
+    ("abc", "", "", "not separated"), ("abc", "", "ab ac bc", "level within the bound"),
     ("abc", "ac", "", "a ahead of c; the other pairs not separated"),
+    ("abcd", "ac ad bc bd", "", "a and b each ahead of all others; the other pairs not separated"),
+    ("abcd", "ac ad bd cd", "", "d behind all others; c behind a; the other pairs not separated"),
     ("abcd", "ac ad bc bd cd", "",
-     "a and b (not separated from each other) first; then c; d last; each step is clear of "
-     "all that follow"),
+     "a and b (not separated); c; d; each step ahead of all that follow"),
 ])
 def test_an_order_says_only_what_its_pairs_show(order, apart, level, text):
     assert order_text(list(order), pairs(order, *apart.split(), level=level), str) == text
@@ -79,7 +77,7 @@ def test_a_random_order_can_be_read_back_to_what_its_pairs_show():
     ("hlln", "higher after a, lower after b and c, and level within the bound after d"),
     ("lluu", "lower after a and b and not shown to differ after the others"),
     ("nuuu", "level within the bound after a and not shown to differ after the others"),
-    ("lllu", "lower after every kind but d and not shown to differ after d"),
+    ("lllu", "lower after every kind but d, where it is not shown to differ"),
 ])
 def test_a_set_is_told_verdict_by_verdict_and_each_member_once(verdicts, text):
     names = {"l": "lower", "u": "undecided", "h": "higher", "n": "negligible"}
@@ -125,3 +123,12 @@ def test_ready_texts_name_what_is_corrected():
         "stat": "0.48 points, 95% interval [0.38, 0.58], corrected *p* = .002",
     }
     assert ready_texts({"text": {"est": "3"}}) == {}
+
+
+@pytest.mark.parametrize(("value", "unit", "text"), [
+    (0.0, "share", "none"), (0, "count", "none"), (1.0, "share", "all"), (1, "count", "1"),
+    (0.008, "share", "0.8%"), (0.0001, "share", "0.0%"),
+])
+def test_nothing_and_everything_are_said_in_words(value, unit, text):
+    texts = {"est": "1" if unit == "count" else f"{100 * value:.1f}%"}
+    assert ready_texts({"value": value, "unit": unit, "text": texts})["part"] == text

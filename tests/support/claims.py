@@ -20,6 +20,7 @@ WORDS = {
     "a blocked accession": "blocked_accession", "American contributions": "contributions",
     "corrective measures": "corrective",
 }
+NUMBERS = ["none", "one", "two", "three", "four"]
 MEASURES, KINDS = list(WORDS.values())[:5], list(WORDS.values())[5:9]
 GAPS = list(WORDS.values())[9:]
 
@@ -81,7 +82,7 @@ def one(id: str, sign: str) -> Claim:
 
 
 def pairwise(name: str, a: str, b: str) -> Claim:
-    signs = {"behind": "-", "ahead": "+", "level": "0", "not separated": "?",
+    signs = {"level": "0", "not separated": "?",
              "rated below": "-", "rated above": "+"}
     return lambda f, m: f.pair(name, a, b) == signs[m[1]]
 
@@ -99,7 +100,8 @@ def divided(name: str, every: list[str]) -> Claim:
 
     def holds(f: Facts, m: re.Match) -> bool:
         told: list[tuple[str, str]] = []
-        for word, text in re.findall(part, m[1]):
+        whole = re.sub(r" but (.*), where it is (.*)$", r" but \1 and \2 after \1", m[1])
+        for word, text in re.findall(part, whole):
             named = members(text, every)
             if text == "the others":
                 named = set(every) - {key for _, key in told}
@@ -178,11 +180,16 @@ CLAIMS: list[tuple[str, Claim]] = [
         f("H2a") + f("H2b") == "-?"),
     # Kinds
     (r"the rating of the ally is (.*); support for American", divided("H2a.kind", KINDS)),
-    (r"; support for American contributions is (.*?) \(@tbl", divided("H2b.kind", KINDS)),
-    (r"view of the ally to the worst, the kinds rank as follows: (.*)\.$",
+    (r"; support for American contributions is (.*?)\.$", divided("H2b.kind", KINDS)),
+    (r"^Each of them does damage", lambda f, m: {
+        f(f"{h}.kind.{k}") for h in ("H2a", "H2b") for k in KINDS} == {"-"}),
+    (r"quarrel about an arms purchase weigh about the same", one(
+        "H2a.between.underspending.rival_arms", "0")),
+    (r"In regard for the ally they rank as follows: (.*)\.$",
      order("H2a.between", KINDS)),
-    (r"weakest, they rank as follows: (.*)\.$", order("corrective.between", KINDS)),
-    (r"respondents set (all|some) kinds of shortfall apart", lambda f, m:
+    (r"demand for correction the kinds rank as follows: (.*)\.$",
+     order("corrective.between", KINDS)),
+    (r"(?:set|one;) (all|some) kinds of shortfall (?:are set )?apart", lambda f, m:
         (len(f.order("corrective.between", KINDS)) == 6) == (m[1] == "all")
         and bool(f.order("corrective.between", KINDS))),
     (r"In regard for the ally(?:, however,)? the kinds (?:do )?differ", lambda f, m:
@@ -191,16 +198,16 @@ CLAIMS: list[tuple[str, Claim]] = [
         bool(f.order("corrective.between", KINDS))),
     (r"complain most, meets with less of it than (.*)\.$",
      against("corrective.between", "underspending", "-", KINDS)),
-    (r"how the ally fell short is not shown|corrective measures, no pair of kinds|^Whether the"
+    (r"how the ally fell short is not shown|In the demand for correction no pair|^Whether the"
      r" response depends on the offense", lambda f, m: not f.order("corrective.between", KINDS)),
-    (r"no difference to the response as wide|corrective measures, all pairs of kinds"
+    (r"no difference to the response as wide|In the demand for correction all pairs"
      r"|kind of offense, by contrast", lambda f, m: all(
         f.pair("corrective.between", a, b) == "0" for a in KINDS for b in KINDS if a != b)),
     (r"ally that spends too little keeps a better name",
      one("H2a.between.underspending.rival_arms", "+")),
-    (r"purchase, a visible act that benefits a rival", one(
+    (r"purchase, a visible act that benefits a rival|underspending; it leaves a better", one(
         "H2a.between.underspending.rival_arms", "-")),
-    (r"whether a lapse of contribution or a lapse of alignment is forgiven more readily", one(
+    (r"hether a lapse of contribution or a lapse of alignment is forgiven more readily", one(
         "H2a.between.underspending.rival_arms", "?")),
     (r"view after underspending is worse than under control", one(
         "H2a.kind.underspending", "-")),
@@ -214,12 +221,10 @@ CLAIMS: list[tuple[str, Claim]] = [
     (r"stands in the middle: more demand for correction than .*, less than (.*)\.$",
      against("corrective.between", "underspending", "-", KINDS)),
     # Measures
-    (r"the responses stand as follows: (.*)\.$", order("measures", MEASURES)),
+    (r"In mean support they rank as follows: (.*)\.$", order("measures", MEASURES)),
     (r"No response is shown to be better liked", lambda f, m: not f.order("measures", MEASURES)),
     (r"It is (rated below|rated above|level|not separated)(?: with| from)? cutting military aid",
      pairwise("measures", "end_alliance", "cut_military_aid")),
-    (r"beside public shaming.* it is (behind|ahead|level|not separated)",
-     pairwise("measures", "end_alliance", "public_shaming")),
     (r"responses are not all level", lambda f, m: bool(f.order("measures", MEASURES))),
     # H3
     (r"less support against a democracy|Democracies are treated more mildly|regime lowers it by"
@@ -281,8 +286,7 @@ CLAIMS: list[tuple[str, Claim]] = [
         "strong" in m[1], "treaty" in m[1]] == [f("H3b") == "-", f("H3c") == "-"]),
     (r"reluctance covers words", lambda f, m: {f(f"H3a.{k}") for k in MEASURES[1:]} == {"-"}),
     # Party and ideology
-    (r"compared with Democrats, support is (.*?) \(contr", divided("party", GAPS)),
-    (r"Further to the right, support is (.*)\.$", divided("ideology", GAPS)),
+    (r"compared with Democrats, support is (.*)\.$", divided("party", GAPS)),
     (r"further toward punishment among Republicans", one("party.H3a", "+")),
     (r"further toward leniency among Republicans", one("party.H3a", "-")),
     (r"Republicans support corrective measures more", one("party.corrective", "+")),
@@ -302,9 +306,15 @@ CLAIMS: list[tuple[str, Claim]] = [
     (r"when the question is what to do about its lapses, any movement is smaller", one("H3c", "0")),
     (r"back the rung it fears no more clearly", lambda f, m: f("H1a") == "+" and f("H1b") in "0?"),
     # The verdicts by name
-    (r"would call H3a (\w+), H3b (\w+), and H3c (\w+)", lambda f, m: list(m.groups()) == [
-        verdict(f, f"{id}.weighted") for id in ("H3a", "H3b", "H3c")]),
-    (r"^(?!.*would call).*\b(H\d[abc]) (?:is )?(supported|refuted|negligible|undecided)",
+    (r"find (\w+) of the effects in the direction that the article reports and (\w+) in the opp",
+     lambda f, m: [m[1], m[2]] == [
+        NUMBERS[[verdict(f, id) for id in ("H1a", "H1b", "H2b", "H3a")].count(word)]
+        for word in ("supported", "refuted")]),
+    (r"For capability and treaty they say more", lambda f, m: traits(f)[1:] == ["0"] * 2),
+    (r"For a strong military alone they say", lambda f, m: traits(f)[1] == "0" != traits(f)[2]),
+    (r"For a formal treaty alone they say", lambda f, m: traits(f)[2] == "0" != traits(f)[1]),
+    (r"Neither for capability nor for treaty do they", lambda f, m: "0" not in traits(f)[1:]),
+    (r"\b(H\d[abc]) (?:is )?(supported|refuted|negligible|undecided)",
      lambda f, m: verdict(f, m[1]) == m[2]),
 ]
 

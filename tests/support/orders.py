@@ -1,5 +1,7 @@
 """A reader of the ledger's partial orders, by its own rules: which of two is told to be ahead."""
 
+import re
+
 
 def ahead(text: str, names: dict[str, str]) -> set[tuple[str, str]]:
     """All pairs (one, other) of which the text says that the one is ahead of the other.
@@ -8,29 +10,24 @@ def ahead(text: str, names: dict[str, str]) -> set[tuple[str, str]]:
     """
     for name in sorted(names, key=len, reverse=True):
         text = text.replace(name, f"<{names[name]}>")
-    levels = {f"<{level}>": level for level in names.values()}
+
+    def levels(part: str) -> list[str]:
+        return re.findall(r"<(\w+)>", part)
+
     found: set[tuple[str, str]] = set()
-    if "clear of all that follow" in text:
-        steps: list[list[str]] = [[]]
-        inner, depth = [], 0
-        each = "each clear of" in text
-        for word in text.replace("(", " ( ").replace(")", " ) ").replace(";", " ; ").split():
-            depth += (word == "(") - (word == ")")
-            if depth or word == ")":
-                inner.append(word)
-            elif word.strip(",.") in levels:
-                if each and steps[-1]:
-                    steps.append([])
-                steps[-1].append(levels[word.strip(",.")])
-            elif word == ";":
-                steps.append([])
-        for i, step in enumerate(steps):
-            found |= {(a, b) for a in step for later in steps[i + 1:] for b in later}
-        text = " ".join(inner)
-    for clause in text.replace("(", ";").replace(")", ";").split(";"):
-        if " ahead of " in clause:
-            first, _, rest = clause.partition(" ahead of ")
-            one = [levels[w.strip(",.")] for w in first.split() if w.strip(",.") in levels]
-            found |= {(one[-1], levels[w.strip(",.")]) for w in rest.split()
-                      if w.strip(",.") in levels}
+    steps: list[list[str]] = []
+    if "each ahead of all that follow" in text:
+        steps = [[level] for level in levels(text)]
+    elif "each step ahead of all that follow" in text:
+        steps = [levels(step) for step in re.sub(r"\(.*?\)", "", text).split(";")]
+    for i, step in enumerate(steps):
+        found |= {(a, b) for a in step for later in steps[i + 1:] for b in later}
+    for clause in re.split("[();]", text):
+        first, word, second = re.split(" (?:each )?(ahead of|behind) ", clause)[:3] \
+            if re.search(" (?:ahead of|behind) ", clause) else ("", "", "")
+        ones, others = levels(first), levels(second)
+        if second.startswith("all others"):
+            others = [level for level in names.values() if level not in ones]
+        pairs = {(a, b) for a in ones for b in others}
+        found |= {(b, a) for a, b in pairs} if word == "behind" else pairs
     return found

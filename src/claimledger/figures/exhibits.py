@@ -140,7 +140,8 @@ def _cell(value: object) -> str:
 
 
 def _numeric(column: pd.Series) -> bool:
-    return bool(column.str.match(r"^[<>\[\u2212\-.\d][\d,.\u2212\-\s%\]]*$|^$").all())
+    number = r"[<>\[\u2212\-.\d][\d,.\u2212\-\s%\]]*"
+    return bool(column.str.match(rf"^{number}(to [\d.\u2212]+)?$|^$").all())
 
 
 def alt_list(pairs: list[tuple[str, str]]) -> str:

@@ -78,8 +78,14 @@ def lock_entries(lock: Lock) -> dict[str, dict]:
 
 
 def ready_texts(entry: dict) -> dict[str, str]:
-    """`test`: interval and p as the paper prints them; `stat`: the estimate before them."""
+    """`test`: interval and p as the paper prints them; `stat`: the estimate before them.
+
+    Of shares and counts `part`: "none", "all", or what is printed of them.
+    """
     text = entry.get("text", {})
+    if entry.get("unit") in ("share", "count") and "est" in text:
+        words = {0: "none"} | ({1: "all"} if entry["unit"] == "share" else {})
+        return {"part": words.get(entry["value"], text["est"])}
     if "ci" not in text or not ("padj" in text or "p" in text):
         return {}
     p = f"corrected *p* {text['padj']}" if "padj" in text else f"*p* {text['p']}"
@@ -192,7 +198,7 @@ def _entry(
         "text": {"est": str(count), "abs": str(count)} | text,
     }
     if count < len(WORDS):
-        fields["text"]["word"] = WORDS[count]
+        fields["text"]["word"] = WORDS[count] if count else "none"
     return {id: {key: value for key, value in fields.items() if value not in ("", [], {})}}
 
 
@@ -214,6 +220,8 @@ def split_text(came: dict[str, str], noun: tuple | None, name) -> str:
     parts = [(word + before, inside) for verdict, word in SPLIT.items()
              if (inside := [member for member in came if came[member] == verdict])]
     said = [words + members_text(inside, list(came), noun, name) for words, inside in parts]
+    if len(parts) == 2 and " but " in said[0]:
+        return f"{said[0]}, where it is {parts[1][0].removesuffix(before)}"
     if len(parts) > 1 and len(parts[-1][1]) > 1:
         said[-1] = parts[-1][0] + "the others"
     if set(came.values()) == {"undecided"}:  # "not ... after all" could mean: after some
@@ -222,48 +230,60 @@ def split_text(came: dict[str, str], noun: tuple | None, name) -> str:
 
 
 def order_text(order: list[str], verdicts: dict[tuple[str, str], str], name) -> str:
-    """An honest partial order: groups, each member of which is higher than all that follow.
+    """An honest partial order: nothing is said to be ahead but what a pair shows.
 
     `order` lists the levels from highest to lowest mean; `verdicts` holds those of all pairs.
-    Within a group nothing is said to be higher but what a pair shows.
+    In three or more steps, each clear of all that follow, it is told step by step; else as who is
+    ahead of whom, or behind whom, whichever takes fewer words.
     """
-    groups, current = [], []
+    steps, current = [], []
     for place, level in enumerate(order):
         current.append(level)
         rest = order[place + 1:]
         if all(verdicts[a, b] == "higher" for a in order[:place + 1] for b in rest):
-            groups.append(current)
+            steps.append(current)
             current = []
-    if len(groups) == 1:
-        return _within(groups[0], verdicts, name, alone=True)
-    said = [_group(group, verdicts, name) for group in groups]
-    if all(len(group) == 1 for group in groups):
-        middle = "".join(f", then {one}" for one in said[1:-1])
-        return f"{said[0]} first{middle}, and {said[-1]} last, each clear of all that follow"
-    steps = [f"{said[0]} first", *(f"then {one}" for one in said[1:-1]), f"{said[-1]} last"]
-    return "; ".join(steps) + "; each step is clear of all that follow"
+    if len(steps) == len(order):
+        return f"{listed([name(level) for level in order])}, each ahead of all that follow"
+    if len(steps) > 2:
+        said = [listed([name(level) for level in step])
+                + (f" ({_within(step, order, verdicts, name)})" if len(step) > 1 else "")
+                for step in steps]
+        return "; ".join(said) + "; each step ahead of all that follow"
+    return _within(order, order, verdicts, name)
 
 
-def _group(group: list[str], verdicts: dict, name) -> str:
-    if len(group) == 1:
-        return name(group[0])
-    inner = _within(group, verdicts, name, alone=False)
-    return f"{listed([name(level) for level in group])} ({inner})"
-
-
-def _within(group: list[str], verdicts: dict, name, alone: bool) -> str:
-    """What the pairs inside a group show."""
-    pairs = list(combinations(group, 2))
-    apart = [(a, b) for a, b in pairs if verdicts[a, b] in APART]
-    level = all(verdicts[pair] == "negligible" for pair in pairs if pair not in apart)
+def _within(levels: list[str], every: list[str], verdicts: dict, name) -> str:
+    """What the pairs among some levels show; `every` holds those that "all others" counts."""
+    pairs = list(combinations(levels, 2))
+    # The first has the higher mean; a pair decides, whatever the means.
+    apart = [(a, b) if verdicts[a, b] == "higher" else (b, a)
+             for a, b in pairs if verdicts[a, b] in APART]
+    left = [verdicts[pair] for pair in pairs if verdicts[pair] not in APART]
+    level = all(verdict == "negligible" for verdict in left)
     if not apart:
-        if level:
-            return "all level within the bound" if len(group) > 2 else "level within the bound"
-        return "no two of them separated" if alone else "not separated from each other"
-    ahead: dict[str, list[str]] = {}
-    for a, b in apart:  # the first has the higher mean; a pair decides, whatever the means
-        first, second = (a, b) if verdicts[a, b] == "higher" else (b, a)
-        ahead.setdefault(first, []).append(name(second))
-    shown = [f"{name(first)} ahead of {listed(seconds)}" for first, seconds in ahead.items()]
-    rest = "the other pairs level within the bound" if level else "the other pairs not separated"
-    return "; ".join([*shown, *([rest] if len(apart) < len(pairs) else [])])
+        return "level within the bound" if level else "not separated"
+
+    def told(first: int, word: str) -> tuple[int, int, list[str]]:
+        """Clauses on the levels first (or second) in a pair, those with the same others at once."""
+        others: dict[str, list[str]] = {}
+        for pair in apart:
+            others.setdefault(pair[first], []).append(pair[1 - first])
+        alike: dict[tuple, list[str]] = {}
+        for one in reversed(levels) if first else levels:
+            alike.setdefault(tuple(others.get(one, ())), []).append(one)
+        clauses, names = [], 0
+        for seconds, ones in alike.items():
+            if seconds:
+                rest = [name(other) for other in seconds]
+                if 1 < len(seconds) == len(every) - len(ones):
+                    rest = ["all others"]
+                each = " each" if len(ones) > 1 else ""
+                clauses.append(f"{listed(list(map(name, ones)))}{each} {word} {listed(rest)}")
+                names += len(ones) + len(rest)
+        return len(clauses), names, clauses
+
+    clauses = min(told(0, "ahead of"), told(1, "behind"), key=lambda one: one[:2])[-1]
+    if left:
+        clauses.append(f"the other pairs {'level within the bound' if level else 'not separated'}")
+    return "; ".join(clauses)
