@@ -3,7 +3,7 @@
 
 local tables = {}
 local PAGE, GAP, TIGHT = 88, 2.5, 1.4 -- characters in a line of 9.5 points, and lost between two columns
-local SHORT, LONG, READABLE = 14, 60, 24 -- texts up to SHORT keep to one line; LONG ones get READABLE
+local SHORT, LONG, READABLE = 20, 60, 24 -- texts up to SHORT keep to one line; LONG ones get READABLE
 local LINE, PADDING, ROOM = 12.5, 7.2, 460 -- points: a line, a row's padding, a float's height
 
 -- Characters, points and brackets of numbers counted half, as wide as they are.
@@ -74,7 +74,8 @@ function tables.fit(tab)
   end
   if dense then tab.classes:insert("dense") end
   if dense and FORMAT == "typst" then
-    tab.attributes["typst:inset"] = "(x: 2.8pt, y: 3.6pt)"
+    local free = math.max(0, PAGE - wanted) / #least -- characters of 4.8 points
+    tab.attributes["typst:inset"] = ("(x: %.1fpt, y: 3.6pt)"):format(math.min(5, 2.8 + 2.4 * free))
     tab.attributes["typst:text:size"] = ("%.1fpt"):format(math.min(9.5, math.max(7, 9.5 * PAGE / needed)))
   end
   local height = 0

@@ -30,8 +30,12 @@ function word.sized(tab)
   local function dress(rows)
     for _, row in ipairs(rows) do
       for _, cell in ipairs(row.cells) do
-        -- As paragraphs: a plain text in a cell gets a style of pandoc's, whatever encloses it.
-        local blocks = cell.contents:walk({ Plain = function(text) return pandoc.Para(text.content) end })
+        -- As paragraphs: a plain text in a cell gets a style of pandoc's, whatever encloses it. And
+        -- without code, whose style has a size of its own.
+        local blocks = cell.contents:walk({
+          Plain = function(text) return pandoc.Para(text.content) end,
+          Code = function(code) return pandoc.Str(code.text) end,
+        })
         if #blocks > 0 then cell.contents = { pandoc.Div(blocks, pandoc.Attr("", {}, style)) } end
       end
     end

@@ -164,8 +164,12 @@ CLAIMS: list[tuple[str, Claim]] = [
      r"|falls short and receives more|contribute rises", one("H2b", "+")),
     (r"moves support for American contributions by less|contribute changes by less",
      one("H2b", "0")),
-    (r"[Nn]either the view of (?:it|the ally) nor support", lambda f, m:
+    (r"[Nn]either the view of (?:it nor support|the ally nor support .* as much)", lambda f, m:
         f("H2a") + f("H2b") == "00"),
+    (r"Neither the view of the ally nor support .* is shown to change", lambda f, m:
+        f("H2a") + f("H2b") == "??"),
+    (r"^The view of the ally improves", one("H2a", "+")),
+    (r"while support for American contributions rises", one("H2b", "+")),
     (r"^Whether learning that the ally fell short changes", lambda f, m:
         f("H2a") + f("H2b") == "??"),
     (r"^The view of the ally changes by less", one("H2a", "0")),
