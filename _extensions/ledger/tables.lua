@@ -6,8 +6,10 @@ local PAGE, GAP, TIGHT = 88, 2.5, 1.4 -- characters in a line of 9.5 points, and
 local SHORT, LONG, READABLE = 20, 60, 24 -- texts up to SHORT keep to one line; LONG ones get READABLE
 local LINE, PADDING, ROOM = 12.5, 7.2, 460 -- points: a line, a row's padding, a float's height
 
--- Characters, points and brackets of numbers counted half, as wide as they are.
+-- Characters, points and brackets of numbers counted half, as wide as they are; in Word, whose font
+-- the reader's machine chooses, whole.
 local function wide(text)
+  if FORMAT == "docx" then return utf8.len(text) or #text end
   local _, narrow = text:gsub("[%.,%[%]]", "")
   return (utf8.len(text) or #text) - (text:find("%d") and narrow / 2 or 0)
 end
@@ -65,9 +67,12 @@ function tables.fit(tab)
     width[index] = wanted <= PAGE and most[index] or least[index] + share * (page - needed)
   end
   local own = tab.colspecs:find_if(function(spec) return type(spec[2]) == "number" and spec[2] > 0 end)
-  if wanted > PAGE and not own then
+  local full = FORMAT == "docx" and wanted > 0.8 * PAGE -- fonts differ from reader to reader
+  if (wanted > PAGE or full) and not own then
+    local margins = gap + (FORMAT == "docx" and 2 or 0)
+    local whole = math.min(wanted, page) + (margins - gap) * #least + 0.01
     tab.colspecs = tab.colspecs:map(function(spec, index)
-      return { spec[1], (width[index] + gap) / (page + 0.01) }
+      return { spec[1], (width[index] + margins) / whole }
     end)
     tab.classes:insert("wide")
     tab.attributes.style = ("min-width: %dem"):format(page // 2)
