@@ -99,7 +99,7 @@ def test_every_stated_verdict_is_the_one_found_by_hand(run):
         assert [(id, verdict) for id, verdict in stated if verdict != verdicts[id]] == [], form
     bound = BeautifulSoup(html_of(run), "html.parser").select("a.claim.says[data-verdict]")
     named = [(a["href"].removeprefix("#claim-"), a["data-verdict"]) for a in bound]
-    assert len({id for id, _ in named} & set(HYPOTHESES)) > 4  # others are told by a set
+    assert len({id for id, _ in named} & set(HYPOTHESES)) > 2  # others are told by a set
     assert [pair for pair in named if pair[1] != verdicts.get(pair[0], pair[1])] == []
 
 

@@ -126,7 +126,7 @@ def test_the_panel_answers_the_keyboard_with_the_numbers_of_the_grid(small, visi
     page = visit(small)
     said = page.locator(".power-panel output")
     assert said.get_attribute("aria-live") == "polite"
-    size = page.get_by_role("slider", name="Respondents analysed")
+    size = page.get_by_role("slider", name="Respondents analyzed")
     effect = page.get_by_role("slider", name="True effect")
     assert size.get_attribute("aria-valuetext") == "1,502 respondents"
     assert "found in 50% of surveys" in said.inner_text()  # it starts at N and bound as registered

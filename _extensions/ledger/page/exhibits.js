@@ -74,7 +74,7 @@
         input.setAttribute("aria-valuetext", shown.textContent);
       } };
     };
-    const size = slider("Respondents analysed", "respondents", 0, section.dataset.size);
+    const size = slider("Respondents analyzed", "respondents", 0, section.dataset.size);
     const effect = slider("True effect", "standard deviations", 1, section.dataset.effect);
 
     const show = () => {
