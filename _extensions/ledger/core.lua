@@ -229,12 +229,18 @@ function core.holds(conditions)
   return result
 end
 
--- What a number or a verdict becomes: a link to its card in the paper's page, else plain text.
--- The attributes say which text or verdict was asked for, so that a page can be checked by itself.
-function core.claim(id, inlines, class, attributes)
+-- What a number or a verdict becomes: a link to its card in the paper's page, else plain text. The
+-- attribute says which text or verdict was asked for, so that a page can be checked by itself.
+-- Where the text is parsed for all formats, the filter of each makes it of a span.
+function core.claim(id, inlines, class, key, asked)
+  if FORMAT == "json" then return pandoc.Inlines({ core.stated(id, inlines, class, key, asked) }) end
   if not (core.html and core.article) then return inlines end
-  local attr = pandoc.Attr("", { "claim", class }, attributes)
+  local attr = pandoc.Attr("", { "claim", class }, { [key] = asked })
   return pandoc.Inlines({ pandoc.Link(inlines, "#claim-" .. id, "", attr) })
+end
+
+function core.stated(id, inlines, class, key, asked)
+  return pandoc.Span(inlines, pandoc.Attr("", { "stated" }, { claim = id, as = class, key = key, asked = asked }))
 end
 
 return core

@@ -1,58 +1,12 @@
--- What Quarto does after parsing and plain pandoc does not: shortcodes, numbered and
--- cross-referenced figures, tables and sections, callouts. Runs after the extension's filter.
+-- What Quarto does after parsing and plain pandoc does not: numbered and cross-referenced figures,
+-- tables and sections, callouts. All after the extension's own filter, which comes first.
 
 local function script(name) return dofile(pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name .. ".lua") end
-local core, draw, handlers, tables = script("core"), script("draw"), script("shortcodes"), script("tables")
+local core, draw, tables = script("core"), script("draw"), script("tables")
 local frame, jats, word = script("page"), script("jats"), script("word")
 local html, typst, xml = FORMAT:match("html") ~= nil, FORMAT == "typst", FORMAT:match("jats") ~= nil
 local page = not core.article
-
-local tokens = pandoc.json.decode(core.read(core.setting("tokens")), false)
-
-local OPEN, CLOSE = utf8.char(0xE000), utf8.char(0xE001)
-local TOKEN = OPEN .. "(%d+)" .. CLOSE
 local text_of = pandoc.utils.stringify
-
--- Shortcodes ---------------------------------------------------------------------------------
-
-local function answer(number, context)
-  local token = tokens[tonumber(number)]
-  if token.shown then return context == "text" and token.shown or pandoc.Inlines({ pandoc.Str(token.shown) }) end
-  local handler = handlers[token.name]
-  if not handler then
-    local alone = token.name == "embed" and "an embed on a line of its own"
-    core.fail("{{<%s*" .. core.literal(token.raw:match("^%S+")) .. "[%s>]",
-      "{{< " .. token.raw .. " >}}", alone or "one of num, says, members, embed")
-  end
-  return handler(token.args, token.kwargs, {}, token.args, context)
-end
-
-local function plain(text)
-  return (text:gsub(TOKEN, function(number) return answer(number, "text") end))
-end
-
-local function inline(str)
-  if not str.text:find(OPEN, 1, true) then return nil end
-  local out, at = pandoc.Inlines({}), 1
-  while true do
-    local first, last, number = str.text:find(TOKEN, at)
-    local before = str.text:sub(at, (first or 0) - 1)
-    if before ~= "" then out:insert(pandoc.Str(before)) end
-    if not first then return out end
-    out:extend(answer(number, "inline"))
-    at = last + 1
-  end
-end
-
-local function attributes(el)
-  for key, value in pairs(el.attributes) do el.attributes[key] = plain(value) end
-  return el
-end
-
-local function code(el)
-  el.text = plain(el.text)
-  return el
-end
 
 -- Numbers ------------------------------------------------------------------------------------
 
@@ -149,7 +103,7 @@ local function described(image)
     local quoted = text_of(image.caption):gsub('["\\]', "\\%0")
     return pandoc.RawInline("typst", ('#image("%s", alt: "%s")'):format(image.src, quoted))
   end
-  if html and image.src:match("%.svg$") then image.src = frame.picture(image.src) or image.src end
+  if html then frame.drawn(image) end
   return image
 end
 
@@ -229,15 +183,8 @@ local function heading(header)
   return header
 end
 
--- A formula holds no shortcode, as in Quarto; PDF/UA wants words for it: its TeX source.
+-- PDF/UA wants words for a formula: its TeX source.
 local function formula(math)
-  local number = math.text:match(TOKEN)
-  if number then
-    local raw = tokens[tonumber(number)].raw
-    core.fail("%$.*" .. core.literal(raw), "{{< " .. raw .. " >}} inside mathematics",
-      "a shortcode in the text: Quarto cannot resolve it in a formula")
-  end
-  if not typst then return nil end
   local set = pandoc.write(pandoc.Pandoc({ pandoc.Plain({ math }) }), "typst"):gsub("%s+$", "")
   local quoted = math.text:gsub('["\\]', "\\%0")
   return pandoc.RawInline("typst", ('#math.equation(alt: "%s", block: %s, %s)'):format(
@@ -250,17 +197,8 @@ local function fitted(tab)
   return FORMAT == "docx" and word.sized(tab) or tab
 end
 
-return {
-  {
-    Str = inline, Code = code, CodeBlock = code, RawInline = code, RawBlock = code,
-    Span = attributes, Header = attributes, Math = formula,
-    Link = function(link)
-      link.target = plain(link.target)
-      return attributes(link)
-    end,
-    Image = function(image) return described(attributes(image)) end,
-    Div = function(el) return callout(attributes(el)) or el end,
-  },
+return pandoc.List(script("filter")) .. {
+  { Math = typst and formula or nil, Image = described, Div = callout },
   count,  -- after the callouts: a callout's heading is no section
   { traverse = "topdown", Span = references, Table = fitted },
   {

@@ -22,8 +22,8 @@ local fill = {  -- spans before blocks: all exceptions are known where they are 
       marked:insert(span)
       return span.content
     elseif span.classes:includes("stated") then
-      local given = span.attributes
-      return core.claim(given.claim, span.content, "when", { ["data-verdict"] = given.verdict })
+      local said = span.attributes
+      return core.claim(said.claim, span.content, said["as"], said.key, said.asked)
     end
   end,
   Div = function(div)
@@ -49,7 +49,7 @@ local function described(float)
     Image = function(image)
       local path = "figures/" .. float.identifier
       if FORMAT == "docx" and core.exists(path .. ".png") then image.src = path .. ".png" end
-      if core.html then image.src = page.picture(core.root .. "/" .. path .. ".svg") or image.src end
+      if core.html and core.own then page.drawn(image, core.root .. "/" .. path .. ".svg") end
       image.attributes["fig-alt"], image.attributes.alt = alt, nil
       image.caption = pandoc.Inlines(alt)
       return image

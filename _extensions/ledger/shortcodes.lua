@@ -20,9 +20,9 @@ local function ready(text)
   return inlines
 end
 
-local function answer(id, inlines, class, attributes, context)
+local function answer(context, id, inlines, ...)
   if context == "text" then return text_of(inlines) end
-  return core.claim(id, inlines, class, attributes)
+  return core.claim(id, inlines, ...)
 end
 
 local function identifier(args, name)
@@ -37,7 +37,7 @@ local function num(args, kwargs, _, _, context)
     core.fail("num%s+" .. table.concat(words, "%s+"), "more than an id and a field", "{{< num ID [field] >}}")
   end
   local field = args[2] and text_of(args[2]) or "est"
-  return answer(id, ready(core.text(id, field)), "num", { ["data-field"] = field }, context)
+  return answer(context, id, ready(core.text(id, field)), "num", "data-field", field)
 end
 
 local function phrases_of(kwargs)
@@ -54,7 +54,7 @@ local function says(args, kwargs, _, _, context)
     core.fail("says%s+" .. core.literal(id), "more than an id and the name of a set of phrases", 'verdict="phrase"')
   end
   local phrase, verdict = core.phrase(id, args[2] and text_of(args[2]), phrases_of(kwargs))
-  return answer(id, markdown(phrase), "says", { ["data-verdict"] = verdict }, context)
+  return answer(context, id, markdown(phrase), "says", "data-verdict", verdict)
 end
 
 local function members(args, kwargs, _, _, context)
@@ -63,7 +63,7 @@ local function members(args, kwargs, _, _, context)
     core.fail("members%s+" .. core.literal(set), "not a set and a verdict", "{{< members SET VERDICT >}}")
   end
   local phrase, verdict, id = core.members(set, text_of(args[2]), phrases_of(kwargs))
-  return answer(id, markdown(phrase), "says", { ["data-verdict"] = verdict }, context)
+  return answer(context, id, markdown(phrase), "says", "data-verdict", verdict)
 end
 
 return { num = num, says = says, members = members }

@@ -23,10 +23,10 @@ local TOKEN = utf8.char(0xE000)  -- where the embedded renderer puts a shortcode
 
 -- Whether a shortcode stands inside, in any of its three forms: the embedded renderer's token, the
 -- span that Quarto makes of it in a text, and the bare words that it leaves in front matter.
-local function holds_token(inline)
-  local text, found = pandoc.utils.stringify(inline), false
-  if text:find(TOKEN, 1, true) or text:find("{{<", 1, true) then return true end
-  pandoc.Inlines({ inline }):walk({
+local function holds_token(inline, text)
+  local found = text:find(TOKEN, 1, true) or text:find("{{<", 1, true)
+  if found or not inline.content then return found end
+  inline.content:walk({
     Span = function(span)
       found = found or span.classes:includes("quarto-shortcode__") or span.attributes["__quarto_custom"] ~= nil
     end,
@@ -40,7 +40,7 @@ local function state(inlines, conditions)
   local first, last, words
   for index, one in ipairs(inlines) do
     local text = pandoc.utils.stringify(one)
-    local plain = PLAIN[one.t] and not holds_token(one)
+    local plain = PLAIN[one.t] and not holds_token(one, text)
     if plain and text:match("%w") then
       first, last, words = first or index, index, (words or 0) + 1
     end
@@ -48,8 +48,8 @@ local function state(inlines, conditions)
   end
   if not words then return inlines end
   local id = decisive(conditions)
-  local span = pandoc.Span({ table.unpack(inlines, first, last) },
-    pandoc.Attr("", { "stated" }, { claim = id, verdict = core.ledger().entries[id].verdict }))
+  local verdict = core.ledger().entries[id].verdict
+  local span = core.stated(id, { table.unpack(inlines, first, last) }, "when", "data-verdict", verdict)
   local out = pandoc.Inlines({ table.unpack(inlines, 1, first - 1) })
   out:insert(span)
   out:extend({ table.unpack(inlines, last + 1) })

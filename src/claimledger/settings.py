@@ -21,12 +21,18 @@ def settings(root: Path) -> dict:
     return config
 
 
-def notebook_stems(root: Path) -> list[str]:
-    """The notebooks in reading order, as `_quarto.yml` lists them."""
+def notebook_titles(root: Path) -> dict[str, str]:
+    """The notebooks in reading order, as `_quarto.yml` lists them: their titles, or "", by stem."""
     listed = settings(root).get("manuscript", {}).get("notebooks", [])
-    names = [entry if isinstance(entry, str) else entry["notebook"] for entry in listed]
-    if not names:
+    named = [{"notebook": entry} if isinstance(entry, str) else entry for entry in listed]
+    return {Path(entry["notebook"]).stem: entry.get("title", "") for entry in named}
+
+
+def notebook_stems(root: Path) -> list[str]:
+    """The same without their titles; at least one."""
+    stems = list(notebook_titles(root))
+    if not stems:
         raise LedgerError(
             f"{CONFIG}: ledger.notebooks", found="nothing", expected="a list of notebooks",
         )
-    return [Path(name).stem for name in names]
+    return stems

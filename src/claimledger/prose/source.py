@@ -37,10 +37,12 @@ _LEXEME = re.compile(
     |(?P<math>\$(?!\s)(?:(?!\n[ \t]*\n)[^$\\]|\\.)*?(?<!\s)\$(?!\d))""",
     re.VERBOSE | re.MULTILINE | re.DOTALL,
 )
-_HEADING = re.compile(
+HEADING = re.compile(
     r"^(?P<marks>#{1,6})[ \t]+(?:[^\n]*\{[^}\n]*#(?P<id>[\w.:-]+)[^}\n]*\})?"
     r"|^[ \t>]*:{3,}[ \t]*(?P<div>[^\n]*)$", re.MULTILINE
 )
+# One character of a JSON string, as it is written there.
+_CHARACTER = re.compile(r"\\u[dD][89abAB]\w\w\\u\w{4}|\\u\w{4}|\\?.", re.DOTALL)
 _OPTION = re.compile(
     r"^#\|[ \t]*([\w-]+-(?:sub)?(?:cap|alt)):(.*(?:\n#\|[ ]{2,}.*)*)", re.MULTILINE
 )
@@ -120,7 +122,7 @@ class Source:
     def headings(self) -> list[tuple[int, int, str]]:
         """Offset, level and id (empty without one) of each heading, but of those inside a Div."""
         found, depth = [], 0
-        for line in _HEADING.finditer(self.masked):
+        for line in HEADING.finditer(self.masked):
             if line["div"] is not None:
                 depth = max(0, depth + (1 if line["div"] else -1))
             elif not depth:
@@ -229,10 +231,6 @@ def _locate(content: list[str] | str, raw: str, position: int) -> tuple[str, tup
         plain, escaped = json.dumps(piece, ensure_ascii=False), json.dumps(piece)
         written = plain if raw.find(plain, position) >= 0 else escaped
         place = max(raw.find(written, position), position) + 1  # behind the quotation mark
-        if len(written) == len(piece) + 2:  # nothing in it is escaped
-            at += range(place, place + len(piece))
-        for character in piece if len(written) > len(piece) + 2 else "":
-            at.append(place)
-            place += len(json.dumps(character, ensure_ascii=written is not plain)) - 2
+        at += [place + found.start() for found in _CHARACTER.finditer(written[1:-1])]
         position = at[-1] + 1 if at else position
     return "".join(content), tuple(at), position

@@ -2,7 +2,7 @@
 
 Pandoc must not parse a shortcode as prose (its quotation marks would become curly, its Markdown
 would be set), so each one is replaced by a token of private-use characters before parsing;
-`embedded.lua` puts the answer of the shortcode's handler in the token's place.
+`source.lua` puts the answer of the shortcode's handler in the token's place.
 """
 
 import os
@@ -72,7 +72,7 @@ def embed_cells(source: Source, notebooks: Path, alts: dict[str, str]) -> str:
 
 @dataclass
 class Paper:
-    """A parsed `.qmd`: body with tokens, options of all formats, and the shortcodes."""
+    """A read `.qmd`: body, options of all formats, and the tokens in the front matter's."""
 
     path: Path
     body: str
@@ -98,10 +98,9 @@ def read_paper(
     source = read_sources([path])[0]
     text = embed_cells(source, notebooks, alts or {}) if notebooks else source.text
     tokens = Tokens()
-    text = tokens.replace(text)
     match = re.match(r"---[ \t]*\n(.*?)\n---[ \t]*\n", text, re.S)
     try:
-        front = yaml.safe_load(match[1]) if match else {}
+        front = yaml.safe_load(tokens.replace(match[1])) if match else {}
     except yaml.YAMLError as error:
         raise LedgerError(path.name, found=str(error), expected="YAML as front matter") from error
     formats = _merged(config.get("format"), front.pop("format", None))

@@ -6,26 +6,25 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.project import Run, sha256_file, sha256_tree, write_atomic
+from claimledger.project import Run, sha256_file, sha256_tree
 from claimledger.prose.source import read_sources
 from claimledger.prose.tokens import require_tokens
-from claimledger.rendering import tools
+from claimledger.rendering import parsing, tools
 from claimledger.rendering.document import Paper, Tokens, epoch, metadata, read_paper
 from claimledger.rendering.notebook_pages import Notebook, as_page, extract_figures
-from claimledger.settings import settings
+from claimledger.settings import notebook_titles, settings
 
 STYLES = Path(__file__).parent / "assets" / "word-styles.xml"
 # No column of a pipe table is given a width: each format fits the columns to their content. Code is
 # not colored here: notebooks bring their own.
 COMMON = {"standalone": True, "columns": 10000, "wrap": "none", "strip-comments": True,
           "syntax-highlighting": "none", "fail-if-warnings": True}
-PARSE, PRESS = ["when", "citations"], ["filter", "embedded"]  # scripts of the extension, in order
-PARSED = "paper.json"  # the article, parsed once where several formats are made of it
+PARSE, PRESS = ["source"], ["embedded"]  # scripts of the extension
 CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
+FOUND = ("Header", "Cite", "Div")  # what of a tree is looked at
 FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
 IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "acknowledgements",
                "repo-url", "citation", "funding")
@@ -76,10 +75,9 @@ class Press:
     @cached_property
     def books(self) -> list[tuple[Notebook, str]]:
         """The executed notebooks in the order of `_quarto.yml`, each with its title."""
-        named = self.config.get("manuscript", {}).get("notebooks") or []
-        named = [n if isinstance(n, dict) else {"notebook": n} for n in named]
-        books = [Notebook.read(self.run.notebooks / Path(n["notebook"]).name) for n in named]
-        return [(b, n.get("title", b.title)) for b, n in zip(books, named, strict=True)]
+        named = notebook_titles(self.run.root)
+        books = [Notebook.read(self.run.notebooks / f"{stem}.ipynb") for stem in named]
+        return [(book, named[book.path.stem] or book.title) for book in books]
 
     @property
     def moment(self) -> int:
@@ -101,9 +99,50 @@ class Press:
         (self.folder / "cells").mkdir()
         for book, _ in self.books:
             extract_figures(book, self.folder / "cells")
-        _ = self.paper, self._behind
-        if len(self.formats) > 1:
-            self._pandoc(PARSED, "json", self.paper.body, self.paper.tokens, self._meta, PARSE)
+        _ = self.text
+
+    @cached_property
+    def text(self) -> str:
+        """The article as pandoc's JSON, the same for all formats."""
+        tree = self._parsed(parsing.cut(self.paper.body))
+        found = list(parsing.nodes(tree, *FOUND))
+        if parsing.repeated(found):
+            tree = self._parsed([self.paper.body])
+            found = list(parsing.nodes(tree, *FOUND))
+        return json.dumps(self._cited(tree, found), ensure_ascii=False, separators=(",", ":"))
+
+    def _parsed(self, pieces: list[str]) -> dict:
+        """The tree of the article, of which only what is new is parsed."""
+        path, key = self.run.base / "pages" / "parsed.json", parsing.digest(self._behind)
+        known = json.loads(parsing.kept(path, key) or "{}")
+        meta = parsing.digest(self._meta, self.paper.tokens.found)
+        new = {name: piece for piece in pieces if (name := parsing.digest(piece)) not in known}
+        if new or meta not in known:
+            tokens = Tokens([*self.paper.tokens.found])
+            text = tokens.replace(f"\n\n{parsing.MARK}\n\n".join(new.values()))
+            made = json.loads(self._pandoc("parsed", "json", text, PARSE, self._meta, tokens))
+            known[meta] = {"pandoc-api-version": made["pandoc-api-version"], "meta": made["meta"]}
+            known |= zip(new, parsing.parts(made["blocks"]), strict=False)
+            known = {name: known[name] for name in (meta, *map(parsing.digest, pieces))}
+            parsing.keep(path, key, json.dumps(known).encode())
+        blocks = [block for piece in pieces for block in known[parsing.digest(piece)]]
+        return known[meta] | {"blocks": blocks}
+
+    def _cited(self, tree: dict, found: list[dict]) -> dict:
+        """The tree with its citations resolved: those of a style that sets them in the text by
+        themselves, as long as they are the same; notes are numbered with all the others."""
+        cites = [one for one in found if one["t"] == "Cite"]
+        if not cites:
+            return tree
+        style = self.paper.options.get("csl")
+        alone = style and b'class="in-text"' in (self.run.root / style).read_bytes()
+        few = tree | {"meta": {}, "blocks": [{"t": "Para", "c": cites}]} if alone else tree
+        told = {key: self._meta[key] for key in (*CITING, "lang") if key in self._meta}
+        path = self.run.base / "pages" / "citations.json"
+        key = parsing.digest(few, told, self._sources, tools.versions())
+        made = parsing.kept(path, key) or parsing.keep(path, key, self._pandoc(
+            "cited", "json", json.dumps(few), [], told, citeproc=True))
+        return parsing.cite(tree, found, json.loads(made)) if alone else json.loads(made)
 
     def html(self) -> bytes:
         """The paper as one self-contained page."""
@@ -113,25 +152,22 @@ class Press:
         made = self._article(
             "html", "html5", {"files": others}, **{"table-of-contents": toc, "toc-depth": depth},
             **self._page(self.paper.body))
-        return tools.light(made.decode()).encode()
+        return self._light(made)
 
     def notebook_page(self, book: Notebook, title: str) -> bytes:
         """A notebook's code and outputs as a page of the same design; kept while it is the same."""
         meta = {"title": title, "notebook": True, "lang": str(self.paper.options.get("lang", "en"))}
         meta |= {k: v for k, v in self._meta.items() if k in (*CITING, "simulated")}
-        kept = self.run.base / "pages" / f"{book.path.stem}.html"
-        told = [sha256_file(book.path), self.alts, meta, self._behind]
-        key = sha256(json.dumps(told, default=str).encode())
-        mark, _, known = kept.read_bytes().partition(b"\n") if kept.is_file() else (b"", b"", b"")
-        if mark == _mark(key, known):
+        path = self.run.base / "pages" / f"{book.path.stem}.html"
+        key = parsing.digest(sha256_file(book.path), self.alts, meta, self._behind)
+        if known := parsing.kept(path, key):
             return known
         tokens = Tokens()
         text = tokens.replace(as_page(book, self.alts))
-        page = self._pandoc(f"{book.path.stem}.html", "html5", text, tokens, meta,
+        scripts = [*PARSE, *(["citeproc"] if "@" in text else []), *PRESS]
+        page = self._pandoc(f"{book.path.stem}.html", "html5", text, scripts, meta, tokens,
                             source=book.path, **self._page(text))
-        made = tools.light(page.decode()).encode()
-        write_atomic(kept, _mark(key, made) + b"\n" + made)
-        return made
+        return parsing.keep(path, key, self._light(page))
 
     @cached_property
     def _behind(self) -> list:
@@ -139,11 +175,11 @@ class Press:
         entries = {name: (one.get("text"), one.get("verdict"), one.get("verdicts"))
                    for name, one in self.ledger["entries"].items()}
         files = [path for path in sorted(self.extension.rglob("*")) if path.is_file()]
-        return [entries, self.ledger.get("phrases"), self.review, tools.versions(), self._cited,
+        return [entries, self.ledger.get("phrases"), self.review, tools.versions(), self._sources,
                 sha256_tree(Path(__file__).parent), [sha256_file(path) for path in files]]
 
     @cached_property
-    def _cited(self) -> list[str]:
+    def _sources(self) -> list[str]:
         """The contents, as SHA-256, of the style of citations and of what is cited from."""
         named = self.paper.options.get("bibliography") or []
         named = [*(named if isinstance(named, list) else [named]), self.paper.options.get("csl")]
@@ -203,20 +239,20 @@ class Press:
                 "embed-resources": bool(_ASIDE.search(text)),
                 "template": str(self.extension / "page" / "article.html")}
 
+    def _light(self, page: bytes) -> bytes:
+        return tools.light(page.decode(), self.folder / "cells").encode()
+
     def _article(self, form: str, to: str, told: dict, **options: object) -> bytes:
         """The article in a format, with its own metadata beside those of all formats."""
         own = {k: v for k, v in self.paper.formats.get(form, {}).items() if k != "toc"}
-        parsed = self.folder / PARSED
-        text = parsed.read_text(encoding="utf-8") if parsed.is_file() else self.paper.body
-        scripts = PRESS if parsed.is_file() else PARSE + PRESS
-        return self._pandoc(f"paper.{form}", to, text, self.paper.tokens, self._meta, scripts,
+        return self._pandoc(f"paper.{form}", to, self.text, PRESS, self._meta,
                             metadata=own | told, **options)
 
     def _pandoc(
-        self, name: str, to: str, text: str, tokens: Tokens, meta: dict,
-        scripts: Iterable[str] = (*PARSE, *PRESS), source: Path | None = None, **options: object,
+        self, name: str, to: str, text: str, scripts: Iterable[str], meta: dict,
+        tokens: Tokens | None = None, source: Path | None = None, **options: object,
     ) -> bytes:
-        """Run pandoc with scripts of the extension, on Markdown or on what was parsed before."""
+        """Run pandoc with scripts of the extension: on Markdown with tokens, or on a tree."""
         def beside(kind: str, content: object) -> str:
             path = self.folder / f"{name}.{kind}.json"
             path.write_text(json.dumps(content, default=str), encoding="utf-8")
@@ -227,34 +263,18 @@ class Press:
             "figures": self.run.figures, "input": self.paper.path, "review": self.review,
             "date": os.environ.get("SOURCE_DATE_EPOCH"), "renderer": tools.versions(),
             "page": "notebook" if meta.get("notebook") else "paper",
-            "tokens": beside("tokens", tokens.found),
-        } | self._citing
+            "tokens": beside("tokens", tokens.found) if tokens else None,
+        }
+        filters = [one if one == "citeproc" else str(self.extension / f"{one}.lua")
+                   for one in scripts]
         defaults = COMMON | {
-            "from": "markdown" if "when" in scripts else "json", "to": to, "output-file": name,
+            "from": "markdown" if tokens else "json", "to": to, "output-file": name,
             "metadata-files": [beside("meta", meta)],
             "number-sections": bool(meta.get("number-sections")),
             "resource-path": [str(self.folder), str(self.run.root)],
             "variables": {"claimledger": {k: str(v) for k, v in told.items() if v}},
-            "filters": [str(self.extension / f"{script}.lua") for script in scripts],
+            "filters": filters,
         } | options
         tools.pandoc(beside("defaults", defaults), text, self.folder, self.moment,
                      source or self.paper.path)
         return (self.folder / name).read_bytes()
-
-    @cached_property
-    def _citing(self) -> dict:
-        """Where resolved citations are kept, and what they depend on besides themselves.
-
-        Only for a style that sets them in the text: notes are numbered with all the others.
-        """
-        style = self.paper.options.get("csl")
-        if not style or b'class="in-text"' not in (self.run.root / style).read_bytes():
-            return {}
-        told = [self._meta.get(key) for key in CITING] + [self.paper.options.get("lang")]
-        return {"citations": self.run.base / "pages" / "citations.json",
-                "sources": sha256(json.dumps([told, self._cited]).encode()).hexdigest()}
-
-
-def _mark(key, page: bytes) -> bytes:
-    """The first line of a kept page: of what it was made, and of what it consists."""
-    return f"<!-- {key.hexdigest()} {sha256(page).hexdigest()} -->".encode()

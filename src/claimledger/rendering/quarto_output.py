@@ -82,7 +82,8 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
     files = sorted(output.rglob("*") if made is None else made)
     for page in (path for path in files if path.suffix == ".html"):
         before = page.read_text(encoding="utf-8")
-        after = as_ours(WIDGETS.sub("", WRAPPER.sub(r"\1", _head(before))), output)
+        after = light(WIDGETS.sub("", WRAPPER.sub(r"\1", _head(before))), root / "figures")
+        after = as_ours(after, output)
         if after != before:
             changed.append(write_atomic(page, after))
         problems += _problems(page.relative_to(output).as_posix(), after, article)
@@ -177,7 +178,7 @@ def as_ours(page: str, output: Path) -> str:
     """The page with our bar, headings and captions; `output` holds the files to point to."""
     if '<main id="text">' not in page:
         return page  # the page of another theme, which a reader of `_quarto.yml` has chosen
-    page = light(LEFT_OUT.sub("", page))
+    page = LEFT_OUT.sub("", page)
     page = LABEL.sub(r"\1<strong>\2</strong> ", page)
     page = PANEL.sub(lambda found: re.sub("</t[dr]>", "", found[0]), page)  # as it was written
     page = BODY.sub(lambda found: (found[1] or "") + _lowered(found[2]), page, count=1)

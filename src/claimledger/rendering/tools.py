@@ -107,19 +107,30 @@ def valid_jats(text: str) -> str:
     return _BARE.sub(r"\1<p>\2</p>\3", _WRAPPED.sub(r"\1\2", text))
 
 
-_DRAWING = re.compile(r'(?<=src=")data:image/svg\+xml,[^"]*')
+_DRAWING = re.compile(r'(?<=src="data:image/svg\+xml,)([\w.-]+\.svg)(?=")')
 _SPOKEN = re.compile(r' role="img" aria-label="[^"]*"(?=[^>]* alt=")')  # the alt says it
+_LONG = re.compile(r"#([0-9a-fA-F])\1([0-9a-fA-F])\2([0-9a-fA-F])\3")
+_SHORTER = [
+    ("xlink:href=", "href="), (r' xmlns:xlink="[^"]*"', ""), ("(?s)<!--.*?-->", ""),
+    (r"translate\([^)]*\)", lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0])),
+    ('style="[^"]*"', lambda found: _LONG.sub(r"#\1\2\3", re.sub("([:;]) ", r"\1", found[0]))),
+]
+_UNSAFE = re.compile(r"""[\x00-\x1f\x7f%#<>&']""")
 
 
-def light(page: str) -> str:
-    """A page whose drawings have bare quotation marks, and each alt text once.
+def light(page: str, drawings: Path) -> str:
+    """A page with the drawings that it names as parts of it, and each alt text once.
 
-    Pandoc would write a bare one at double the length of its code.
+    As text a drawing takes a fifth less than in base64.
     """
-    def bare(found: re.Match) -> str:
-        return found[0] if "%27" in found[0] else found[0].replace("%22", "'")
+    def drawing(found: re.Match) -> str:
+        svg = (drawings / found[1]).read_text(encoding="utf-8")
+        for old, new in _SHORTER:
+            svg = re.sub(old, new, svg)
+        svg = _UNSAFE.sub(lambda sign: f"%{ord(sign[0]):02X}", svg)
+        return svg.replace('"', "%22" if "%27" in svg else "'")
 
-    return _SPOKEN.sub("", _DRAWING.sub(bare, page))
+    return _SPOKEN.sub("", _DRAWING.sub(drawing, page))
 
 
 _ROW = re.compile(rb"<w:tr\b(?: [^>]*)?>(?:\s*<w:trPr>)?")

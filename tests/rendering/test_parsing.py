@@ -1,0 +1,76 @@
+"""A text that was parsed before is parsed again where it changed, with the same result."""
+
+import pytest
+
+from claimledger.project import Run
+from claimledger.rendering import parsing, render, tools
+from fixture.project import make_project
+
+TEXT = """Before.
+
+# One {#one}
+
+::: {.when H1="supported"}
+# Inside
+:::
+
+```
+# a comment of code
+
+::: {.none}
+```
+
+## Two
+
+::: {#tbl-a}
+| a |
+:::
+
+After.
+"""
+
+
+def test_a_text_is_cut_outside_of_blocks_and_code():
+    assert [piece.split("\n")[0] for piece in parsing.cut(TEXT)] == [
+        "Before.", "# One {#one}", '::: {.when H1="supported"}', "## Two", "::: {#tbl-a}"]
+    assert "".join(parsing.cut(TEXT)) == TEXT
+
+
+@pytest.mark.parametrize("more", ["A note[^1].\n\n[^1]: Its text.\n", "[a]: https://example.org\n",
+                                  "(@first) An example.\n", "As in [Two], below.\n"])
+def test_what_refers_over_a_cut_keeps_the_text_whole(more):
+    assert parsing.cut(TEXT + "\n" + more) == [TEXT + "\n" + more]
+
+
+def test_only_what_changed_is_parsed_and_the_page_is_that_of_a_whole_text(tmp_path, monkeypatch):
+    run, texts = Run.open(make_project(tmp_path / "p")), {}
+
+    def pandoc(defaults, text, *rest, call=tools.pandoc):
+        texts[defaults.rpartition("/")[2].partition(".")[0]] = text
+        return call(defaults, text, *rest)
+
+    monkeypatch.setattr(tools, "pandoc", pandoc)
+    render(run, ["html"])
+    assert {"parsed", "cited", "paper"} <= set(texts)
+    article = run.root / "paper.qmd"
+    article.write_text(article.read_text("utf-8").replace("Five measures", "All measures"), "utf-8")
+    texts.clear()
+    page = render(run, ["html"])["html"].read_bytes()
+    assert "All measures" in texts["parsed"] and "Main effect" not in texts["parsed"]
+    assert "cited" not in texts
+    for path in (run.base / "pages").iterdir():  # damaged, and then not there
+        path.write_bytes(path.read_bytes()[:-9] + b"something")
+    assert render(run, ["html"])["html"].read_bytes() == page
+    for path in (run.base / "pages").iterdir():
+        path.unlink()
+    assert render(run, ["html"])["html"].read_bytes() == page
+
+
+def test_headings_of_one_name_get_the_ids_of_a_whole_text(tmp_path):
+    run = Run.open(make_project(tmp_path / "p"))
+    article = run.root / "paper.qmd"
+    article.write_text(article.read_text("utf-8") + "\n# Same\n\nOne.\n", "utf-8")
+    render(run, ["html"])
+    article.write_text(article.read_text("utf-8") + "\n# Same\n\nOther.\n", "utf-8")
+    page = render(run, ["html"])["html"].read_text("utf-8")
+    assert 'id="same"' in page and 'id="same-1"' in page
