@@ -119,6 +119,10 @@ function core.fail(pattern, found, expected, mend, detail)
   stop(table.concat(lines, "\n"))
 end
 
+function core.escape(text)
+  return (tostring(text):gsub("[&<>\"]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }))
+end
+
 function core.keys(map)
   local names = {}
   for key in pairs(map or {}) do table.insert(names, key) end

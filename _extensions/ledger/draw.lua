@@ -6,13 +6,8 @@ local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
 if claimledger_draw then return claimledger_draw end
 local draw = {}
 claimledger_draw = draw
-local given = core.given
+local given, escape = core.given, core.escape
 local UNDATED = 315532800 -- 1 January 1980: what a paper without a date is rendered at, for equal bytes
-
-local function escape(text)
-  return (tostring(text):gsub("[&<>\"]",
-    { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }))
-end
 
 local DIGITS, ALL = 4, 10 -- significant digits that people read, and those that the ledger keeps
 

@@ -56,7 +56,7 @@ end
 local function raw(text) return pandoc.RawBlock(html and "html" or "typst", text) end
 
 local function html_exhibit(id, kind, caption, body)
-  local head = pandoc.Blocks({ raw("<figcaption>"), pandoc.Plain(caption), raw("</figcaption>") })
+  local head = pandoc.Blocks({ raw(('<figcaption id="%s-caption">'):format(id)), pandoc.Plain(caption), raw("</figcaption>") })
   local out = pandoc.Blocks({ raw(('<figure id="%s" class="exhibit %s">'):format(id, kind)) })
   if kind == "tbl" then out:extend(head) end
   out:extend(body)
@@ -135,10 +135,7 @@ local function callout(el)
   end
   title = title or pandoc.Inlines((sort:sub(9):gsub("^%l", string.upper)))
   if xml then return jats.callout(title, el.content) end
-  if html then return frame.callout(sort:sub(9), title, el.content) end
-  el.content:insert(1, pandoc.Para({ pandoc.Strong(title) }))
-  if typst then return { raw("#notice["), table.unpack(el.content .. pandoc.Blocks({ raw("]") })) } end
-  return pandoc.Div(el.content, pandoc.Attr("", {}, { ["custom-style"] = "Callout" }))
+  return frame.callout(sort:sub(9), title, el.content)
 end
 
 -- References ---------------------------------------------------------------------------------
@@ -191,16 +188,10 @@ local function formula(math)
     quoted, tostring(math.mathtype == "DisplayMath"), set:gsub("^%$%s*", "$"):gsub("%s*%$$", "$")))
 end
 
-local function fitted(tab)
-  if html or typst then return frame.table(tab) end
-  tables.fit(tab)
-  return FORMAT == "docx" and word.sized(tab) or tab
-end
-
 return pandoc.List(script("filter")) .. {
   { Math = typst and formula or nil, Image = described, Div = callout },
   count,  -- after the callouts: a callout's heading is no section
-  { traverse = "topdown", Span = references, Table = fitted },
+  { traverse = "topdown", Span = references, Table = frame.table },
   {
     traverse = "topdown", Div = div, Figure = figure,
     Header = function(header)

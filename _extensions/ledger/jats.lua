@@ -1,10 +1,8 @@
 -- The elements that pandoc's JATS writer has no words for: labels, alternative texts, boxes.
 
-local jats = {}
-
-local function escape(text)
-  return (text:gsub("[&<>\"]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }))
-end
+local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
+  or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
+local jats, escape = {}, core.escape
 
 local function raw(text) return pandoc.RawBlock("jats", text) end
 

@@ -241,6 +241,7 @@ function page.table(tab)
   for _, body in ipairs(core.html and tab.bodies or {}) do body.row_head_columns = 1 end
   if FORMAT == "typst" then return tab:walk({ Plain = literal, Para = literal }) end
   if FORMAT == "docx" then return word.sized(tab), false end
+  if not core.html then return tab, false end
   local open = '<div class="scroll" tabindex="0" role="group" aria-label="Table">'
   return { pandoc.RawBlock("html", open), tab, pandoc.RawBlock("html", "</div>") }, false
 end

@@ -3,7 +3,7 @@
 
 local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
   or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
-local panel = {}
+local panel, escape = {}, core.escape
 local SHARES = { "power", "supported", "refuted", "negligible", "undecided" }
 local HEADS = { "Respondents", "Effect", "Found", "Supported", "Refuted", "Negligible", "Undecided" }
 
@@ -30,10 +30,6 @@ end
 local function cells(tag, texts)
   local out = pandoc.List(texts):map(function(text) return ("<%s>%s</%s>"):format(tag, text, tag) end)
   return "<tr>" .. table.concat(out) .. "</tr>"
-end
-
-local function escape(text)
-  return (text:gsub("[&<>\"]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }))
 end
 
 -- A row of the table; HTML lets the ends of cells and rows go unsaid.

@@ -173,6 +173,10 @@ def test_the_page_has_landmarks_and_described_pictures(page):
     assert [i["alt"] for i in page.select("img")] == [ALT]
     assert len(page.select("h1")) == 1
     assert len(page.select("aside.callout-tip, .callout-tip[role=note]")) == 1
+    table = page.select_one("#tbl-means table")
+    assert page.find(id=table["aria-labelledby"]).text.split() == f"Table 1: {MEANS}".split() + [
+        "Notebook:", "A", "small", "notebook"]
+    assert [row.th.text for row in table.tbody.select("tr")] == ["keeps", "fails"]
 
 
 def test_exhibits_link_to_their_cell_and_the_cell_is_there(page, files):
