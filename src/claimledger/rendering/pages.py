@@ -135,7 +135,7 @@ class Press:
         if not cites:
             return tree
         style = self.paper.options.get("csl")
-        alone = style and b'class="in-text"' in (self.run.root / style).read_bytes()
+        alone = not style or b'class="in-text"' in (self.run.root / style).read_bytes()
         few = tree | {"meta": {}, "blocks": [{"t": "Para", "c": cites}]} if alone else tree
         told = {key: self._meta[key] for key in (*CITING, "lang") if key in self._meta}
         path = self.run.base / "pages" / "citations.json"
