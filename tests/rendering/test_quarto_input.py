@@ -19,7 +19,6 @@ from fixture.project import make_project
     ("render --metadata=ledger:x", "_quarto.yml"),
     ("render --to pdf", "--to typst"),
     ("preview -t html,pdf", "--to typst"),
-    ("render notebooks/03_h1_measures.ipynb", "build/notebooks/03_h1_measures-preview.html"),
 ])
 def test_a_request_without_effect_is_refused_with_the_way_to_mend_it(words, mend):
     with pytest.raises(LedgerError) as caught:

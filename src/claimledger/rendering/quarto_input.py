@@ -1,8 +1,8 @@
 """Before Quarto: what it was asked for that it would pass over in silence, and what it needs.
 
 Quarto drops parameters for notebooks that it does not execute, overrides of settings that only the
-engine reads, and profiles that do not exist; it takes a source notebook, which holds no output, for
-a page; and its `pdf` is LaTeX, for which this paper has no template.
+engine reads, and profiles that do not exist; and its `pdf` is LaTeX, for which this paper has no
+template. (A notebook of `notebooks/` it renders without calling the project's first step.)
 """
 
 import re
@@ -39,8 +39,8 @@ def check_request(words: list[str]) -> None:
     Raises
     ------
     LedgerError
-        Parameters for the notebooks, an override of a key under `ledger`, LaTeX's PDF, or a
-        notebook as it is written, with the way to get what was meant.
+        Parameters for the notebooks, an override of a key under `ledger`, or LaTeX's PDF, with the
+        way to get what was meant.
     """
     given = " ".join(["quarto", *words])
     for option, value in _options(words):
@@ -59,13 +59,6 @@ def check_request(words: list[str]) -> None:
             raise LedgerError(
                 given, found=f"{option} {value}", expected="html, typst, docx or jats",
                 mend="quarto render --to typst, which makes the PDF",
-            )
-    for word in words[1:]:
-        if re.fullmatch(r"(\./)?notebooks/[^/]+\.ipynb", word):
-            raise LedgerError(
-                given, found=f"{word}, which holds no output", expected="an executed notebook",
-                mend=f"quarto render --to html, and see _manuscript/build/notebooks/"
-                     f"{Path(word).stem}-preview.html; or open it in Jupyter",
             )
 
 
