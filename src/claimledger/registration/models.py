@@ -343,6 +343,10 @@ class Registration(Model):
         """The hypothesis of that name."""
         return next(h for h in self.hypotheses if h.id == id)
 
+    def comparison(self, id: str) -> Comparison:
+        """The comparison of that name."""
+        return next(c for c in self.comparisons if c.id == id)
+
     def label(self, variable: str) -> str:
         """The label of a factor, an item, a derived variable or a level."""
         for known in (self.design.factors, self.instrument.items, self.instrument.derived):
