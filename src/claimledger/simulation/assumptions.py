@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from claimledger.errors import LedgerError
@@ -42,6 +43,11 @@ class Margin(Model):
         if self.bands and (self.top is None or list(self.bands) != sorted(self.bands)):
             raise ValueError("bands need `top` and rising lower bounds")
         return self
+
+    def edges(self) -> np.ndarray:
+        """Where each answer, or band, begins in the order of respondents, and the last ends."""
+        below = np.cumsum([0, *(self.shares or self.bands).values()])
+        return below / below[-1]
 
 
 class Pairs(Model):

@@ -227,7 +227,7 @@ def _solve_gaps(
 
 def _positions(margin: Margin, codes: list[int]) -> np.ndarray:
     """512 values of a standard normal, equally likely among those that give one of the codes."""
-    shares = np.cumsum([0, *margin.shares.values()]) / sum(margin.shares.values())
+    shares = margin.edges()
     ends = [(low, high) for code, low, high in
             zip(margin.shares, shares[:-1], shares[1:], strict=True) if code in codes]
     total = np.cumsum([0, *(high - low for low, high in ends)])

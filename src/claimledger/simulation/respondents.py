@@ -290,14 +290,11 @@ def intervals(
 def _interval(margin: Margin, codes: np.ndarray) -> np.ndarray:
     """Where the standard normal of each code begins and ends (2, n); a missing one is anywhere."""
     if margin.bands:
-        shares = np.cumsum([0, *margin.bands.values()])
-        edges = [*margin.bands, margin.top + 1]
-        ends = np.interp([codes, codes + 1], edges, shares / shares[-1])
+        ends = np.interp([codes, codes + 1], [*margin.bands, margin.top + 1], margin.edges())
     else:
-        shares = np.cumsum([0, *margin.shares.values()])
         order = {code: place for place, code in enumerate(margin.shares)}
         place = np.array([order.get(code, 0) for code in codes.tolist()])
-        ends = shares[[place, place + 1]] / shares[-1]
+        ends = margin.edges()[[place, place + 1]]
     return ndtri(np.where(np.isfinite(codes), ends, [[0.0], [1.0]]))
 
 
@@ -310,11 +307,8 @@ def _lookup(values: dict[int, float], codes: np.ndarray) -> np.ndarray:
 def _from_margin(margin: Margin, normal: np.ndarray) -> np.ndarray:
     """Standard normals to codes (or whole numbers) with the shares of the margin."""
     if margin.bands:
-        shares = np.cumsum([0, *margin.bands.values()])
-        edges = [*margin.bands, margin.top + 1]
-        number = np.interp(ndtr(normal), shares / shares[-1], edges)
+        number = np.interp(ndtr(normal), margin.edges(), [*margin.bands, margin.top + 1])
         kind = np.int16 if margin.top < 2**15 else np.int32
         return np.minimum(number, margin.top).astype(kind)
-    shares = np.cumsum(list(margin.shares.values()))
-    places = np.searchsorted(ndtri(shares[:-1] / shares[-1]), normal)
+    places = np.searchsorted(ndtri(margin.edges()[1:-1]), normal)
     return np.array(list(margin.shares), dtype=np.int16)[places]
