@@ -129,13 +129,15 @@ def test_a_file_that_is_no_notebook_is_an_error_for_people(tmp_path, content):
         execute(run, "01_a")
 
 
-def test_paths_are_cleaned_as_whole_names_only(tmp_path):
+def test_paths_are_cleaned_as_whole_names_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, "/cache/x/lib/python3.11/site-packages"])
     run = write_project(tmp_path / "home", "01_a")
     root = str(run.root)
-    said = f"{root} {root}/data/x.csv '{root}/b' {root}-other file:{sys.prefix}/lib"
+    said = f"{root} {root}/data/x.csv '{root}/b' {root}-other file:{sys.prefix}/lib /cache/x/lib"
     cell = new_code_cell("1", outputs=[new_output("stream", text=said)])
     clean(new_notebook(cells=[cell]), run)
-    assert cell.outputs[0].text == f". data/x.csv 'b' {root}-other file:[environment]/lib"
+    assert cell.outputs[0].text == (
+        f". data/x.csv 'b' {root}-other file:[environment]/lib [environment]/lib")
 
 
 def test_a_data_frame_is_kept_as_text(tmp_path):

@@ -255,7 +255,8 @@ def clean(notebook, run: Run) -> None:
 
 def _scrubber(run: Run) -> Callable[[str], str]:
     """A function that takes terminal colours, addresses and this machine's paths out of a text."""
-    places = {
+    packages = (Path(one) for one in sys.path if Path(one).name == "site-packages")
+    places = {str(path.parents[2]): "[environment]" for path in packages} | {  # uv has several
         sys.prefix: "[environment]", sys.base_prefix: "[python]", str(run.root): ".",
         str(run.data.parent): "[data]", str(Path.home()): "~",
     }
