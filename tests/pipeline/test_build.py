@@ -57,7 +57,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr("claimledger.registration.lock.check_lock", lambda path: None)
     monkeypatch.setattr("claimledger.ledger.audit.dry_run", lambda path: None)
     monkeypatch.setattr(build, "lint", lambda run: [])
-    monkeypatch.setattr("claimledger.pipeline.privacy.check_private", lambda run, files: None)
+    monkeypatch.setattr("claimledger.survey.disclosure.check_private", lambda run, files: None)
     for name in list(os.environ):
         if name.startswith("CLAIMLEDGER_"):
             monkeypatch.delenv(name)

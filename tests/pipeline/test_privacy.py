@@ -8,10 +8,10 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.pipeline import build
-from claimledger.pipeline.privacy import check_private, text_of
 from claimledger.progress import Progress
 from claimledger.project import Run
 from claimledger.registration.loading import load
+from claimledger.survey.disclosure import check_private, text_of
 from claimledger.survey.reading import read_export
 
 

@@ -14,7 +14,8 @@ from claimledger.errors import LedgerError
 from claimledger.project import Run
 from claimledger.rendering import render
 from claimledger.replication import review as review_module
-from claimledger.replication.review import find_names, names_of, render_review
+from claimledger.replication.review import render_review
+from claimledger.survey.disclosure import find_names, names_of
 from fixture.project import make_project
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -453,3 +453,51 @@ def test_not_chosen_is_an_answer():
     scale = Scale(kind="nominal", labels={0: "No", 1: "Television"})
     found = meaning(["Television", "", "-99"], scale, mapped={"": "0"})
     assert found.table[""] == 0 and found.table["Television"] == 1 and np.isnan(found.table["-99"])
+
+
+@pytest.mark.parametrize(("column", "cell", "said"), [
+    ("panel_id", "NA", "of which one stays"),
+    ("panel_id", "${e://Field/panel_id}", "of which one stays"),
+    ("panel_id", "0" * 8, "of which one stays"),
+    ("Duration (in seconds)", "", "cannot judge"), ("Status", " ", "cannot judge"),
+    ("age", "99", "99 in"),
+])
+def test_a_cell_that_stands_for_none_is_said(changed, registration, column, cell, said):
+    def change(records):
+        for record in records[::8]:
+            record[column] = cell
+
+    assert any(p.column == column and said in p.found for p in check(changed(change), registration))
+
+
+@pytest.mark.parametrize("age", ["97", "80", "70"])
+def test_a_common_age_is_not_told(changed, registration, age):
+    def change(records):
+        for record, near in zip(records[::4], "012" * 9, strict=False):
+            record["age"] = str(int(age) + int(near))
+
+    assert not [p for p in check(changed(change), registration) if p.column == "age"]
+
+
+def test_an_item_that_nobody_answered_is_said(changed, registration):
+    def change(records):
+        for record in records:
+            record["trust"] = ""
+
+    assert any(p.column == "trust" and "no answer of anybody" in p.found
+               for p in check(changed(change), registration))
+
+
+def test_an_empty_value_label_is_no_blank(tmp_path):
+    from claimledger.survey.tables import read_spss
+
+    path = tmp_path / "labels.sav"
+    pyreadstat.write_sav(pd.DataFrame({"trust": [1.0, 2.0, 3.0]}), str(path),
+                         variable_value_labels={"trust": {1.0: "Not at all", 2.0: " "}})
+    assert read_spss(path).cells["trust"].tolist() == ["Not at all", "2", "3"]
+
+
+def test_times_of_several_zones_are_put_in_one_order():
+    texts = ["2025-03-03 10:00:00+02:00", "2025-03-03 09:30:00Z", "2025-03-03T04:00:00-05:00"]
+    found, _ = qualtrics.moments({"StartDate": pd.Series(texts)})
+    assert found["StartDate"].dt.strftime("%H:%M").tolist() == ["08:00", "09:30", "09:00"]

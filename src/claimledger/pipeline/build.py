@@ -214,7 +214,7 @@ def _merge_step(run: Run, names: list[str], progress: Progress) -> Step:
                 mend="look at what changed it, then run the same command again",
             )
         from claimledger.ledger.merging import merge
-        from claimledger.pipeline.privacy import check_private
+        from claimledger.survey.disclosure import check_private
 
         check_private(run, [*fragments, *(execute.executed_of(run, name) for name in names)])
         merge(run, tell=progress.say)
@@ -287,7 +287,7 @@ def article(run: Run) -> Path:
 
 def _lint_step(run: Run) -> Step:
     def action(report: Report) -> list[Path]:
-        from claimledger.pipeline.privacy import check_private
+        from claimledger.survey.disclosure import check_private
 
         check_private(run, prose)
         problems = [problem for problem in lint(run) if not problem.warning]

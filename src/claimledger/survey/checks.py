@@ -30,6 +30,7 @@ MOST = 1000          # rows told one by one for each column
 _SLACK = 60           # seconds by which a duration may differ from end minus start
 _HOUR = 3600
 _SAMPLE = 20_000      # ids that are looked at
+_OFTEN = 5            # rows from which on one id is hardly that of one person
 DURATION = "Duration (in seconds)"
 
 
@@ -278,6 +279,14 @@ def repeats(
         if not rule.repeats:
             continue
         keys = repeated(export.columns[rule.column][there])
+        often = keys.value_counts()
+        if len(often) and often.iloc[0] >= _OFTEN:
+            row = keys.index[keys == often.index[0]][0]
+            problems.append(Problem(
+                rule.column, f"{short(export.columns[rule.column].loc[row])} on "
+                f"{often.iloc[0]:,} rows, of which one stays", "an id for each person",
+                f"map the values of {rule.column!r} that are no ids to `missing`",
+                severity="warning", kind="ids on so many rows that they are hardly one person's"))
         start = pd.Series(pd.NaT, index=keys.index)
         if "StartDate" in export.columns:
             cells = export.columns["StartDate"].loc[keys.index]
@@ -290,6 +299,45 @@ def repeats(
                 f"missing or the same (first: row {row})",
                 "StartDate: the row that was begun first stays",
                 "export the dates, or remove the rows that do not count", severity="warning"))
+    return problems
+
+
+def unanswered(
+    export: Export, registration: Registration, kept: pd.DataFrame
+) -> list[Problem]:
+    """Blank cells that a rule cannot judge, items without any answer, and numbers like 99.
+
+    A number of nines (98 and 99, ...) is hardly an answer where three or more respondents, and one
+    in fifty, gave it, and more than twice as many as gave any other within three of it.
+    """
+    problems = []
+    for rule in registration.exclusions:
+        cells = export.columns[rule.column].loc[kept.index]
+        codes, texts = factorized(cells)
+        blank = np.array([*(plain(text) in ("", qualtrics.UNANSWERED) for text in texts), True])
+        if count := int(blank[codes].sum()):
+            problems.append(Problem(
+                rule.column, f"{count:,} rows stay that the exclusion {rule.label!r} cannot judge: "
+                "their cell is blank", "a value in every row",
+                f"find out why {rule.column!r} is blank", severity="warning",
+                kind="rows stay that an exclusion cannot judge, for their cell is blank"))
+    for name, item in registration.instrument.items.items():
+        scale = registration.instrument.scales[item.scale]
+        if scale.kind == "text" or name not in kept:
+            continue
+        if kept[name].isna().all():
+            problems.append(Problem(
+                name, "no answer of anybody who stays", "answers", f"export {name!r}",
+                severity="warning", kind="items without any answer of those who stay"))
+        counts = kept[name].value_counts() if scale.kind == "numeric" else pd.Series(dtype=int)
+        for value, count in counts.items():
+            near = counts[(counts.index != value) & (abs(counts.index - value) <= 3)]
+            if re.fullmatch(r"-?9*[789](\.0)?", str(value)) and abs(value) > 9 and count >= max(
+                    3, len(kept) / 50) and count > 2 * max([0, *near]):
+                problems.append(Problem(
+                    name, f"{value:g} in {count:,} rows that stay", "answers",
+                    f"if it is no answer, map it: `values: {{{name}: {{\"{value:g}\": missing}}}}`",
+                    severity="warning", kind="numbers of nines that may be no answers"))
     return problems
 
 

@@ -1,19 +1,37 @@
-"""What must not be published: everything that could say who answered, and cells that are small.
+"""What must not be published: who answered, cells that are small, and, for reviewers, who wrote.
+
+For reviewers every byte is searched, and every part that a file hides by packing: the members of
+zip files (Word), the streams and the text of PDFs, what is embedded in base64 or percent signs, and
+text whose words are split over tags or lines.
 
 k-anonymity (Samarati and Sweeney 1998): a table is k-anonymous when every combination of the
 variables by which somebody might be known stands in it at least k times.
 """
 
+import base64
+import getpass
+import io
 import ipaddress
+import json
 import re
-from collections.abc import Iterable
+import socket
+import subprocess
+import unicodedata
+import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from html import unescape
 from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import pandas as pd
 
 from claimledger.errors import LedgerError
+from claimledger.project import Run
+from claimledger.registration.loading import load
 from claimledger.registration.models import Registration
+from claimledger.settings import settings
 from claimledger.survey import qualtrics
 from claimledger.survey.tables import plain
 
@@ -35,6 +53,16 @@ _COLUMNS = re.compile(
 PANEL = re.compile(
     r"(?i)(.*panel_?id|prolific(_?p)?id|.*worker_?id|participant_?id|respondent_?id|rid|psid|mid|"
     r"transaction_?id|ExternalReference)")
+_BUNDLED = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+")
+CHANCE = 5  # letters: as long a name may be found in packed bytes, where nobody wrote it
+UNACCENTED = {ord(a): b for a, b in {
+    "ı": "i", "İ": "I", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "ß": "ss", "æ": "ae", "Æ": "Ae",
+    "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "\u00ad": ""}.items()}
+UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
+NOBODY = {"root", "user", "users", "admin", "runner", "ubuntu", "docker", "jovyan", "vagrant",
+          "vscode", "codespace", "localhost", "build", "test", "home"}  # of a machine, not a person
+_BASE64 = re.compile(rb"base64,([A-Za-z0-9+/=\s]{16,})")
+_PERCENT = re.compile(rb"(?:[\w.~+/:;,=&?@-]*%[0-9A-Fa-f]{2})+[\w.~+/:;,=&?@%-]*")
 LIMIT = 5                # the smallest cell that may be published
 WITHHELD = "withheld"    # what stands in the place of a value that would make a cell too small
 _LETTERS = 20    # a free text at least this long is looked for word by word
@@ -195,6 +223,50 @@ def _is_address(match: re.Match, text: str) -> bool:
     return not (address.is_unspecified or address.is_loopback)
 
 
+# --- what is published: nothing of who answered --------------------------------------------------
+
+
+def check_private(run: Run, files: list[Path]) -> None:
+    """Raise for the first of the files that holds an address, an id, a free text of the export.
+
+    `files` are what all formats of the paper are made from: what the notebooks recorded, and the
+    executed notebooks with their drawings. Pictures in pixels are not looked into.
+    """
+    from claimledger.survey.reading import read_export
+
+    registration = load(run.registration)
+    known = known_private(read_export(run.data, registration, run.mapping).cells, registration)
+    for path in files:
+        try:
+            assert_public(text_of(path), known)
+        except LedgerError as error:
+            raise LedgerError(
+                run.relative(path), found=error.found, expected=error.expected,
+                mend="take it out of the notebook that wrote it",
+            ) from None
+
+
+def text_of(path: Path) -> str:
+    """The text that a reader of the file, or of the page made from it, could find."""
+    content = path.read_text(encoding="utf-8")
+    if path.suffix != ".ipynb":
+        return _BUNDLED.sub("", content)
+    cells = json.loads(content)["cells"]
+    return _BUNDLED.sub("", "\n".join(part for cell in cells for part in _shown(cell)))
+
+
+def _shown(cell: dict) -> list[str]:
+    found = ["".join(cell["source"])]
+    for output in cell.get("outputs", []):
+        found.append("".join(output.get("text", "")))
+        for kind, data in output.get("data", {}).items():
+            if kind.startswith("text/") or kind == "image/svg+xml":
+                found.append("".join(data))
+            elif kind.endswith("json"):
+                found.append(json.dumps(data, ensure_ascii=False))
+    return found
+
+
 # --- how many share a background -----------------------------------------------------------------
 
 
@@ -263,3 +335,147 @@ def _sizes(frame: pd.DataFrame, variables: list[str]) -> pd.Series:
         return pd.Series(len(frame), index=frame.index)
     number = frame.groupby(variables, dropna=False, observed=True).ngroup()
     return number.map(number.value_counts())
+
+
+# --- the version for review: nobody who wrote ----------------------------------------------------
+
+
+def names_of(run: Run, options: dict) -> list[str]:
+    """Who must not be named: authors and places of the paper, committers, and `ledger: review:`."""
+    names = list(settings(run.root)["ledger"].get("review", []))
+    people = options.get("author") or []
+    for person in people if isinstance(people, list) else [people]:
+        names += _written(person)
+        name = person.get("name") if isinstance(person, dict) else person
+        names += _alone(name) if isinstance(name, str) else []
+    names += [str(run.root)]
+    if (run.root / ".git").exists():
+        said = subprocess.run(
+            ["git", "log", "--format=%an%n%ae%n%cn%n%ce"], cwd=run.root, capture_output=True,
+            text=True, check=False,
+        )
+        names += said.stdout.splitlines()
+    names += _machine()
+    names += [name.translate(UMLAUTS) for name in names]
+    return [name for name in dict.fromkeys(names) if len(name) > 2]
+
+
+def _alone(name: str) -> list[str]:
+    """Given and family name of a person, each alone; an institution's has lower case, or `of`."""
+    words = name.split()
+    person = 1 < len(words) < 5 and all(word[:1].isupper() for word in words)
+    return [word for word in words if len(word.strip(".")) > 2] if person else []
+
+
+def _machine() -> list[str]:
+    """Who is at work on which machine, unless it is called as any machine may be."""
+    try:
+        found = [getpass.getuser(), socket.gethostname(), Path.home().name]
+    except (OSError, KeyError, ImportError, RuntimeError):
+        found = []
+    return [name for name in found if len(name) > 3 and name.lower() not in NOBODY]
+
+
+def _written(value: object) -> list[str]:
+    """Every text in an author's entry; a name in parts also as a whole, both ways round."""
+    if isinstance(value, dict):
+        whole = []
+        if value.get("given") and value.get("family"):
+            given, family = str(value["given"]), str(value["family"])
+            return [f"{given} {family}", f"{family}, {given}", family, given]
+        for key, one in value.items():
+            whole += _written(one) if key not in ("corresponding", "roles", "country") else []
+        return whole
+    if isinstance(value, list):
+        return [text for one in value for text in _written(one)]
+    text = str(value).strip()
+    given, _, family = text.rpartition(" ")
+    if not given or len(text.split()) > 4 or not re.fullmatch(r"[^\W\d_][^\d@/]*", text):
+        return [text] if text else []
+    return [text, f"{family}, {given}"]
+
+
+def find_names(files: dict[str, bytes], names: Iterable[str]) -> list[str]:
+    """Each place where a name stands: `paper.docx: docProps/core.xml: 'Ada Example'`.
+
+    A name is found as it is written and in capitals; an address (with @, / or digits) in any case.
+    """
+    wanted = {name: _pattern(name) for name in dict.fromkeys(map(_bare, names)) if name}
+    found = []
+    for file, content in sorted(files.items()):
+        for place, data in [(file, file.encode()), *_parts(file, content)]:
+            texts = _readings(data)
+            legible = _legible(data)
+            found += [f"{place}: '{name}'" for name, pattern in wanted.items()
+                      if (legible or len(name) > CHANCE) and any(map(pattern.search, texts))]
+    return list(dict.fromkeys(found))
+
+
+def _legible(data: bytes) -> bool:
+    """Whether it is text and not packed, where a short name would stand by chance."""
+    try:
+        return "\0" not in data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+
+
+def _pattern(name: str) -> re.Pattern:
+    either = {re.escape(name), re.escape(name.upper())}
+    flags = re.IGNORECASE if re.search(r"[@/\d]", name) else 0
+    return re.compile(rf"(?<!\w)(?:{'|'.join(sorted(either))})(?!\w)", flags)
+
+
+def _readings(data: bytes) -> list[str]:
+    """Bytes as words: in each encoding that our formats use, with and without tags."""
+    encodings = ["utf-8", "latin-1"] + (["utf-16-be", "utf-16-le"] if b"\0" in data else [])
+    texts = [data.decode(encoding, errors="ignore") for encoding in encodings]
+    bare = [unescape(re.sub(r"<[^>]*>", "", texts[0]))] if "<" in texts[0] else []
+    return [_bare(text) for text in [*texts, *bare]]
+
+
+def _bare(text: str) -> str:
+    """Letters without their accents, no soft or line-end hyphen, one space between words."""
+    text = unicodedata.normalize("NFKD", text.translate(UNACCENTED))
+    text = "".join(letter for letter in text if not unicodedata.combining(letter))
+    return re.sub(r"\s+", " ", re.sub(r"-\s*\n\s*", "", text)).strip()
+
+
+def _parts(place: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    """A file's bytes, and whatever is packed in it."""
+    yield place, content
+    if content.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            yield f"{place}: zip directory", b"\n".join(
+                [packed.comment, *(part for one in packed.infolist()
+                                   for part in (one.filename.encode(), one.comment, one.extra))]
+            )
+            for member in packed.namelist():
+                yield from _parts(f"{place}: {member}", packed.read(member))
+    elif content.startswith(b"%PDF"):
+        yield from _pdf_parts(place, content)
+    else:
+        for hidden in _BASE64.findall(content):
+            packed = base64.b64decode(re.sub(rb"\s", b"", hidden) + b"==")
+            yield from _parts(f"{place}: base64", packed)
+        for hidden in _PERCENT.findall(content):
+            yield f"{place}: percent-encoded", unquote_to_bytes(hidden)
+
+
+def _pdf_parts(place: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    """Every object (an object stream's too), every stream unpacked, and the text of the pages."""
+    from pypdf import PdfReader
+    from pypdf.errors import PyPdfError
+    from pypdf.generic import StreamObject
+
+    pdf = PdfReader(io.BytesIO(content))
+    yield f"{place}: metadata", repr(dict(pdf.metadata or {})).encode()
+    for number in sorted({*pdf.xref.get(0, {}), *pdf.xref_objStm}):
+        one = pdf.get_object(number)
+        yield f"{place}: object {number}", repr(one).encode()
+        if isinstance(one, StreamObject):
+            try:
+                yield f"{place}: stream {number}", one.get_data()
+            except (PyPdfError, NotImplementedError):  # a picture's own coding
+                yield f"{place}: stream {number}", one._data
+    for number, page in enumerate(pdf.pages, start=1):
+        yield f"{place}: page {number}", page.extract_text().encode()

@@ -169,6 +169,7 @@ def examine(export: Export, registration: Registration, root: Path | None = None
         missing = missing_by_arm(export, registration, kept)
         problems += _kept(export, registration, kept)
         problems += checks.allocation(registration, kept)
+        problems += checks.unanswered(export, registration, kept)
         problems += checks.test_rows(export, kept)
         problems += checks.repeats(export, registration, masks)
         if registration.design.respondent is None:  # else persons have several rows each

@@ -5,7 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 
@@ -146,16 +146,16 @@ def cell(text: str) -> str:
 _STAMP = re.compile(
     r"(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})"
     r"(?:[T ,]+(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:[.,]\d+)?)?\s*([AaPp]\.?[Mm]\.?)?)?"
-    r"\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})?", re.ASCII)
+    r"\s*(?:Z|UTC|GMT|([+-])(\d{2}):?(\d{2}))?", re.ASCII)
 
 
 def moments(columns: dict[str, pd.Series]) -> tuple[dict[str, pd.Series], bool]:
     """Texts of dates as moments (NaT where a text is none), and whether the order is in doubt.
 
-    Dates with the year first are read as such. Whether others have the month or the day first is
-    decided once for all columns of the file: by the dates that can be read in one way only, else
-    by the way in which fewer responses end before they start. `True` is returned where both ways
-    are as good and differ.
+    A distance from Greenwich is taken off. Dates with the year first are read as such. Whether
+    others have the month or the day first is decided once for all columns of the file: by the dates
+    that can be read in one way only, else by the way in which fewer responses end before they
+    start. `True` is returned where both ways are as good and differ.
     """
     found, rest = {}, {}
     for name, cells in columns.items():
@@ -190,7 +190,7 @@ def _moment(match: re.Match | None, day_first: bool) -> datetime | None:
     """The moment of a text in parts; None where there is none such."""
     if match is None:
         return None
-    one, two, three, hour, minute, second, half = match.groups()
+    one, two, three, hour, minute, second, half, sign, ahead, part = match.groups()
     year, month, day = int(one), int(two), int(three)
     if len(one) < 3:
         month, day, year = int(one), int(two), int(three)
@@ -201,6 +201,8 @@ def _moment(match: re.Match | None, day_first: bool) -> datetime | None:
     if half:
         hours = hours % 12 + (12 if half[0] in "Pp" else 0) if 1 <= hours <= 12 else 99
     try:
-        return datetime(year, month, day, hours, int(minute or 0), int(second or 0))
-    except ValueError:
+        moment = datetime(year, month, day, hours, int(minute or 0), int(second or 0))
+        ahead = timedelta(hours=int(ahead or 0), minutes=int(part or 0))
+        return moment + ahead if sign == "-" else moment - ahead
+    except (ValueError, OverflowError):
         return None

@@ -444,7 +444,7 @@ def _with_labels(path: Path, reader: str, program: str) -> Table:
     for name, letters in about.missing_user_values.items():
         missing[given.get(name, name)] = frame[given.get(name, name)].isin(list(letters))
     labels = {
-        given[name]: {_text(code): str(label) for code, label in texts.items()}
+        given[name]: {_text(code): label for code, label in texts.items() if str(label).strip()}
         for name, texts in about.variable_value_labels.items() if name in given
     }
     texts = {given[name]: text for name, text in about.column_names_to_labels.items()
