@@ -13,8 +13,8 @@ from pypdf import PdfReader, PdfWriter
 from claimledger.errors import LedgerError
 from claimledger.project import Run
 from claimledger.rendering import render
-from claimledger.replication import review as review_module
 from claimledger.replication.review import render_review
+from claimledger.survey import disclosure
 from claimledger.survey.disclosure import find_names, names_of
 from fixture.project import make_project
 
@@ -84,11 +84,11 @@ def test_spellings_without_accents_and_names_alone_are_found():
 
 
 def test_who_works_on_which_machine_is_looked_for(monkeypatch):
-    monkeypatch.setattr(review_module.getpass, "getuser", lambda: "aexample")
-    monkeypatch.setattr(review_module.socket, "gethostname", lambda: "ada-laptop")
+    monkeypatch.setattr(disclosure.getpass, "getuser", lambda: "aexample")
+    monkeypatch.setattr(disclosure.socket, "gethostname", lambda: "ada-laptop")
     names = names_of(Run.open(ROOT, name="record"), {})
     assert {"aexample", "ada-laptop"} <= set(names)
-    monkeypatch.setattr(review_module.getpass, "getuser", lambda: "root")
+    monkeypatch.setattr(disclosure.getpass, "getuser", lambda: "root")
     assert "root" not in names_of(Run.open(ROOT, name="record"), {})
 
 
