@@ -68,7 +68,8 @@ function tables.fit(tab)
   end
   local own = tab.colspecs:find_if(function(spec) return type(spec[2]) == "number" and spec[2] > 0 end)
   local full = FORMAT == "docx" and wanted > 0.8 * PAGE -- fonts differ from reader to reader
-  if (wanted > PAGE or full) and not own then
+  local short = FORMAT == "typst" and wanted - needed < 1 -- nothing to wrap: typst measures it
+  if (wanted > PAGE or full) and not own and not short then
     local margins = gap + (FORMAT == "docx" and 2 or 0)
     local whole = math.min(wanted, page) + (margins - gap) * #least + 0.01
     tab.colspecs = tab.colspecs:map(function(spec, index)
@@ -79,9 +80,10 @@ function tables.fit(tab)
   end
   if dense then tab.classes:insert("dense") end
   if dense and FORMAT == "typst" then
-    local free = math.max(0, PAGE - wanted) / #least -- characters of 4.8 points
-    tab.attributes["typst:inset"] = ("(x: %.1fpt, y: 3.6pt)"):format(math.min(5, 2.8 + 2.4 * free))
-    tab.attributes["typst:text:size"] = ("%.1fpt"):format(math.min(9.5, math.max(7, 9.5 * PAGE / needed)))
+    tab.attributes["typst:inset"] = "(x: 3.4pt, y: 3.6pt)"
+    if not short then
+      tab.attributes["typst:text:size"] = ("%.1fpt"):format(math.min(9.5, math.max(7, 9.5 * PAGE / needed)))
+    end
   end
   local height = 0
   for _, cells in ipairs(rows) do
