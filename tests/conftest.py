@@ -28,7 +28,7 @@ def root() -> Path:
 def clone(root, tmp_path_factory):
     """A rendered clone of what is committed; `ledger.committed` keeps the ledger of record.
 
-    Its tests are marked `build` and share one group, so that it is built once, on one worker.
+    Its tests share one group, so that it is built once, on one worker.
     """
     if not (root / ".git").exists() or shutil.which("git") is None:
         pytest.skip("not a git checkout: nothing to clone")

@@ -86,7 +86,7 @@ def limited(size: int):
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-@pytest.mark.build
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [100, 3_000, 20_000])
 def test_a_full_disk_is_an_error_for_people_and_the_record_stays_whole(place, papers, size):
     set_seed(place, 8)

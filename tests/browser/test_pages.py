@@ -75,7 +75,6 @@ def test_a_broken_link_is_seen(small, visit):
     assert broken(page) == ["#nowhere", "no.html", "index.html#nowhere"]
 
 
-@pytest.mark.build
 @pytest.mark.xdist_group("clone")
 class TestTheArticle:
     """The paper itself, as the build of a fresh clone left it."""
@@ -89,6 +88,7 @@ class TestTheArticle:
             page = visit(book)
             assert broken(page) == [] and outside(page) == [] and page.errors == [], book.name
 
+    @pytest.mark.slow  # half a minute each
     @pytest.mark.parametrize(("width", "scheme"), SETTINGS)
     def test_axe_finds_no_violation(self, clone, visit, width, scheme):
         page = visit(clone / "_manuscript/index.html", width, scheme)

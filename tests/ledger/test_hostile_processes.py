@@ -21,7 +21,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from honest_notebook import HONEST, TURN, write_study
 
-pytestmark = [pytest.mark.slow, pytest.mark.build,
+pytestmark = [pytest.mark.slow,
               pytest.mark.skipif(sys.platform != "linux", reason="processes are adopted on Linux")]
 OPEN = ('registration = ""\ndata = ""\nseed = 0\noutput = ""',
         'from claimledger import Study\nstudy = Study.open("a", registration, data, seed, output)')

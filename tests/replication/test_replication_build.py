@@ -12,7 +12,7 @@ import pytest
 
 from engine import command
 
-pytestmark = [pytest.mark.build, pytest.mark.xdist_group("clone")]
+pytestmark = pytest.mark.xdist_group("clone")
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,7 @@ def tampered(clone, tmp_path_factory):
     return path
 
 
+@pytest.mark.build
 @pytest.mark.slow
 def test_a_tampered_paper_is_found_out_elsewhere_and_the_rest_survives(unpacked, tampered):
     record = {path: path.read_bytes() for path in [
@@ -60,6 +61,7 @@ REAL = [  # one of each group, on the paper itself; the fixture's page has thous
 ]
 
 
+@pytest.mark.slow
 def test_every_part_of_the_paper_is_compared(clone, tmp_path):
     page = (clone / "_manuscript/index.html").read_text("utf-8")
     for old, new in REAL:
@@ -77,6 +79,7 @@ def test_every_part_of_the_paper_is_compared(clone, tmp_path):
     assert len(told) <= 5, told
 
 
+@pytest.mark.build
 @pytest.mark.slow  # three times all notebooks; the one above is of the same page
 def test_the_paper_itself_its_pdf_and_its_word_file_hold(clone):
     for name in ("index.html", "paper.pdf", "paper.docx"):
