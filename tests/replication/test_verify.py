@@ -149,3 +149,14 @@ def test_three_reports_are_written_and_the_json_has_every_claim(tmp_path):
         assert str(tmp_path) not in path.read_text("utf-8")
     assert "H1 | -0.2112345678 | -0.2112345678 | 0 | supported, unchanged | survives" in (
         written[1].read_text("utf-8"))
+
+
+@pytest.mark.parametrize("between", ["", "\n", "\n  "])
+@pytest.mark.parametrize("name", ["Quarto 1.9.38", "the embedded renderer"])
+def test_a_page_is_known_by_its_renderer_however_its_colophon_is_set(between, name):
+    row = between.join(["<dt>Rendered by</dt>", "<dd>", name, "</dd>"])
+    body = f'<div id="ledger-colophon"><dl>{between}{row}</dl></div>'
+    page = read_page(f"<html><body>{body}</body></html>")
+    told = [unit.text for unit in page.units if unit.place == "colophon"]
+    assert told == [f"Rendered by: {name}"]
+    assert page.quarto == name.startswith("Quarto")

@@ -379,7 +379,7 @@ class _Reader:
             self.entry = text.split()[0]
         if paired == "dt":
             self.term = text
-        elif self.term:  # the first text of its `<dd>`
+        elif self.term and text:  # the first text of its `<dd>`
             self.sentence(f"{self.term}: {text}")
             self.term = ""
         elif text:
