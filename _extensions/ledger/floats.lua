@@ -21,9 +21,11 @@ local function pictured(blocks)
   })
 end
 
--- Without the blocks that Quarto puts around a cell and its output.
+-- Without the blocks that Quarto puts around a cell and its output; those with a style of Word's stay.
 local function bare(blocks)
-  return blocks:walk({ Div = function(div) return div.content end })
+  return blocks:walk({
+    Div = function(div) return not div.attributes["custom-style"] and div.content or nil end,
+  })
 end
 
 local function float(node)

@@ -7,9 +7,9 @@ local SHORT, LONG, READABLE = 20, 60, 24 -- texts up to SHORT keep to one line; 
 local LINE, PADDING, ROOM = 12.5, 7.2, 460 -- points: a line, a row's padding, a float's height
 
 -- Characters, points and brackets of numbers counted half, as wide as they are; in Word, whose font
--- the reader's machine chooses, whole.
+-- the reader's machine chooses, whole, and words a little wider than numbers.
 local function wide(text)
-  if FORMAT == "docx" then return utf8.len(text) or #text end
+  if FORMAT == "docx" then return (utf8.len(text) or #text) * (text:find("%d") and 1 or 1.12) end
   local _, narrow = text:gsub("[%.,%[%]]", "")
   return (utf8.len(text) or #text) - (text:find("%d") and narrow / 2 or 0)
 end
@@ -70,7 +70,7 @@ function tables.fit(tab)
   local full = FORMAT == "docx" and wanted > 0.8 * PAGE -- fonts differ from reader to reader
   local short = FORMAT == "typst" and wanted - needed < 1 -- nothing to wrap: typst measures it
   if (wanted > PAGE or full) and not own and not short then
-    local margins = gap + (FORMAT == "docx" and 2 or 0)
+    local margins = gap + (FORMAT == "docx" and 3.5 or 0)
     local whole = math.min(wanted, page) + (margins - gap) * #least + 0.01
     tab.colspecs = tab.colspecs:map(function(spec, index)
       return { spec[1], (width[index] + margins) / whole }

@@ -117,6 +117,14 @@ def test_alt_texts_survive_in_every_format(root):
         assert not [n for n in word.namelist() if n.endswith(".svg")]
 
 
+def test_cells_of_a_table_keep_their_size_in_word(root):
+    with zipfile.ZipFile(root / "_manuscript" / "paper.docx") as word:
+        text = word.read("word/document.xml").decode()
+    cells = text[text.index("<w:tbl>"):text.index("</w:tbl>")].split("<w:tc>")[1:]
+    assert [one for one in cells if "<w:t " in one and "TableText" not in one] == []
+    assert sum("TableText" in one for one in cells) > 5
+
+
 def test_the_head_says_title_and_abstract_as_the_body_does(root):
     page = read(root / "_manuscript" / "index.html")
     head = {m["name"]: m["content"] for m in page.select("meta[name]")}
