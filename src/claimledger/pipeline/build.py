@@ -111,7 +111,7 @@ def _make(
     with alone(run.base, progress):
         pages = run.output / "build" / "notebooks"
         sweep([run.base, run.notebooks, run.fragments, run.figures, run.ledger.parent, run.output,
-               pages])
+               pages, run.base / "pages"])
         record = run.base / "steps.json"
         first = [_promise_step(run)] + ([_data_step(run, world)] if world else [])
         ran = run_steps(first, record, run.root, progress)
