@@ -165,6 +165,11 @@ class Run:
         return self.base / "notebooks"
 
     @property
+    def kept(self) -> Path:
+        """What pages are made of, as long as it is the same: trees, citations, notebooks' pages."""
+        return self.base / "pages"
+
+    @property
     def fragments(self) -> Path:
         """What each notebook found, before it is merged into the ledger."""
         return self.base / "fragments"

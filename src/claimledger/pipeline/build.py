@@ -110,8 +110,8 @@ def _make(
         return []  # by way of Quarto: that build has just brought everything up to date
     with alone(run.base, progress):
         pages = run.output / "build" / "notebooks"
-        sweep([run.base, run.notebooks, run.fragments, run.figures, run.ledger.parent, run.output,
-               pages, run.base / "pages"])
+        sweep([run.base, run.notebooks, run.fragments, run.kept, run.figures, run.ledger.parent,
+               run.output, pages])
         record = run.base / "steps.json"
         first = [_promise_step(run)] + ([_data_step(run, world)] if world else [])
         ran = run_steps(first, record, run.root, progress)

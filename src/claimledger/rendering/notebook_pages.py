@@ -13,8 +13,8 @@ from pygments.lexers import PythonLexer
 from pygments.token import Comment, Keyword, Name, Number, Operator, String
 
 from claimledger.errors import LedgerError
+from claimledger.yaml_files import SAFE
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
 FIGURES = {"image/svg+xml": ".svg", "image/png": ".png"}
 # What is coloured, under the names that pandoc gives it.
 COLOURED = {Comment: "co", String: "st", Number: "dv", Keyword: "kw", Operator.Word: "kw",
@@ -99,7 +99,7 @@ def _cell(raw: dict, path: Path) -> Cell:
     while raw["cell_type"] == "code" and lines and lines[0].startswith("#|"):
         head.append(lines.pop(0)[2:].removeprefix(" "))
     try:
-        options = yaml.load("\n".join(head), LOADER) or {}
+        options = yaml.load("\n".join(head), SAFE) or {}
     except yaml.YAMLError as error:
         raise LedgerError(path, found=" / ".join(head), expected="cell options as YAML") from error
     return Cell(raw["cell_type"], options, "\n".join(lines), raw.get("outputs", []))

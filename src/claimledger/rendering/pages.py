@@ -113,7 +113,7 @@ class Press:
 
     def _parsed(self, pieces: list[str]) -> dict:
         """The tree of the article, of which only what is new is parsed."""
-        path, key = self.run.base / "pages" / "parsed.json", parsing.digest(self._behind)
+        path, key = self.run.kept / "parsed.json", parsing.digest(self._behind)
         known = json.loads(parsing.kept(path, key) or "{}")
         meta = parsing.digest(self._meta, self.paper.tokens.found)
         new = {name: piece for piece in pieces if (name := parsing.digest(piece)) not in known}
@@ -138,7 +138,7 @@ class Press:
         alone = not style or b'class="in-text"' in (self.run.root / style).read_bytes()
         few = tree | {"meta": {}, "blocks": [{"t": "Para", "c": cites}]} if alone else tree
         told = {key: self._meta[key] for key in (*CITING, "lang") if key in self._meta}
-        path = self.run.base / "pages" / "citations.json"
+        path = self.run.kept / "citations.json"
         key = parsing.digest(few, told, self._sources, tools.versions())
         made = parsing.kept(path, key) or parsing.keep(path, key, self._pandoc(
             "cited", "json", json.dumps(few), [], told, citeproc=True))
@@ -158,7 +158,7 @@ class Press:
         """A notebook's code and outputs as a page of the same design; kept while it is the same."""
         meta = {"title": title, "notebook": True, "lang": str(self.paper.options.get("lang", "en"))}
         meta |= {k: v for k, v in self._meta.items() if k in (*CITING, "simulated")}
-        path = self.run.base / "pages" / f"{book.path.stem}.html"
+        path = self.run.kept / f"{book.path.stem}.html"
         key = parsing.digest(sha256_file(book.path), self.alts, meta, self._behind)
         if known := parsing.kept(path, key):
             return known
