@@ -140,6 +140,10 @@ def test_page_breaks_hyphens_and_ligatures_change_nothing():
     text = read_html(page()).text.replace("often punished", "often pun-\nished")
     broken = text.replace("groups of this", "groups of\n12\f\nSimulated data\n\nthis")
     assert check_text(broken, LEDGER, [PAPER]) == []
+    apart = text.replace("groups of this", "groups of\n12\fOnly figures on it.\n13\fthis")
+    assert check_text(apart, LEDGER, [PAPER]) == []
+    number = text.replace("Support is at −0.21", "Support is at −0.\n27\f21")
+    assert check_text(number, LEDGER, [PAPER]) == []
     inserted = text.replace("groups of this", "groups not of this") + "\fNext page."
     assert "not printed" in check_text(inserted, LEDGER, [PAPER])[0].found
     assert squeeze("ﬁnd “it” − at 0.5") == "findit−at05"

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from itertools import pairwise
 from urllib.parse import unquote
 
 from claimledger.prose.lint import APART, parts
@@ -228,15 +227,18 @@ class _Run:
 
 
 def _present(passage: str, pages: list[str]) -> bool:
-    """Whether it is printed; where a page ends within it, its rest is on the next one."""
+    """Whether it is printed; where a page ends within it, its rest is on one that follows.
+
+    A page of nothing but figures and tables may stand between the two.
+    """
     if len(passage) < TELLING or any(passage in page for page in pages):
         return True
-    for page, following in pairwise(pages):
+    for i, page in enumerate(pages):
         low, high = 0, len(passage)
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if passage[:middle] in page else (low, middle)
-        if low and passage[low:] in following:
+        if low and any(passage[low:] in following for following in pages[i + 1:i + 4]):
             return True
     return False
 
