@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -63,7 +64,7 @@ def test_the_data_count_only_with_the_right_bytes(folder, one):
     one.data.write_bytes(DATA + b"2\n")
     with pytest.raises(LedgerError, match="the data of other-one"):
         _ = one.present
-    run = Run.open(folder, external={"other-one": folder / "typo.csv"})
+    run = replace(Run.open(folder), external={"other-one": folder / "typo.csv"})
     with pytest.raises(LedgerError, match="no such file"):
         _ = external.named(run, "other-one").present
 
@@ -72,7 +73,7 @@ def test_a_place_is_named_by_study_and_file(folder):
     for wrong in ("other-one", "another=x.csv", "other-one="):
         with pytest.raises(LedgerError, match="NAME=FILE, with NAME one of: other-one"):
             external.places(folder, [wrong])
-    run = Run.open(folder, external=external.places(folder, ["other-one=here.csv"]))
+    run = replace(Run.open(folder), external=external.places(folder, ["other-one=here.csv"]))
     assert external.named(run, "other-one").data == folder / "here.csv"
     with pytest.raises(LedgerError, match="no such study"):
         external.named(run, "other")

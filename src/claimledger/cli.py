@@ -3,6 +3,7 @@
 import re
 import signal
 import sys
+from datetime import date
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from claimledger.errors import LedgerError, no_room
+from claimledger.project import Run, write_atomic
 
 app = typer.Typer(
     name="claimledger", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -74,6 +76,10 @@ def _example(text: str) -> str:
     return f"Example:  [bold]{text}[/bold]"
 
 
+def _asked(text: str) -> typer.models.OptionInfo:
+    return typer.Option(prompt=text, help=f"{text}.")
+
+
 @app.command(epilog=_example("claimledger build --notebook 05_h3_moderators"))
 def build(
     notebook: Annotated[str | None, typer.Option(help="Only this one, not the ledger.")] = None,
@@ -94,10 +100,8 @@ def build(
     ran = paper.build(run, only=notebook, world=world, prose=for_quarto)
     if for_quarto:
         quarto_input.prepare(run)
-    if notebook:
-        print(f"notebook {notebook}: {_how(ran)} ({monotonic() - start:.1f} s)")
-    else:
-        print(f"ledger: {_shown(run.ledger)}, {_how(ran)} ({monotonic() - start:.1f} s)")
+    made = f"notebook {notebook}:" if notebook else f"ledger: {_shown(run.ledger)},"
+    print(f"{made} {_how(ran)} ({monotonic() - start:.1f} s)")
 
 
 @app.command(epilog=_example("claimledger render --world null --formats html,pdf"))
@@ -153,8 +157,6 @@ def new(
         "--from", help="Draft the registration from this .qsf, .csv, .sav or .dta file.")] = None,
 ) -> None:
     """Write the folder of a new study: an invented one that builds, or a draft from a file."""
-    from datetime import date
-
     from claimledger.start.folder import start
 
     files = start(folder, date.today(), design, source)
@@ -175,7 +177,6 @@ def record(
 ) -> None:
     """Run another study's notebook on its data, and keep what it finds for those without them."""
     import json
-    from datetime import date
 
     from claimledger.ledger import external as others
     from claimledger.pipeline import build as paper
@@ -269,7 +270,6 @@ def simulate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from claimledger.project import Run
     from claimledger.simulation.simulate import simulate_file
 
     run = Run.open()
@@ -291,7 +291,6 @@ def check(
 ) -> None:
     """Compare an export with the registration: every problem at once, with a way to mend it."""
     from claimledger.ledger.audit import dry_run
-    from claimledger.project import Run, write_atomic
     from claimledger.registration.loading import load
     from claimledger.survey.checks import require, shown, warning_lines
     from claimledger.survey.disclosure import coarsen, identifying_variables
@@ -322,9 +321,7 @@ def codebook(
     out: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("build/codebook"),
 ) -> None:
     """Write codebook, instrument and a survey to import, all from the registration."""
-    from claimledger.project import Run, write_atomic
     from claimledger.registration import codebook as book
-    from claimledger.registration.codebook import ddi_codebook
     from claimledger.registration.loading import load
     from claimledger.registration.qualtrics_survey import import_file, steps
 
@@ -332,7 +329,7 @@ def codebook(
     made = {
         "codebook.html": book.codebook_page(registration),
         "codebook.csv": book.codebook_table(registration).to_csv(index=False),
-        "codebook.ddi.xml": ddi_codebook(registration),
+        "codebook.ddi.xml": book.ddi_codebook(registration),
         "survey.txt": import_file(registration), "survey-steps.md": steps(registration),
     }
     for name, content in made.items():
@@ -346,7 +343,6 @@ def map_(
     out: Annotated[Path, typer.Option(help="The mapping to write.")] = Path("mapping.yml"),
 ) -> None:
     """Start the mapping of an export's names and codes; what is not certain is left to finish."""
-    from claimledger.project import Run, write_atomic
     from claimledger.registration.loading import load
     from claimledger.survey.mapping_draft import draft, write_draft
 
@@ -388,7 +384,6 @@ def diagnose(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from claimledger.ledger.entries import dump
     from claimledger.ledger.rehearsal import needs_rehearsal, rehearse
-    from claimledger.project import Run, write_atomic
     from claimledger.registration.loading import load
     from claimledger.simulation.assumptions import FILE, load_simulation
     from claimledger.statistics import design_diagnosis as diagnosis
@@ -426,10 +421,7 @@ def diagnose(
 @app.command(epilog=_example("claimledger freeze"))
 def freeze() -> None:
     """Freeze the registration: write its SHA-256 and today's date beside it."""
-    from datetime import date
-
     from claimledger.ledger.audit import dry_run
-    from claimledger.project import Run
     from claimledger.registration import lock
     from claimledger.start.folder import complete
 
@@ -447,10 +439,7 @@ def amend(
     why: Annotated[str, typer.Option(help="The reason.")],
 ) -> None:
     """Declare a change of the frozen registration, with its reason and today's date."""
-    from datetime import date
-
     from claimledger.ledger.audit import dry_run
-    from claimledger.project import Run
     from claimledger.registration import lock
 
     run = Run.open()
@@ -461,26 +450,19 @@ def amend(
 @app.command(epilog=_example(
     "claimledger deviate --analysis H3a --aspect vcov --run HC3 --reason R --when W --impact I"))
 def deviate(
-    analysis: Annotated[str, typer.Option(
-        prompt="Which hypothesis or set of comparisons", help="Its id in registration.yml.")],
-    aspect: Annotated[str, typer.Option(
-        prompt="What differs (model, vcov, weights, sample, outcome, correction, sesoi, other)",
-        help="model, vcov, weights, sample, outcome, correction, sesoi, or other.")],
-    run: Annotated[str, typer.Option(
-        prompt="What is run instead, to the letter",
-        help="A formula, HC3, weighted, a registered sample ...; for `other` a sentence.")],
-    reason: Annotated[str, typer.Option(prompt="Why", help="Why it is run instead.")],
-    when: Annotated[str, typer.Option(
-        prompt="When it was decided: before or after the data were seen",
-        help="When it was decided, and what of the data was known.")],
-    impact: Annotated[str, typer.Option(
-        prompt="What it means for the reader", help="What it means for the reader.")],
+    analysis: Annotated[str, _asked("Which hypothesis or set of comparisons, by its id")],
+    aspect: Annotated[str, _asked(
+        "What differs: model, vcov, weights, sample, outcome, correction, sesoi, or other")],
+    run: Annotated[str, _asked("What is run instead, to the letter; for `other` a sentence")],
+    reason: Annotated[str, _asked("Why it is run instead")],
+    when: Annotated[str, _asked(
+        "When it was decided: before or after the data were seen, and what of them was known")],
+    impact: Annotated[str, _asked("What it means for the reader")],
 ) -> None:
     """Declare a difference between what is registered and what is run; asks for what is not given.
 
     The ledger then holds both results, and the paper's table of deviations both verdicts.
     """
-    from claimledger.project import Run
     from claimledger.registration import lock
     from claimledger.registration.loading import load
 
@@ -494,7 +476,6 @@ def deviate(
 @app.command(epilog=_example("claimledger schema"))
 def schema() -> None:
     """Write the JSON schemas with which editors complete and check what you write."""
-    from claimledger.project import Run
     from claimledger.registration.schema import LINE, write_schema
     from claimledger.settings import CONFIG
 
@@ -509,9 +490,6 @@ def schema() -> None:
 @app.command(epilog=_example("claimledger migrate"))
 def migrate() -> None:
     """Rewrite a registration of an older schema, its comments kept, and amend its lock."""
-    from datetime import date
-
-    from claimledger.project import Run
     from claimledger.registration.schema import migrate as lift
 
     registration = Run.open().registration

@@ -14,9 +14,9 @@ QUIET_SECONDS = 10  # plain lines: a step that is still at work says so this oft
 class Progress:
     """Live progress of steps that run side by side; safe to call from their threads."""
 
-    def __init__(self, live: bool | None = None):
-        """`live`: bars that move; by default on a terminal, unless it is one of a CI service."""
-        self.live = sys.stderr.isatty() and not os.environ.get("CI") if live is None else live
+    def __init__(self):
+        """Bars move on a terminal, unless it is one of a CI service."""
+        self.live = sys.stderr.isatty() and not os.environ.get("CI")
         self._lock = Lock()
         self._said: dict[str, float] = {}
         self._bars = None

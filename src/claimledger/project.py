@@ -109,20 +109,14 @@ class Run:
     external: dict[str, Path] = field(default_factory=dict)  # other studies: where their data lie
 
     @classmethod
-    def open(
-        cls, root: Path | None = None, name: str = "record", data: Path | str | None = None,
-        mapping: Path | str | None = None, external: dict[str, Path] | None = None,
-    ) -> "Run":
-        """Read the settings; arguments win over them."""
+    def open(cls, root: Path | None = None, name: str = "record") -> "Run":
+        """As the settings have it."""
         root = find_root(root)
         ledger = settings(root)["ledger"]
         inside(root / "build" / "runs", f"{name}/x", f"run {name}")
-        mapping = mapping or ledger.get("mapping")
-        return cls(
-            root=root, name=name, registration=root / ledger["registration"],
-            data=root / (data or ledger["data"]), mapping=root / mapping if mapping else None,
-            seed=int(ledger["seed"]), external=external or {},
-        )
+        mapping = ledger.get("mapping")
+        return cls(root, name, root / ledger["registration"], root / ledger["data"],
+                   root / mapping if mapping else None, ledger["seed"])
 
     @classmethod
     def of_notebook(cls, output: str) -> "Run":

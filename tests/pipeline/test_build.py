@@ -38,7 +38,7 @@ def project(tmp_path, monkeypatch):
         for path in (execute.executed_of(run, stem), execute.fragment_of(run, stem)):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"exhibits": {}, "data": run.data.read_text()}))
-        return execute.executed_of(run, stem), [engine / "study.py"]
+        return execute.executed_of(run, stem)
 
     def merge(run, tell):
         run.ledger.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def project(tmp_path, monkeypatch):
 
 
 def rendered(run, **options) -> list[str]:
-    return sorted(build.render(run, progress=Progress(live=False), **options)[1])
+    return sorted(build.render(run, progress=Progress(), **options)[1])
 
 
 @pytest.fixture
@@ -82,9 +82,8 @@ def built(project):
     ("data/answers.csv", [*BOTH, "ledger", "lint", "paper"]),
     ("registration.yml", [*BOTH, "ledger", "paper", "registration"]),
     ("registration.lock", [*BOTH, "ledger", "paper", "registration"]),
-    ("engine/study.py", [*BOTH, "ledger", "paper"]),  # which their processes have imported
-    ("engine/statistics/decision.py", ["ledger", "paper"]),  # and this not, here
-    ("engine/cli.py", ["ledger", "paper"]),
+    ("engine/statistics/decision.py", [*BOTH, "ledger", "paper"]),
+    ("engine/cli.py", ["ledger", "paper"]),  # which notebooks do not import
     ("engine/rendering/document.py", ["ledger", "paper"]),
     ("engine/prose/lint.py", ["ledger", "lint", "paper"]),
     ("engine/rendering/assets/word-styles.xml", ["paper"]),
@@ -127,7 +126,7 @@ def test_an_edited_or_deleted_output_is_made_anew(built, harmed, again):
 def test_another_seed_is_another_parameter(built):
     config = built.root / "_quarto.yml"
     config.write_text(config.read_text().replace("seed: 7", "seed: 8"))
-    assert set(BOTH) <= set(rendered(build.open_run(built.root)))
+    assert set(BOTH) <= set(rendered(build.open_run()))
 
 
 def test_one_notebook_alone_leaves_the_ledger(project):

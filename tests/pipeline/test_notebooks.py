@@ -42,7 +42,7 @@ def test_two_runs_in_two_places_give_the_same_bytes(tmp_path):
                        exhibits={"fig-a": {"kind": "figure", "alt": ALT}})
         cells = []
         made.append(
-            execute(run, "01_a", lambda number, of, seen=cells: seen.append((number, of)))[0])
+            execute(run, "01_a", lambda number, of, seen=cells: seen.append((number, of))))
         assert cells == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert made[0].read_bytes() == made[1].read_bytes()
 
@@ -64,7 +64,7 @@ def test_a_process_started_afresh_gives_what_a_copied_one_gives(tmp_path, monkey
         run = write_project(tmp_path / name, "01_a")
         write_notebook(run.root, "01_a", SHOW, FIGURE,
                        exhibits={"fig-a": {"kind": "figure", "alt": ALT}})
-        made.append(execute(run, "01_a")[0].read_bytes())
+        made.append(execute(run, "01_a").read_bytes())
     assert made[0] == made[1]
 
 

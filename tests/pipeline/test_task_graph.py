@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ class Copies:
         return [*first, last]
 
     def run(self) -> list[str]:
-        progress = Progress(live=False)
+        progress = Progress()
         progress.say = self.said.append
         return sorted(run_steps(self.steps(), self.root / "steps.json", self.root, progress))
 
@@ -105,21 +104,6 @@ def test_an_output_that_was_edited_or_deleted_is_made_anew(copies, harm, again):
     assert copies.run() == []
 
 
-def test_of_the_candidates_only_what_was_used_counts(copies):
-    for name in ("used", "unused"):
-        copies.write(name, "1")
-    plain = copies.steps
-    candidates = [copies.root / "used", copies.root / "unused"]
-    copies.steps = lambda: [replace(step, candidates=candidates, used=lambda: candidates[:1])
-                            for step in plain()]
-    copies.write("a", "z")
-    assert copies.run() == ["a", "join"]
-    copies.write("unused", "2")
-    assert copies.run() == []
-    copies.write("used", "2")
-    assert copies.run() == ["a", "join"]
-
-
 def test_another_setting_is_another_run(copies):
     copies.extra = {"seed": 2}
     assert copies.run() == ["a", "b"]
@@ -127,7 +111,7 @@ def test_another_setting_is_another_run(copies):
 
 @pytest.mark.parametrize("content", [
     "", '{"a": {"inp', "[]", "null", '{"a": 3}', '{"a": {"inputs": 3}}',
-    '{"a": {"inputs": "x", "config": "x", "used": {}, "made": [1]}}', "\x00\xff",
+    '{"a": {"inputs": "x", "config": "x", "made": [1]}}', "\x00\xff",
 ])
 def test_a_broken_record_is_thrown_away(copies, content):
     (copies.root / "steps.json").write_text(content)
@@ -182,7 +166,7 @@ def test_steps_that_do_not_wait_for_each_other_run_side_by_side(tmp_path):
         return []
 
     steps = [Step(name, action, []) for name in "ab"]
-    assert len(run_steps(steps, tmp_path / "db", tmp_path, Progress(live=False))) == 2
+    assert len(run_steps(steps, tmp_path / "db", tmp_path, Progress())) == 2
 
 
 KILLED = """
@@ -210,7 +194,7 @@ import sys
 from pathlib import Path
 from claimledger.progress import Progress
 from claimledger.pipeline.task_graph import alone
-with alone(Path({root!r}), Progress(live=False)):
+with alone(Path({root!r}), Progress()):
     print("holds", flush=True)
     sys.stdin.readline()
     Path({root!r}, "first").write_text("done")
@@ -224,7 +208,7 @@ def test_the_second_build_waits_for_the_first_and_says_so(tmp_path):
     )
     assert first.stdout.readline() == "holds\n"
     said, seen = [], []
-    progress = Progress(live=False)
+    progress = Progress()
     progress.say = said.append
 
     def second():
@@ -243,7 +227,7 @@ def test_the_second_build_waits_for_the_first_and_says_so(tmp_path):
 
 def test_plain_progress_says_start_end_and_long_work(capsys, monkeypatch):
     monkeypatch.setattr("claimledger.progress.QUIET_SECONDS", -1)
-    progress = Progress(live=False)
+    progress = Progress()
     progress.begin("01_a")
     progress.part("01_a", 3, 12)
     progress.end("01_a", 1.26, ok=True)

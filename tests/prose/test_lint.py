@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from claimledger.prose.lint import lint, lint_sources, refuse_markup, report
-from claimledger.prose.source import Source
+from claimledger.prose.lint import lint_sources, refuse_markup, report
+from claimledger.prose.source import Source, read_sources
 from prose_ledger import small_ledger
 
 LEDGER = small_ledger()
@@ -208,20 +208,13 @@ def test_the_entry_whose_text_is_the_typed_number_is_suggested():
     assert mend("By 0.77.") == "bind it with `num`, or mark it as typed"
 
 
-def test_the_entry_of_the_same_paragraph_is_suggested_for_a_verdict_word():
-    assert "{{< says a.b verdict" in mend("Support is higher ({{< num a.b >}}).")
-    assert "{{< says ID verdict" in mend("Support is higher.\n\nElse {{< num a.b >}}.")
-    without = "{{< num design.arms >}} {{< num data.status >}} {{< num unknown >}}"
-    assert "{{< says ID verdict" in mend(f"Support is higher {without}.")
-
-
 def test_captions_of_notebooks_are_linted_and_placed_in_the_file(tmp_path):
     code = ["#| label: fig-x\n", '#| fig-cap: "é of 1,202."\n', "5"]
     cell = {"cell_type": "code", "source": code}
     text = {"cell_type": "markdown", "source": ["5 more, as noted by hand"]}
     path = tmp_path / "x.ipynb"
     path.write_text(json.dumps({"cells": [text, cell]}, indent=1, ensure_ascii=False))
-    (problem,) = lint([path], LEDGER, [])
+    (problem,) = lint_sources(read_sources([path]), LEDGER, [])
     line = path.read_text().splitlines()[problem.line - 1]
     assert line[problem.column - 1:].startswith("1,202")
     assert problem.mend == "in the ledger: {{< num H1 n >}}"

@@ -25,8 +25,8 @@ def warned(text: str) -> list[str]:
 
 def test_num_with_and_without_a_field():
     first, second = tokens(Source("paper.qmd", "It is {{< num H1 >}}\nor {{<num H1 abs>}}."))
-    assert (first.kind, first.args, first.source.place(first.start)) == ("num", ("H1",), (1, 7))
-    assert (second.args, second.source.place(second.start)) == (("H1", "abs"), (2, 4))
+    assert (first.kind, first.args, first.source.where(first.start)[1:]) == ("num", ("H1",), (1, 7))
+    assert (second.args, second.source.where(second.start)[1:]) == (("H1", "abs"), (2, 4))
 
 
 def test_phrases_keep_spaces_markdown_quotes_and_signs():
@@ -74,7 +74,7 @@ def test_a_dollar_in_a_phrase_starts_no_formula():
 
 def test_front_matter_is_read():
     (token,) = tokens(Source("paper.qmd", "---\nabstract: |\n  By {{< num H1 >}}.\n---\n"))
-    assert token.source.place(token.start) == (3, 6)
+    assert token.source.where(token.start) == ("paper.qmd", 3, 6)
 
 
 def test_unknown_id_names_the_place_and_the_nearest():
@@ -248,7 +248,7 @@ def test_notebooks_are_read_and_every_place_is_that_of_the_file(notebook):
     found = [token for source in read_sources([notebook]) for token in tokens(source)]
     assert {token.args[0] for token in found} == {"H3", "H4", "H6", "H7", "H8", "H9"}
     for token in found:
-        line, column = token.source.place(token.start)
+        _, line, column = token.source.where(token.start)
         assert lines[line - 1][column - 1:].startswith(f"{{{{< num {token.args[0]} >}}}}")
 
 

@@ -76,7 +76,7 @@ def test_a_page_of_another_state_is_told_so_first(run, monkeypatch, words, said)
     monkeypatch.setattr(elsewhere, "build", lambda *_: None)
     monkeypatch.setattr(verify, "rendered", lambda published, here, run: here)
     here = verify.Here(found_here(), 1)
-    found = verify.of_commit(published, here, run, verify.Progress(live=False))
+    found = verify.of_commit(published, here, run, verify.Progress())
     assert (found is None) == (said is None) and (said is None or said in found.commit)
     if found:
         report = verify.judge(published, found, [])

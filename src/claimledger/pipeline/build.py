@@ -23,12 +23,13 @@ from claimledger.settings import CONFIG, notebook_stems, settings
 PACKAGE = Path(claimledger.__file__).parent
 OUTPUTS = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
 SHOWN = 20  # problems of the prose in one message
+UNSEEN = ("prose", "rendering", "replication", "start", "cli.py")  # what no notebook imports
 PROSE = {".qmd", ".yml", ".bib", ".csl", ".scss", ".css", ".lua", ".typ"}
 
 
 def open_run(
-    root: Path | None = None, *, data: Path | None = None, mapping: Path | None = None,
-    world: str | None = None, external: list[str] | None = None,
+    *, data: Path | None = None, mapping: Path | None = None, world: str | None = None,
+    external: list[str] | None = None,
 ) -> Run:
     """The run of record, or the run of another data file or world, which has its own name.
 
@@ -39,7 +40,7 @@ def open_run(
             "--world and --data", found="both", expected="one of them: simulated answers or a file",
             mend="leave one out",
         )
-    record = Run.open(root)
+    record = Run.open()
     record = replace(record, external=places(record.root, external or []))
     if world:
         if not re.fullmatch(r"[a-z][\w-]*", world) or world == "record":
@@ -189,17 +190,15 @@ def _data_step(run: Run, world: str) -> Step:
 
 
 def _notebook_step(run: Run, stem: str) -> Step:
-    modules: list[Path] = []
-
     def action(report: Report) -> list[Path]:
-        executed, modules[:] = execute.execute(run, stem, report)
+        executed = execute.execute(run, stem, report)
         return [executed, execute.fragment_of(run, stem), *execute.figures_of(run, stem)]
 
     other = external_of(run, stem)
     own = other.inputs() if other else []
-    inputs = [execute.source_of(run, stem), *own, *_shared_inputs(run)]
-    config = {"parameters": execute.parameters(run_for(run, stem))}
-    return Step(stem, action, inputs, config, candidates=_engine(), used=lambda: modules)
+    engine = [path for path in _engine() if path.relative_to(PACKAGE).parts[0] not in UNSEEN]
+    inputs = [execute.source_of(run, stem), *own, *engine, *_shared_inputs(run)]
+    return Step(stem, action, inputs, {"parameters": execute.parameters(run_for(run, stem))})
 
 
 def _merge_step(run: Run, names: list[str], progress: Progress) -> Step:

@@ -27,13 +27,6 @@ METADATA = {
 # jsonschema checks addresses by a grammar that takes two seconds to set up; here are none to check.
 sys.modules.setdefault("rfc3987_syntax", None)
 
-# The last cell that a notebook runs, which is taken out again: what of the engine it has used.
-IMPORTED = """\
-import json, sys
-with open({path!r}, "w") as file:
-    json.dump([module.__file__ for name, module in list(sys.modules.items())
-               if name.partition(".")[0] == "claimledger" and module.__file__], file)"""
-
 OnCell = Callable[[int, int], None]  # (cell now running, number of cells), both from one
 
 
@@ -82,12 +75,8 @@ def parameters(run: Run) -> dict[str, str | int]:
     }
 
 
-def execute(
-    run: Run, stem: str, on_cell: OnCell = lambda number, of: None
-) -> tuple[Path, list[Path]]:
+def execute(run: Run, stem: str, on_cell: OnCell = lambda number, of: None) -> Path:
     """Run `notebooks/<stem>.ipynb`; return its executed copy, the same on every machine.
-
-    The second value is the modules of the engine that its process had imported at the end.
 
     Raises LedgerError for a notebook that cannot be read, an unknown parameter, a failing cell,
     a cell over its time limit, and a notebook that records nothing.
@@ -101,7 +90,7 @@ def execute(
     _refuse_unknown(run.relative(source), notebook, values)
     fragment.unlink(missing_ok=True)  # a fragment of an earlier run must not pass for this one's
     fragment.parent.mkdir(parents=True, exist_ok=True)
-    executed, modules = _run_cells(run, source, notebook, values, on_cell)
+    executed = _run_cells(run, source, notebook, values, on_cell)
     if not fragment.is_file():
         raise LedgerError(
             run.relative(source), found=f"no {run.relative(fragment)} after its last cell",
@@ -110,7 +99,7 @@ def execute(
         )
     clean(executed, run)
     require_cells(executed, _fragment(run, stem), run.relative(source))
-    return write_atomic(executed_of(run, stem), _to_text(executed)), modules
+    return write_atomic(executed_of(run, stem), _to_text(executed))
 
 
 def _read(source: Path):
@@ -155,7 +144,6 @@ def _refuse_unknown(where: str, notebook, values: dict) -> None:
 def _run_cells(run: Run, source: Path, notebook, values: dict, on_cell: OnCell):
     import logging
 
-    import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -177,17 +165,13 @@ def _run_cells(run: Run, source: Path, notebook, values: dict, on_cell: OnCell):
 
     with tempfile.TemporaryDirectory(
             prefix="claimledger-", dir=kernels.folder_for_sockets()) as folder:
-        imported = Path(folder) / "imported.json"
-        notebook.cells.append(nbformat.v4.new_code_cell(IMPORTED.format(path=str(imported))))
         try:
-            executed = papermill.execute_notebook(
+            return papermill.execute_notebook(
                 notebook, None, parameters=values, kernel_name="python3", progress_bar=False,
                 kernel_manager_class=kernels.manager(Path(folder)),
                 resources={"metadata": {"path": str(run.root)}}, execution_timeout=limit,
                 on_cell_start=started, record_timing=False, coalesce_streams=True,
             )
-            executed.cells.pop()
-            return executed, [Path(file) for file in json.loads(imported.read_text("utf-8"))]
         except PapermillExecutionError as error:
             raise LedgerError(
                 place(), found=_message(error), expected="a cell that runs to its end",

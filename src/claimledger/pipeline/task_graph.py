@@ -28,11 +28,7 @@ Digests = dict[str, str | None]  # of files by their names below the root; None:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: `action` makes files from `inputs` and `config`, and returns those made.
-
-    `candidates` are files of which only some matter; which ones is known after the action, from
-    `used`. A step that used other modules of the engine last time does not run for this one's.
-    """
+    """One thing to do: `action` makes files from `inputs` and `config`, and returns those made."""
 
     name: str
     action: Callable[[Report], Iterable[Path]]
@@ -40,8 +36,6 @@ class Step:
     config: dict = field(default_factory=dict)
     after: list[str] = field(default_factory=list)  # steps whose outputs are inputs here
     produced: list[Path] = field(default_factory=list)  # inputs that those steps make
-    candidates: list[Path] = field(default_factory=list)
-    used: Callable[[], Iterable[Path]] = tuple
 
 
 @contextlib.contextmanager
@@ -79,8 +73,8 @@ def holder(folder: Path) -> int | None:
 
 
 def run_steps(
-    steps: list[Step], record: Path, root: Path, progress: Progress, workers: int | None = None,
-    proceed: bool = False, stop: Callable[[], None] = lambda: None,
+    steps: list[Step], record: Path, root: Path, progress: Progress, proceed: bool = False,
+    stop: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Run every stale step, as many side by side as there are cores; return their names.
 
@@ -94,7 +88,7 @@ def run_steps(
     order.prepare()
     memory, ran, failures = _read(record, progress), [], []
     running: dict[Future, str] = {}
-    pool = ThreadPoolExecutor(workers or max(2, os.cpu_count() or 2))
+    pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2))
     ready: list[str] = []
     try:
         with progress:
@@ -128,8 +122,6 @@ def run_steps(
         stop()
     if failures:
         raise failures[0]
-    if ran:
-        write_atomic(record, json.dumps(memory, sort_keys=True))
     for step in steps:
         _require_made(step, memory[step.name]["made"], root)
     return ran
@@ -153,20 +145,18 @@ def _run(step: Step, last: dict | None, root: Path, progress: Progress) -> dict 
     Inputs are hashed before the action, so that one that is edited meanwhile is stale next time.
     """
     now = {"inputs": _digest_of(digests(step.inputs, root)), "config": _digest_of(step.config)}
-    if last and all(last[key] == value for key, value in now.items()):
-        known = last["used"] | last["made"]
-        if last["made"] and known == digests([root / name for name in known], root):
-            return None
-    candidates, start = digests(step.candidates, root), monotonic()
+    if last and all(last[key] == value for key, value in now.items()) and last["made"] == digests(
+            [root / name for name in last["made"]], root) != {}:
+        return None
+    start = monotonic()
     progress.begin(step.name)
     try:
         made = digests(step.action(partial(progress.part, step.name)), root)
-        used = digests(step.used(), root)
     except BaseException:
         progress.end(step.name, monotonic() - start, ok=False)
         raise
     progress.end(step.name, monotonic() - start, ok=True)
-    return now | {"made": made, "used": {n: candidates[n] for n in used if n in candidates}}
+    return now | {"made": made}
 
 
 def _digest_of(content: dict) -> str:
@@ -210,8 +200,7 @@ def _read(record: Path, progress: Progress) -> dict[str, dict]:
     try:
         memory = json.loads(record.read_text("utf-8"))
         for kept in memory.values():
-            if not (isinstance(kept["inputs"], str) and isinstance(kept["config"], str)
-                    and isinstance(kept["made"], dict) and isinstance(kept["used"], dict)):
+            if not (kept["inputs"] and kept["config"] and isinstance(kept["made"], dict)):
                 raise ValueError
     except FileNotFoundError:
         return {}

@@ -28,10 +28,9 @@ with digits (H3a, CR2). A token before "percent" makes it a unit.
 import re
 from collections.abc import Iterable, Iterator
 from html import unescape
-from pathlib import Path
 from urllib.parse import unquote
 
-from claimledger.prose.source import ATTRIBUTES, QUOTED, TOKEN, Problem, Source, read_sources
+from claimledger.prose.source import ATTRIBUTES, QUOTED, TOKEN, Problem, Source
 from claimledger.prose.subjects import Subjects
 from claimledger.prose.tokens import Token, nearest, tokens
 
@@ -104,15 +103,10 @@ def states_result(text: str) -> bool:
     return any(hit.lastgroup in ("numeral", "direction", "finding") for hit in _HIT.finditer(text))
 
 
-def lint(paths: Iterable[Path], ledger: dict, sections: Iterable[str]) -> list[Problem]:
-    """Lint papers and notebooks; the problems in the order of files and lines."""
-    return lint_sources(read_sources(paths), ledger, list(sections))
-
-
 def lint_sources(
     sources: list[Source], ledger: dict, sections: list[str], subjects: Subjects | None = None
 ) -> list[Problem]:
-    """The same for sources that have been read; with `subjects`, also what sentences are about."""
+    """Problems in the order of files and lines; with `subjects`, also what sentences are about."""
     known = {name for source in sources for name in parts(source)}
     problems = [
         Problem("_quarto.yml", 1, 1, f"ledger.lint: no section `{name}`", nearest(name, known))
@@ -181,9 +175,8 @@ def _lint(source: Source, spans: list, ledger: dict, answers: dict) -> Iterator[
         needed.update(marks)
         if not marks:
             conditions = _conditions(found, hit.start())
-            fault, mend = _judge(hit, conditions, ledger)
+            fault, mend = _judge(hit, conditions, ledger, answers)
             if fault:
-                mend = mend or _suggest(hit, found, source, ledger, answers)
                 yield Problem(*source.where(hit.start()), fault, mend)
     for token in found:
         if token.kind in ("says", "members"):
@@ -255,11 +248,14 @@ def _conditions(found: list[Token], offset: int) -> list[tuple[str, set[str]]]:
     ]
 
 
-def _judge(hit: re.Match, conditions: list, ledger: dict) -> tuple[str, str]:
+def _judge(hit: re.Match, conditions: list, ledger: dict, answers: dict) -> tuple[str, str]:
     """What is wrong with a word, and how to mend it; two empty strings for nothing."""
     word = " ".join(hit[0].split())
     if hit.lastgroup == "numeral":
-        return f"typed numeral “{word}”", ""
+        same = sorted(answers.get(_plain(hit[0]), []), key=lambda pair: (len(pair[0]), pair))[:3]
+        shown = [f"{{{{< num {id}{'' if name == 'est' else ' ' + name} >}}}}" for id, name in same]
+        return (f"typed numeral “{word}”", "in the ledger: " + " or ".join(shown) if shown
+                else "bind it with `num`, or mark it as typed")
     entries = {id: ledger["entries"].get(id, {}) for id, _ in conditions}
     for id, verdicts in conditions:
         for name in set(entries[id].get("verdicts", ())) - verdicts:
@@ -273,15 +269,13 @@ def _judge(hit: re.Match, conditions: list, ledger: dict) -> tuple[str, str]:
         and set(entries[id].get("verdicts", ())) - verdicts
     ]
     if not vouching:
-        return f"typed verdict word “{word}”", ""
-    if hit.lastgroup == "direction" and all(_opposed(verdicts) for verdicts in vouching):
+        return (f"typed verdict word “{word}”", 'say it with {{< says ID verdict="..." >}} or in a '
+                ".when, or mark it as typed")
+    if hit.lastgroup == "direction" and all(
+            any(pair <= verdicts for pair in OPPOSITES) for verdicts in vouching):
         return (f"“{word}” under a condition that admits opposite verdicts",
                 "say the direction with `says`, or part the block in two")
     return "", ""
-
-
-def _opposed(verdicts: set[str]) -> bool:
-    return any(pair <= verdicts for pair in OPPOSITES)
 
 
 def _phrases(token: Token, ledger: dict, answers: dict) -> Iterator[Problem]:
@@ -295,34 +289,10 @@ def _phrases(token: Token, ledger: dict, answers: dict) -> Iterator[Problem]:
         for hit in _HIT.finditer(phrase):
             if hit.lastgroup in ("idiom", "unit"):
                 continue
-            fault, mend = _judge(hit, [(id, shared) for id in token.ids], ledger)
+            fault, mend = _judge(hit, [(id, shared) for id in token.ids], ledger, answers)
             if fault:
-                mend = mend or _suggest(hit, [token], token.source, ledger, answers)
                 at = token.source.where(place + hit.start())
                 yield Problem(*at, f"{fault}, in a phrase of says", mend)
-
-
-def _suggest(hit: re.Match, found: list, source: Source, ledger: dict, answers: dict) -> str:
-    """Entries whose text is the typed number, those of the same paragraph first; else `says`."""
-    near = [id for token in found if not _apart(token.start, hit.start(), source)
-            for id in token.ids]
-    if hit.lastgroup == "numeral":
-        same = answers.get(_plain(hit[0]), [])
-        best = sorted(same, key=lambda pair: (pair[0] not in near, len(pair[0]), pair))[:3]
-        shown = [f"{{{{< num {id}{'' if name == 'est' else ' ' + name} >}}}}" for id, name in best]
-        if shown:
-            return "in the ledger: " + " or ".join(shown)
-        return "bind it with `num`, or mark it as typed"
-    entries = {id: ledger["entries"].get(id, {}) for id in near}
-    with_verdict = [
-        id for id in near if entries[id].get("verdicts") and entries[id]["decision"] != "status"
-    ]
-    id = with_verdict[-1] if with_verdict else "ID"
-    return f'say it with {{{{< says {id} verdict="..." >}}}} or in a .when, or mark it as typed'
-
-
-def _apart(one: int, other: int, source: Source) -> bool:
-    return "\n\n" in source.text[min(one, other):max(one, other)]
 
 
 def _answers(ledger: dict) -> dict[str, list[tuple[str, str]]]:

@@ -87,10 +87,6 @@ class Source:
     at: tuple[int, ...] | None = None
     pieces: tuple[Piece, ...] = ()  # of an article that includes other files
 
-    def place(self, offset: int) -> tuple[int, int]:
-        """Line and column in the file, from one."""
-        return self.where(offset)[1:]
-
     def where(self, offset: int) -> tuple[str, int, int]:
         """File, line and column, from one."""
         file, raw, position = self.file, self.text, offset
