@@ -17,7 +17,7 @@ _WHERE = {  # what a notebook imports, and where it is defined
     "statistics.randomization_inference": ["curve_tests", "randomization_tests"],
     "statistics.specification_curve": ["INESTIMABLE", "in_favour",
                                        "specification_curve"],
-    "simulation.assumptions": ["load_simulation"], "simulation.simulate": ["simulate"],
+    "simulation.assumptions": ["load_simulation"], "simulation.respondents": ["simulate"],
     "survey.recoding": ["labelled", "recode"], "survey.weighting": ["read_margins"],
     "project": ["write_atomic"],
 }

@@ -270,14 +270,14 @@ def simulate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from claimledger.simulation.simulate import simulate_file
+    from claimledger.simulation.assumptions import FILE
+    from claimledger.simulation.platform_file import export
 
     run = Run.open()
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task(f"world {world}", total=n)
-        written = simulate_file(
-            run.registration, world, out, seed, n, lambda k: bars.advance(bar, k)
-        )
+        written = export(out, run.registration, run.root / FILE, world, seed, n,
+                         tick=lambda k: bars.advance(bar, k))
     print("simulated: " + ", ".join(map(str, written)))
 
 
@@ -323,14 +323,13 @@ def codebook(
     """Write codebook, instrument and a survey to import, all from the registration."""
     from claimledger.registration import codebook as book
     from claimledger.registration.loading import load
-    from claimledger.registration.qualtrics_survey import import_file, steps
 
     registration = load(Run.open().registration)
     made = {
         "codebook.html": book.codebook_page(registration),
         "codebook.csv": book.codebook_table(registration).to_csv(index=False),
         "codebook.ddi.xml": book.ddi_codebook(registration),
-        "survey.txt": import_file(registration), "survey-steps.md": steps(registration),
+        "survey.txt": book.import_file(registration), "survey-steps.md": book.steps(registration),
     }
     for name, content in made.items():
         print(_shown(write_atomic((out / name).resolve(), content)))

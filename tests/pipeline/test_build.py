@@ -182,14 +182,14 @@ def test_a_notebook_finds_its_run_by_its_output_folder(built):
 def test_a_world_is_simulated_once_into_its_own_run(project, monkeypatch):
     asked = []
 
-    def simulate_file(registration, world, path, seed):
+    def export(path, registration, simulation, world, seed):
         asked.append((world, seed))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".manifest.json").write_text("{}")
         path.write_text(f"world {world}")
         return [path, path.with_suffix(".manifest.json")]
 
-    monkeypatch.setattr("claimledger.simulation.simulate.simulate_file", simulate_file)
+    monkeypatch.setattr("claimledger.simulation.platform_file.export", export)
     run = build.open_run(world="null")
     assert set(rendered(run, world="null")) >= {"data", *BOTH, "paper"}
     assert rendered(run, world="null") == []

@@ -8,8 +8,8 @@ import yaml
 
 from claimledger.errors import LedgerError
 from claimledger.registration import codebook
+from claimledger.registration.codebook import import_file, steps
 from claimledger.registration.loading import load
-from claimledger.registration.qualtrics_survey import import_file, steps
 from claimledger.start.assumed import assumptions
 from claimledger.start.notebook import notebook
 from claimledger.start.prose import citation, paper

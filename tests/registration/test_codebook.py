@@ -9,9 +9,15 @@ from xml.etree import ElementTree as Xml
 import pandas as pd
 import pytest
 
-from claimledger.registration.codebook import SPACE, codebook_page, codebook_table, ddi_codebook
+from claimledger.registration.codebook import (
+    SPACE,
+    codebook_page,
+    codebook_table,
+    ddi_codebook,
+    import_file,
+    steps,
+)
 from claimledger.registration.loading import load
-from claimledger.registration.qualtrics_survey import import_file, steps
 from claimledger.simulation.platform_file import export
 from exports import check
 

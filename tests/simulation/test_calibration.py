@@ -10,8 +10,7 @@ from claimledger.registration.loading import load
 from claimledger.settings import settings
 from claimledger.simulation.assumptions import load_simulation
 from claimledger.simulation.calibration import calibrate
-from claimledger.simulation.respondents import _from_margin
-from claimledger.simulation.simulate import simulate
+from claimledger.simulation.respondents import _from_margin, simulate
 from claimledger.survey.loading import open_survey
 from survey_items import CONTRIBUTIONS, CORRECTIVE, MEASURES, VIEWS
 

@@ -7,8 +7,7 @@ import pytest
 from claimledger.errors import LedgerError
 from claimledger.project import sha256_file
 from claimledger.registration.loading import load
-from claimledger.simulation.fieldwork import extras
-from claimledger.simulation.platform_file import export
+from claimledger.simulation.platform_file import export, extras
 from claimledger.simulation.respondents import BLOCK
 from claimledger.survey import qualtrics
 from claimledger.survey.loading import examine

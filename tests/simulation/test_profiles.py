@@ -9,7 +9,8 @@ import yaml
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
 from claimledger.simulation.assumptions import load_simulation
-from claimledger.simulation.simulate import simulate, simulate_file
+from claimledger.simulation.platform_file import export
+from claimledger.simulation.respondents import simulate
 from claimledger.start.assumed import assumptions
 from claimledger.start.folder import start
 from claimledger.survey.loading import open_survey
@@ -93,7 +94,7 @@ def test_clusters_are_assigned_whole_lie_in_blocks_and_are_alike(study):
     icc = 1 - groups.var().mean() / frame["willing"].var()
     assert 0.2 < icc < 0.4
     data = path.parent / "clustered.csv"
-    simulate_file(path, "example", data, 1, 300)
+    export(data, path, path.parent / "data" / "simulation.yml", "example", 1, 300)
     survey = open_survey(data, registration, path.parent, None)
     assert survey.frame["cluster"].nunique() > 80 and len(survey.frame) == 300
 
@@ -123,7 +124,7 @@ def test_weights_strata_and_further_columns_are_written(study):
 
     path, registration, _ = study("two-arm", change)
     data = path.parent / "weighted.csv"
-    simulate_file(path, "example", data, 1, 300)
+    export(data, path, path.parent / "data" / "simulation.yml", "example", 1, 300)
     survey = open_survey(data, registration, path.parent, None)
     assert len(survey.frame) == 300 and survey.frame["age"].min() == 21
     assert (survey.weights > 0).all() and survey.weights.std() > 0.1

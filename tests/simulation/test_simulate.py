@@ -4,8 +4,7 @@ import pytest
 
 from claimledger.simulation import respondents as population
 from claimledger.simulation.calibration import calibrate
-from claimledger.simulation.respondents import intervals
-from claimledger.simulation.simulate import simulate, simulate_file
+from claimledger.simulation.respondents import intervals, simulate
 from claimledger.statistics.simulated_experiments import draw_moments
 from claimledger.survey.recoding import recode
 from survey_items import CORRECTIVE, MEASURES
@@ -128,7 +127,3 @@ def test_intervals_hold_the_latent_normals_and_are_everywhere_without_an_answer(
     assert np.abs(np.sort(place) - np.linspace(0, 1, len(place))).max() < 0.05
 
 
-def test_simulate_file_finds_the_simulation_of_the_project(files, tmp_path):
-    made = simulate_file(files[0], "null", tmp_path / "x.csv", seed=1, n=10)
-    assert [p.name for p in made] == ["x.csv", "x.manifest.json"]
-    assert all(p.is_file() for p in made)

@@ -15,7 +15,7 @@ from claimledger.registration.analyses import Bound
 from claimledger.registration.loading import load
 from claimledger.registration.models import Derived
 from claimledger.simulation.assumptions import load_simulation
-from claimledger.simulation.simulate import simulate
+from claimledger.simulation.respondents import simulate
 from claimledger.statistics import simulated_experiments as engine
 from claimledger.statistics.decision import HYPOTHESIS, decide
 from claimledger.statistics.design_diagnosis import (

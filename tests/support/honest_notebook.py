@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from claimledger.simulation.simulate import simulate_file
+from claimledger.simulation.platform_file import export
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = "data/raw/answers.csv"
@@ -48,7 +48,8 @@ def write_study(place: Path) -> Path:
     for name in ("registration.yml", "registration.lock", "data/population-margins.csv",
                  "data/simulation.yml"):
         shutil.copy(ROOT / name, place / name)
-    simulate_file(place / "registration.yml", "published", place / DATA, 5, 150)
+    export(place / DATA, place / "registration.yml", place / "data" / "simulation.yml",
+           "published", 5, 150)
     (place / "_quarto.yml").write_text(
         f"ledger: {{registration: registration.yml, data: {DATA}, seed: 3, lint: []}}\n"
         "manuscript:\n  notebooks:\n    - notebook: build/notebooks/a.ipynb\n")

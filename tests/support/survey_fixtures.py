@@ -8,7 +8,7 @@ import yaml
 from claimledger.registration.loading import load
 from claimledger.simulation.assumptions import load_simulation
 from claimledger.simulation.platform_file import export
-from claimledger.simulation.simulate import simulate
+from claimledger.simulation.respondents import simulate
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from claimledger.errors import LedgerError
 from claimledger.figures.diagrams import flow_diagram
 from claimledger.simulation.platform_file import export
-from claimledger.simulation.simulate import simulate
+from claimledger.simulation.respondents import simulate
 from claimledger.survey.checks import require
 from claimledger.survey.loading import examine, open_survey
 from claimledger.survey.reading import read_export

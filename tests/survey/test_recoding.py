@@ -7,7 +7,7 @@ from claimledger.registration.loading import load
 from claimledger.registration.models import Derived
 from claimledger.simulation.assumptions import load_simulation
 from claimledger.simulation.platform_file import export
-from claimledger.simulation.simulate import simulate
+from claimledger.simulation.respondents import simulate
 from claimledger.survey.loading import examine
 from claimledger.survey.reading import read_export
 from claimledger.survey.recoding import derive, labelled, recode, stack

@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claimledger.errors import LedgerError
+from claimledger.registration.codebook import import_file
 from claimledger.registration.loading import load
-from claimledger.registration.qualtrics_survey import import_file
 from claimledger.survey import qualtrics
 from claimledger.survey.loading import examine
 from claimledger.survey.reading import read_export

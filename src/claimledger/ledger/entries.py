@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from claimledger.errors import LedgerError
-from claimledger.registration.fields import POINTS
+from claimledger.registration.analyses import POINTS
 from claimledger.validation import about
 
 MINUS = "\u2212"

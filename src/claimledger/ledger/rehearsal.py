@@ -15,7 +15,7 @@ from joblib import Parallel, delayed
 from claimledger.ledger.audit import Audit, groups
 from claimledger.registration.models import Registration
 from claimledger.simulation.assumptions import Simulation
-from claimledger.simulation.simulate import simulate
+from claimledger.simulation.respondents import simulate
 from claimledger.survey.recoding import WEIGHT, recode
 from claimledger.survey.weighting import rake_as_registered
 

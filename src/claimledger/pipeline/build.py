@@ -178,9 +178,10 @@ def _promise_step(run: Run) -> Step:
 def _data_step(run: Run, world: str) -> Step:
     """Simulate a world's export into the run's own folder."""
     def action(report: Report) -> list[Path]:
-        from claimledger.simulation.simulate import simulate_file
+        from claimledger.simulation.assumptions import FILE
+        from claimledger.simulation.platform_file import export
 
-        return simulate_file(run.registration, world, run.data, run.seed)
+        return export(run.data, run.registration, run.root / FILE, world, run.seed)
 
     modules = [path for name in ("registration", "survey", "simulation")
                for path in (PACKAGE / name).glob("*.py")]

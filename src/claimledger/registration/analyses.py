@@ -4,9 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from claimledger.registration.fields import POINTS, EntryId, Identifier, Mark, marked
-from claimledger.validation import Model, about
+from claimledger.validation import ENTRY, IDENTIFIER, Model, about
 
+POINTS = "percentage points"        # the unit of outcomes that are 0 or 1
+
+Mark = Literal["public", "assumed"]
+Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
+EntryId = Annotated[str, Field(pattern=ENTRY)]
+Code = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+Probability = Annotated[float, Field(gt=0, le=1)]
 NEGLIGIBLE = ("neither, and both one-sided tests against the smallest effect of interest reject "
               "after correction")
 
@@ -16,6 +22,11 @@ Direction = Annotated[
     BeforeValidator(lambda said: "null" if said is None else said),
     WithJsonSchema({"enum": [
         "positive", "negative", "two-sided", "null", "non-inferiority", None]})]
+
+
+def marked(text: str) -> Field:
+    """Where a statement comes from."""
+    return Field("assumed", description=text)
 
 
 class Family(Model):

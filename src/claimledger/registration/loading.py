@@ -1,12 +1,21 @@
 """Read a registration, and say what is wrong with it in words for a person."""
 
+import re
+from collections.abc import Collection, Iterator
+from itertools import permutations
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.registration.checks import mistakes_of
-from claimledger.registration.models import SCHEMA, Registration
+from claimledger.registration.analyses import POINTS, Analysis, Bound, Comparison, Hypothesis
+from claimledger.registration.models import SCHEMA, Derived, Registration
 from claimledger.validation import validated
-from claimledger.yaml_files import OPEN, Source, complain
+from claimledger.yaml_files import OPEN, Key, Mistake, Source, complain, near, one_of
+
+# Columns of the frame that stand for no variable of the instrument.
+OWN = ("respondent", "task", "profile", "weight", "stratum", "unit", "block", "cluster",
+       "recalled_all")
+_NAME = re.compile(r"(?<![\w.])([A-Za-z_]\w*)(?![\w]*[.(])")
+_TERM = re.compile(r"(?:C\()?([A-Za-z_]\w*)[^\[\]:]*\[(?:T\.)?([^\]]+)\]")
 
 
 def load(path: Path) -> Registration:
@@ -23,8 +32,7 @@ def parse(source: Source) -> Registration:
             expected=f"1 or {SCHEMA}: this engine is older than the registration",
             mend="install a newer claimledger",
         )
-    unfinished = source.open_marks()
-    if unfinished:
+    if unfinished := source.open_marks():
         raise LedgerError(
             source.path, found=f"{len(unfinished)} unfinished: " + "; ".join(unfinished[:20]),
             expected=f"no text that begins with {OPEN!r}",
@@ -32,9 +40,10 @@ def parse(source: Source) -> Registration:
         )
     content = lifted(source.content) if schema == 1 else source.content
     registration = validated(source, Registration, content)
-    mistakes = mistakes_of(registration)
-    if mistakes:
-        raise complain(source, mistakes)
+    # What its parts say of each other: each is built on the one before it.
+    for parts in ((_instrument,), (_variables,), (_design, _samples, _analyses)):
+        if mistakes := [mistake for part in parts for mistake in part(registration)]:
+            raise complain(source, mistakes)
     return registration
 
 
@@ -57,3 +66,245 @@ def lifted(content: dict) -> dict:
     except (KeyError, TypeError, AttributeError, ValueError):
         return content      # something else is wrong, and validation says what
     return content | {"instrument": instrument | {"derived": derived}}
+
+
+def _unknown(key: Key, name: object, names: Collection) -> Iterator[Mistake]:
+    """A mistake where the name is not among the names."""
+    if name not in names:
+        yield Mistake(key, repr(name), one_of(names), near(name, names))
+
+
+def _known(r: Registration) -> list[str]:
+    return [*r.design.factors, *r.instrument.items, *r.instrument.derived]
+
+
+def _instrument(r: Registration) -> Iterator[Mistake]:
+    factors, parts = r.design.factors, r.instrument
+    for name in {*factors} & {*parts.items, *parts.derived} | {*parts.items} & {*parts.derived}:
+        yield Mistake(("instrument",), f"{name!r} twice", "each variable under a name of its own")
+    for name, item in parts.items.items():
+        key: Key = ("instrument", "items", name)
+        yield from _unknown((*key, "scale"), item.scale, parts.scales)
+        yield from _unknown((*key, "block"), item.block, parts.blocks)
+        yield from _unknown((*key, "asked"), item.asked, r.samples)
+        for variable in r.samples.get(item.asked, {}):
+            if variable not in factors:
+                yield Mistake((*key, "asked"), f"a sample by {variable!r}",
+                              "a sample by factors: who is asked depends on the design")
+        if item.recalls:
+            yield from _unknown((*key, "recalls"), item.recalls, factors)
+            for level in item.answers.values() if item.recalls in factors else ():
+                yield from _unknown((*key, "answers"), level, factors[item.recalls].levels)
+        codes = parts.scales[item.scale].labels if item.scale in parts.scales else {}
+        for code in (*item.passes, *item.answers) if codes else ():
+            yield from _unknown((*key, "passes" if item.passes else "answers"), code, codes)
+
+
+def _variables(r: Registration) -> Iterator[Mistake]:
+    for name, rule in r.instrument.derived.items():
+        yield from _derived(r, ("instrument", "derived", name), name, rule)
+    for name in r.instrument.covariates:
+        yield from _unknown(("instrument", "covariates"), name, _known(r))
+
+
+def _derived(r: Registration, key: Key, name: str, rule: Derived) -> Iterator[Mistake]:
+    parts = r.instrument
+    kept = {n for n, i in parts.items.items() if i.role not in ("consent", "attention", "comment")}
+    for source in rule.sources:
+        if source not in kept | {*parts.derived}:
+            yield from _unknown(key, source, sorted(kept | {*parts.derived}))
+        elif name in _behind(r, source):
+            yield Mistake(key, f"made from {source!r}, which is made from it", "no circle")
+        elif rule.mean or rule.sum or rule.formula or rule.cut:
+            scale = r.scale_of(source)
+            group = parts.derived[source].groups if scale is None else scale.kind == "nominal"
+            if group or (scale and scale.kind == "text"):
+                yield Mistake(key, f"{source!r}, which has groups and no numbers", "numbers",
+                              "make numbers of it first, with `map` or `yes`")
+    scale = r.scale_of(rule.of) if rule.of else None
+    if scale is None or not scale.labels or not (rule.map or rule.yes):
+        return
+    used = [c for codes in rule.map.values() for c in codes] + rule.yes + rule.missing
+    for code in used:
+        yield from _unknown(key, code, scale.labels)
+    left = [code for code in scale.labels if code not in used]
+    if rule.map and left:
+        yield Mistake((*key, "map"), f"nothing for {', '.join(map(str, left))}",
+                      f"a place for every code of {rule.of!r}",
+                      f"add them to `map`, or say `missing: {left}`")
+
+
+def _behind(r: Registration, name: str, seen: frozenset[str] = frozenset()) -> set[str]:
+    """Every variable that a variable is made from, itself included."""
+    rule = r.instrument.derived.get(name)
+    if rule is None or name in seen:
+        return {name}
+    return {name}.union(*(_behind(r, source, seen | {name}) for source in rule.sources))
+
+
+def _design(r: Registration) -> Iterator[Mistake]:
+    design, factors = r.design, r.design.factors
+    for name, factor in factors.items():
+        if len(factor.levels) < 2:
+            yield Mistake(("design", "factors", name), "one level", "two or more arms")
+    for name in design.vignette.order:
+        yield from _unknown(("design", "vignette", "order"), name, factors)
+    for name in ("blocks", "clusters"):
+        if getattr(design, name) in factors:
+            yield Mistake(("design", name), f"the factor {getattr(design, name)!r}",
+                          "what arms were assigned within, not an arm")
+    for place, rule in enumerate(design.restrictions):
+        key: Key = ("design", "restrictions", place)
+        if len(rule) < 2:
+            yield Mistake(key, "one factor", "levels of two factors or more, which exclude "
+                          "each other", "leave out a level that never occurs")
+        for factor, levels in rule.items():
+            yield from _unknown((*key, factor), factor, factors)
+            for level in levels if factor in factors else ():
+                yield from _unknown((*key, factor), level, factors[factor].levels)
+        if len(rule) == 2 and all(f in factors for f in rule):
+            for (one, levels), (other, whole) in permutations(rule.items()):
+                if set(whole) == set(factors[other].levels):
+                    yield Mistake(key, f"{', '.join(levels)} of {one} excluded by every level of "
+                                  f"{other}", "a level that can occur somewhere")
+
+
+def _samples(r: Registration) -> Iterator[Mistake]:
+    factors, parts = r.design.factors, r.instrument
+    groups = {name: list(f.levels) for name, f in factors.items()}
+    groups |= {name: rule.groups for name, rule in parts.derived.items() if rule.groups}
+    groups |= {name: list(parts.scales[i.scale].labels.values())
+               for name, i in parts.items.items() if parts.scales[i.scale].kind == "nominal"}
+    for name, conditions in r.samples.items():
+        for variable, levels in conditions.items():
+            yield from _unknown(("samples", name, variable), variable, groups)
+            for level in levels if variable in groups else ():
+                yield from _unknown(("samples", name, variable), level, groups[variable])
+    if r.weighting and r.weighting.strata and r.weighting.strata == r.weighting.clusters:
+        yield Mistake(("weighting", "clusters"), f"{r.weighting.clusters!r}, the strata too",
+                      "sampling units, several in each stratum")
+    for name in r.weighting.variables if r.weighting else []:
+        yield from _unknown(("weighting", "variables"), name, _known(r))
+    for place, rule in enumerate(r.exclusions):
+        if rule.repeats and r.design.respondent:
+            yield Mistake(("exclusions", place), "repeats, where a respondent has several rows",
+                          "a rule by another column", "remove repeated respondents from the file")
+        scale = r.scale_of(rule.column)
+        for value in (*rule.equals, *rule.differs_from) if scale and scale.labels else ():
+            allowed = [*scale.labels, *scale.labels.values()]
+            yield from _unknown(("exclusions", place), value, allowed)
+
+
+def _analyses(r: Registration) -> Iterator[Mistake]:
+    ids: set[str] = set()
+    families = {hypothesis.family for hypothesis in r.hypotheses}
+    for kind, analyses in (("hypotheses", r.hypotheses), ("comparisons", r.comparisons)):
+        for place, analysis in enumerate(analyses):
+            key: Key = (kind, place)
+            if analysis.id in ids:
+                yield Mistake((*key, "id"), f"the id {analysis.id!r} twice", "each id once")
+            ids.add(analysis.id)
+            if kind == "comparisons":
+                if analysis.family in families:
+                    yield Mistake(
+                        (*key, "family"), f"{analysis.family!r}, in use already",
+                        "a family of its own: what stands in a family is corrected together",
+                        "add a family, and name it here")
+                families.add(analysis.family)
+            yield from _analysis(r, key, analysis)
+
+
+def _analysis(r: Registration, key: Key, a: Analysis) -> Iterator[Mistake]:
+    yield from _unknown((*key, "family"), a.family, r.families)
+    yield from _unknown((*key, "sample"), a.sample, r.samples)
+    numbers = [n for n in (*r.instrument.items, *r.instrument.derived) if _is_number(r, n)]
+    if (a.frame == "stacked") != bool(a.stack):
+        yield Mistake((*key, "stack"), f"frame {a.frame} and {len(a.stack)} items",
+                      "`stack` with `frame: stacked`, and only there")
+        return
+    if a.frame == "profiles" and r.design.respondent is None:
+        yield Mistake((*key, "frame"), "profiles, and no `design.respondent`",
+                      "the column that says whose a profile is")
+    if a.frame != "stacked" and a.outcome is None:
+        yield Mistake((*key, "outcome"), "nothing", "the variable that is explained")
+        return
+    for name in a.stack or [a.outcome]:
+        yield from _unknown((*key, "stack" if a.stack else "outcome"), name, numbers)
+        if name not in numbers:
+            return
+    if a.weighted and r.weighting is None:
+        yield Mistake((*key, "weighted"), "true", "`weighting`, which says what the weights are")
+    if a.vcov in ("CR2", "stata") and a.frame == "respondents" and not r.design.clusters:
+        yield Mistake((*key, "vcov"), f"{a.vcov}, and nothing that rows are clustered in",
+                      "`design.clusters`, or HC2 for respondents who were assigned one by one")
+    if a.estimator in ("logit", "probit") and not r.is_binary(str(a.outcome)):
+        yield Mistake((*key, "estimator"), f"{a.estimator} of {a.outcome!r}",
+                      "an outcome that is 0 or 1", "derive one with `yes`")
+    if isinstance(a, Comparison) and (
+            len(set(a.levels)) < len(a.levels) or (a.pairs == "all" and len(a.levels) < 2)):
+        yield Mistake((*key, "levels"), ", ".join(a.levels), "each level once, and two for a pair")
+    if a.estimator == "amce" and not r.design.restrictions:
+        yield Mistake((*key, "estimator"), "amce, and no `design.restrictions`",
+                      "ols: without restrictions it is the same")
+    for name, bound in (("sesoi", a.sesoi), ("margin", getattr(a, "margin", None))):
+        binary = all(r.is_binary(str(variable)) for variable in a.stack or [a.outcome])
+        if isinstance(bound, Bound) and bound.unit == POINTS and not binary:
+            yield Mistake((*key, name), f"{POINTS} of {a.outcome or 'items'}",
+                          "points or sd: the outcome is not 0 or 1")
+    for name, values in a.at.items():
+        yield from _unknown((*key, "at"), name, numbers)
+        ends = r.ends(name) if name in numbers else None
+        for value in values if ends else ():
+            if not ends[0] <= value <= ends[1]:
+                yield Mistake((*key, "at", name), f"{value:g}",
+                              f"a value that {name!r} can have: {ends[0]:g} to {ends[1]:g}")
+        if name in numbers and name not in _NAME.findall(a.model):
+            yield Mistake((*key, "at"), f"{name!r}, which is not in the model",
+                          "a moderator, such as `outcome ~ factor * moderator`")
+    if a.missing != "complete" and a.stack:
+        yield Mistake((*key, "missing"), f"{a.missing} with stacked items", "complete")
+    yield from _model(r, key, a, numbers)
+
+
+def _is_number(r: Registration, name: str) -> bool:
+    if name in r.instrument.derived:
+        return r.instrument.derived[name].numeric
+    item, scale = r.instrument.items[name], r.scale_of(name)
+    return scale.kind in ("ordinal", "numeric") and item.role not in (  # type: ignore[union-attr]
+        "consent", "attention", "comment")
+
+
+def _model(r: Registration, key: Key, a: Analysis, numbers: list[str]) -> Iterator[Mistake]:
+    """Names in the formula and in the contrasts; patsy reads the rest when it is fitted."""
+    parts, factors = r.instrument, r.design.factors
+    left, tilde, right = a.model.partition("~")
+    if not tilde or not right.strip():
+        yield Mistake((*key, "model"), repr(a.model), "a formula such as `outcome ~ factor`")
+        return
+    wanted = "response" if a.stack else a.outcome
+    if left.strip() != wanted:
+        yield Mistake((*key, "model"), f"{left.strip()!r} on the left", f"{wanted!r}, the outcome")
+    known = {*_known(r), *OWN, "item", "response",
+             *(f"{name}_correct" for name, item in parts.items.items() if item.recalls),
+             *(f"{name}_missing" for name in (*parts.items, *parts.derived))}
+    for name in dict.fromkeys(_NAME.findall(re.sub(r"'[^']*'|\"[^\"]*\"", "", right))):
+        if name not in ("C", "Treatment", "np", "Sum", "Q", "I", "in"):
+            yield from _unknown((*key, "model"), name, sorted(known))
+    terms, place = [], "term"
+    if isinstance(a, Comparison):
+        try:
+            terms = [a.term.format(level=level) for level in a.levels]
+        except (KeyError, IndexError, ValueError):
+            terms = []
+        if "{level}" not in a.term:
+            yield Mistake((*key, "term"), repr(a.term), "a coefficient with `{level}` in it")
+    elif isinstance(a, Hypothesis):
+        terms, place = [*a.contrast, *a.joint], "joint" if a.joint else "contrast"
+    for term in terms:
+        for variable, level in _TERM.findall(term):
+            levels = (list(factors[variable].levels) if variable in factors
+                      else a.stack if variable == "item" else None)
+            if levels is not None:
+                yield from _unknown((*key, place), level, levels)
+            if variable not in known:
+                yield from _unknown((*key, place), variable, sorted(known))

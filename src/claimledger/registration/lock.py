@@ -12,6 +12,7 @@ import difflib
 import re
 from functools import lru_cache
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -85,17 +86,17 @@ class Lock(Model):
         return [n for n, (changed, _) in enumerate(self.effects, 1) if analysis in changed]
 
     @property
-    def effects(self) -> list[tuple[list[str], list[str]]]:
-        """Of each amendment the analyses that it changes, and those of which only words change.
-
-        Read off the two texts, which the lock restores; where one was not kept, what was noted.
-        """
-        found, after = [], self.text
+    def texts(self) -> list[str]:
+        """Every text that was registered, from the first one on."""
+        found = [self.text]
         for one in reversed(self.amendments):
-            before = undo(after, one.diff)
-            found.append(effects_of(before, after) if before else (one.touched, []))
-            after = before
-        return found[::-1]
+            found.insert(0, undo(found[0], one.diff))
+        return found
+
+    @property
+    def effects(self) -> list[tuple[list[str], list[str]]]:
+        """Of each amendment the analyses that it changes, and those of which only words change."""
+        return [effects_of(before, after) for before, after in pairwise(self.texts)]
 
     def header(self) -> dict:
         """What the ledger's header says of the registration."""
@@ -130,7 +131,7 @@ def read_lock(registration: Path) -> Lock:
 def _check_history(path: Path, lock: Lock) -> None:
     """Dates in order, texts that have the hashes they should, and the seal unbroken."""
     dates = [lock.frozen, *(one.date for one in lock.amendments)]
-    for number, (before, after) in enumerate(zip(dates, dates[1:], strict=False), 1):
+    for number, (before, after) in enumerate(pairwise(dates), 1):
         if after < before:
             raise LedgerError(
                 f"{path}: amendment {number}", found=f"dated {after}",
@@ -140,17 +141,13 @@ def _check_history(path: Path, lock: Lock) -> None:
     if lock.seal != _seal(lock):
         raise LedgerError(path, found="changed by hand: its seal is broken",
                           expected="the file as it was written", mend=ALTERED)
-    text = lock.text
-    for number in range(len(lock.amendments), -1, -1):
-        wanted = lock.amendments[number - 1].sha256 if number else lock.sha256
-        if not text:
-            return
+    hashes = [lock.sha256, *(one.sha256 for one in lock.amendments)]
+    for number, (text, wanted) in enumerate(zip(lock.texts, hashes, strict=True)):
         if sha256(text.encode()).hexdigest() != wanted:
             raise LedgerError(
                 f"{path}: {f'amendment {number}' if number else 'the first text'}",
                 found="a text with another SHA-256", expected=f"{wanted[:12]}…", mend=ALTERED,
             )
-        text = undo(text, lock.amendments[number - 1].diff) if number else ""
 
 
 def check_lock(registration: Path) -> Lock:
@@ -177,7 +174,7 @@ def freeze(registration: Path, today: datetime.date) -> Path:
     registration = Path(registration)
     return _write(path, Lock(
         registration=registration.name, sha256=sha256_file(registration), frozen=today,
-        text=_text(registration),
+        text=registration.read_bytes().decode(),
     ))
 
 
@@ -191,7 +188,7 @@ def amend(registration: Path, what: str, why: str, today: datetime.date) -> Path
         if not said.strip():
             raise LedgerError(f"amend {name}", found="an empty text",
                               expected="what was changed, and why", mend="say it in a sentence")
-    text = _text(registration)
+    text = registration.read_bytes().decode()
     amendment = Amendment(
         date=today, what=what, why=why, sha256=found, touched=effects_of(lock.text, text)[0],
         diff=difference(lock.text, text),
@@ -221,17 +218,13 @@ def deviate(registration: Path, deviation: dict[str, str], known: list[str]) -> 
 
 def difference(before: str, after: str) -> str:
     """Unified difference of two texts, with line numbers; without the names of files."""
-    if not before:
-        return ""
     lines = difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=1)
     # An empty line of context without its blank, so that YAML can hold the whole as a block.
     return "\n".join("" if line == " " else line for line in list(lines)[2:])
 
 
 def undo(after: str, diff: str) -> str:
-    """The text before a `difference`; an empty one where none was kept."""
-    if not diff:
-        return ""
+    """The text before a `difference`."""
     old, lines, place = [], after.split("\n"), 0
     for line in diff.split("\n"):
         if hunk := re.match(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@", line):
@@ -306,13 +299,6 @@ def _concerns(content: dict, words: bool) -> dict[str, object]:
                 "respondent", "tasks", "profiles", "restrictions", "blocks", "clusters")],
         ])
     return found
-
-
-def _text(registration: Path) -> str:
-    try:
-        return Path(registration).read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise LedgerError(registration, found=str(error), expected="text in UTF-8") from error
 
 
 def _seal(lock: Lock) -> str:

@@ -1,27 +1,161 @@
-"""Write a simulated world as the file that a survey platform would export."""
+"""Write a simulated world as the file that a survey platform would export.
+
+To answers the platform adds its own columns, and the rows that exclusions will drop.
+"""
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from claimledger.errors import LedgerError
 from claimledger.project import sha256_file, write_atomic, writing
 from claimledger.registration.loading import load
-from claimledger.registration.models import Registration
+from claimledger.registration.models import Exclusion, Registration
 from claimledger.simulation.assumptions import load_simulation
-from claimledger.simulation.fieldwork import DURATION, Rows, field
-from claimledger.simulation.respondents import BLOCK, NOT_ASKED, SKIPPED, Simulator
+from claimledger.simulation.respondents import (
+    BLOCK,
+    EXTRAS,
+    NOT_ASKED,
+    PLATFORM,
+    SKIPPED,
+    Block,
+    Simulator,
+    breaks,
+)
 from claimledger.survey import qualtrics
 from claimledger.survey.loading import manifest_path
 
 NETWORKS = ("192.0.2.", "198.51.100.", "203.0.113.")      # reserved for documentation (RFC 5737)
 DOMAINS = ("example.org", "example.com")                  # reserved likewise (RFC 2606)
+DURATION, DATE = "Duration (in seconds)", "{:%Y-%m-%d %H:%M:%S}"
+_STEP = 7_236_067_977      # odd and no multiple of 5: multiples differ modulo 10**10, so keys do
 LETTERS = np.frombuffer(
     b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", dtype="S1"
 )
+
+
+# The rows of an export, before they become text.
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of an export before they become text; -1 among the level codes is an empty cell.
+
+    `rule` holds for each row the number of the exclusion that it breaks, or -1.
+    """
+
+    block: Block
+    rule: np.ndarray
+    progress: np.ndarray
+    finished: np.ndarray
+    status: np.ndarray
+    seconds: np.ndarray
+    day: np.ndarray
+    keys: np.ndarray
+    rng: np.random.Generator
+
+
+def extras(registration: Registration, rates: dict[str, float], start: int, stop: int) -> list[int]:
+    """Numbers of rows to add for each exclusion while respondents start..stop are written."""
+    return [
+        int(np.floor(rates[rule.id] * stop + 0.5) - np.floor(rates[rule.id] * start + 0.5))
+        for rule in registration.exclusions
+    ]
+
+
+def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int, n: int) -> Rows:
+    """A block of respondents with the rows to be excluded strewn among them."""
+    registration, fieldwork = simulator.registration, simulator.simulation.fieldwork
+    counts = extras(registration, fieldwork.extra, start, start + len(kept))
+    added = sum(counts)
+    rng = simulator.generator(seed, PLATFORM, number)
+    others = simulator.block(seed, EXTRAS, number, max(added, 1)).take(slice(added))
+    rule = np.full(len(kept) + added, -1)
+    places = 1 + rng.permutation(len(rule) - 1)[:added]      # the first row stays: see _repeat
+    rule[places] = np.repeat(np.arange(len(counts)), counts)
+    order = np.argsort(np.r_[np.flatnonzero(rule < 0), np.flatnonzero(rule >= 0)])
+    block = Block.joined([kept, others]).take(order)
+    size = len(rule)
+    floor = max([r.below or 0 for r in registration.exclusions if r.column == DURATION], default=0)
+    seconds = fieldwork.median_seconds * np.exp(fieldwork.log_sd * rng.standard_normal(size))
+    rows = Rows(
+        block=block, rule=rule, progress=np.full(size, 100), finished=np.ones(size, dtype=bool),
+        status=np.full(size, "IP Address", dtype=object),
+        seconds=np.maximum(seconds, floor).astype(int),
+        day=fieldwork.days * (start + (np.arange(size) + rng.random(size)) * len(kept) / size) / n,
+        keys=((number * 2**20 + np.arange(size)) * _STEP + seed) % 10**10, rng=rng,
+    )
+    for index, exclusion in enumerate(registration.exclusions):
+        rows = _break(rows, np.flatnonzero(rule == index), exclusion, registration)
+    return rows
+
+
+def _break(rows: Rows, at: np.ndarray, rule: Exclusion, registration: Registration) -> Rows:
+    """Make the rows `at` break this one rule and no other; arrays are changed in place."""
+    items, rng = registration.instrument.items, rows.rng
+    if rule.column in items and not rule.repeats:
+        scale = registration.instrument.scales[items[rule.column].scale]
+        low, high = int(scale.minimum or 0), int(rule.below or scale.maximum or 100)
+        codes = np.array(list(scale.labels) or range(low, min(high, low + 1000)))
+        wrong = codes[breaks(codes, rule, scale)]
+        if len(at) and not len(wrong):
+            raise LedgerError(f"exclusion {rule.id}", found="no answer that it drops",
+                              expected="a rule that some answer breaks", mend="correct the rule")
+        if len(at):
+            given = rows.block.answers[rule.column]
+            given[at] = rng.choice(wrong, len(at)).reshape(-1, *[1] * (given.ndim - 1))
+        if items[rule.column].role == "consent":      # the survey ends there
+            _blank(rows, at, np.full(len(at), list(items).index(rule.column) + 1), registration)
+            rows.seconds[at] = rng.integers(8, 60, len(at))
+    elif rule.column == "Finished":
+        ruled = [e.column for e in registration.exclusions if e.column in items]
+        first = max([list(items).index(c) for c in ruled], default=0) + 1
+        stop = rng.integers(first, max(first + 1, len(items) - 1), len(at))
+        _blank(rows, at, stop, registration)
+        rows.progress[at] = 100 * stop // len(items)
+        rows.finished[at] = False
+    elif rule.column == "Status":
+        rows.status[at] = str(rule.equals[0])
+    elif rule.column == DURATION and rule.below:
+        rows.seconds[at] = rng.integers(int(rule.below // 4), int(rule.below), len(at))
+    elif rule.repeats:
+        return replace(rows, keys=_repeat(rows, at))
+    elif len(at):
+        raise LedgerError(
+            f"exclusion {rule.id}", found=f"a rule on the column {rule.column!r}",
+            expected="a rule on an item, Status, Finished, the duration, or a key",
+            mend=f"set fieldwork.extra.{rule.id} to 0 in the simulation file (for a column of the "
+            "platform), or simulate from a registration without the rule",
+        )
+    return rows
+
+
+def _blank(rows: Rows, at: np.ndarray, stop: np.ndarray, registration: Registration) -> None:
+    """Empty all items from position `stop` on, and the assignment of those who never got it."""
+    items = registration.instrument.items
+    depends = [name for name, item in items.items() if item.role in ("outcome", "recall")]
+    assigned = min([list(items).index(name) for name in depends], default=len(items))
+    for place, name in enumerate(items):
+        if name in rows.block.answers:
+            rows.block.answers[name][at[stop <= place]] = NOT_ASKED
+    for levels in rows.block.levels.values():
+        levels[at[stop < assigned]] = -1
+
+
+def _repeat(rows: Rows, at: np.ndarray) -> np.ndarray:
+    """Keys in which each row of `at` takes that of an earlier row which is kept."""
+    keys, stay = rows.keys.copy(), np.flatnonzero(rows.rule < 0)
+    before = np.searchsorted(stay, at)
+    keys[at] = keys[stay[(rows.rng.random(len(at)) * before).astype(int)]]
+    return keys
+
+
+# And as text.
 
 
 def export(
@@ -69,9 +203,8 @@ class _Writer:
         self.cells = {name: _table(registration, name, codes)
                       for name, item in registration.instrument.items.items()
                       if registration.instrument.scales[item.scale].labels}
-        self.texts = np.array(
-            ["", *map(qualtrics.cell, simulator.simulation.fieldwork.texts)], dtype=object
-        )
+        texts = simulator.simulation.fieldwork.texts
+        self.texts = np.array(["", *map(qualtrics.cell, texts)], dtype=object)
 
     def parts(self, n: int, tick: Callable[[int], None] | None) -> Iterator[str]:
         """The header, then one text for each block."""
@@ -103,7 +236,7 @@ class _Writer:
             elif name in rows.block.columns:
                 columns[name] = rows.block.columns[name]
             else:
-                columns[name] = _prefixed("P", rows.keys)
+                columns[name] = _texts("P{}", rows.keys)
         return columns
 
     def _comments(self, rows: Rows) -> np.ndarray:
@@ -118,23 +251,24 @@ class _Writer:
         start = begin + (rows.day * 86400).astype("timedelta64[s]")
         end = start + rows.seconds.astype("timedelta64[s]")
         networks, domains = np.array(NETWORKS, dtype=object), np.array(DOMAINS, dtype=object)
-        address = networks[rng.integers(0, 3, size)] + _prefixed("", rng.integers(1, 255, size))
+        address = networks[rng.integers(0, 3, size)] + _texts("{}", rng.integers(1, 255, size))
         preview = rows.status != "IP Address"
         letters = LETTERS[rng.integers(0, 62, (size, 15))]
-        identifier = _prefixed("R_", letters.view("S15").ravel().astype(str))
+        identifier = _texts("R_{}", letters.view("S15").ravel().astype(str))
         serial = rng.integers(10**5, 10**6, size)
-        mail = _prefixed("respondent", serial) + "@" + domains[rng.integers(0, 2, size)]
+        mail = _texts("respondent{}", serial) + "@" + domains[rng.integers(0, 2, size)]
         made = {
-            "StartDate": _dates(start), "EndDate": _dates(end), "RecordedDate": _dates(end),
+            "StartDate": _texts(DATE, start), "EndDate": _texts(DATE, end),
+            "RecordedDate": _texts(DATE, end),
             "Status": rows.status, "Progress": rows.progress.astype(str),
             "IPAddress": np.where(preview, "", address),
             DURATION: rows.seconds.astype(str),
             "Finished": np.where(rows.finished, "True", "False"),
             "ResponseId": identifier, "RecipientEmail": mail,
             "RecipientLastName": np.full(size, "Simulated", dtype=object),
-            "RecipientFirstName": _prefixed("Respondent ", serial),
-            "LocationLatitude": _decimals(rng.uniform(25, 49, size)),
-            "LocationLongitude": _decimals(rng.uniform(-124, -67, size)),
+            "RecipientFirstName": _texts("Respondent {}", serial),
+            "LocationLatitude": _texts("{:.4f}", rng.uniform(25, 49, size)),
+            "LocationLongitude": _texts("{:.4f}", rng.uniform(-124, -67, size)),
             "DistributionChannel": np.where(preview, "preview", "anonymous"),
             "UserLanguage": np.full(size, "EN", dtype=object),
             "ExternalReference": np.full(size, "", dtype=object),
@@ -164,14 +298,5 @@ def _numbers(given: np.ndarray) -> np.ndarray:
     return np.array(texts, dtype=object).reshape(given.shape)
 
 
-def _prefixed(prefix: str, values: np.ndarray) -> np.ndarray:
-    return np.array([f"{prefix}{value}" for value in values.tolist()], dtype=object)
-
-
-def _decimals(values: np.ndarray) -> np.ndarray:
-    return np.array([f"{value:.4f}" for value in values.tolist()], dtype=object)
-
-
-def _dates(values: np.ndarray) -> np.ndarray:
-    texts = np.datetime_as_string(values, unit="s").tolist()
-    return np.array([text.replace("T", " ") for text in texts], dtype=object)
+def _texts(pattern: str, values: np.ndarray) -> np.ndarray:
+    return np.array([pattern.format(value) for value in values.tolist()], dtype=object)

@@ -74,10 +74,10 @@ class Simulator:
         """Independent random numbers for each purpose and block of a seed."""
         return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(purpose, block)))
 
-    def blocks(self, seed: int, n: int, purpose: int = RESPONDENTS) -> Iterator[Block]:
+    def blocks(self, seed: int, n: int) -> Iterator[Block]:
         """Blocks that hold n respondents; the same first ones for every n."""
         for number, start in enumerate(range(0, n, BLOCK)):
-            yield self.block(seed, purpose, number).take(slice(n - start))
+            yield self.block(seed, RESPONDENTS, number).take(slice(n - start))
 
     def block(self, seed: int, purpose: int, number: int, n: int = BLOCK) -> Block:
         """A block of respondents, all of whom pass the registered exclusions on items."""
@@ -312,3 +312,41 @@ def _from_margin(margin: Margin, normal: np.ndarray) -> np.ndarray:
         return np.minimum(number, margin.top).astype(kind)
     places = np.searchsorted(ndtri(margin.edges()[1:-1]), normal)
     return np.array(list(margin.shares), dtype=np.int16)[places]
+
+
+def to_frame(block: Block, registration: Registration, start: int = 0) -> pd.DataFrame:
+    """A block as a frame: factors as Categoricals of level ids, items as codes (NaN: no answer).
+
+    A row for each respondent, or for each profile that a respondent sees.
+    """
+    rows = registration.design.rows
+
+    def flat(values: np.ndarray) -> np.ndarray:
+        return values.ravel() if values.ndim == 2 else np.repeat(values, rows)
+
+    columns: dict[str, object] = {name: flat(texts) for name, texts in block.columns.items()}
+    if registration.design.respondent:
+        columns[registration.design.respondent] = flat(np.arange(start, start + len(block)))
+    for name, factor in registration.design.factors.items():
+        columns[name] = pd.Categorical.from_codes(flat(block.levels[name]), list(factor.levels))
+    for name in registration.instrument.items:
+        if name in block.answers:
+            answer = flat(block.answers[name])
+            columns[name] = np.where(answer > NOT_ASKED, answer, np.nan)
+    return pd.DataFrame(
+        columns, index=pd.RangeIndex(start * rows, (start + len(block)) * rows))
+
+
+def simulate(
+    registration: Registration, simulation: Simulation, world: str | World, seed: int,
+    n: int | None = None,
+) -> pd.DataFrame:
+    """Answers of n respondents (the world's or the registered number by default).
+
+    Columns: the factors (Categoricals of level ids) and the items (codes as floats; NaN where an
+    item was not asked or not answered). The first k rows are the same for every n >= k.
+    """
+    simulator = Simulator(registration, simulation, world)
+    blocks = [*simulator.blocks(seed, simulator.size(n))]
+    return pd.concat([to_frame(block, registration, BLOCK * number)
+                      for number, block in enumerate(blocks)])

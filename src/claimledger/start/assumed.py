@@ -8,7 +8,7 @@ import yaml
 
 from claimledger.registration.models import Item, Registration, Scale
 from claimledger.simulation.assumptions import drawn
-from claimledger.simulation.fieldwork import DURATION
+from claimledger.simulation.platform_file import DURATION
 from claimledger.survey.qualtrics import further
 from claimledger.survey.recoding import derivation_order, derive
 

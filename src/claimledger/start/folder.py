@@ -12,7 +12,7 @@ from claimledger.registration.lock import freeze
 from claimledger.registration.schema import write_schema
 from claimledger.settings import CONFIG, settings
 from claimledger.simulation.assumptions import FILE as SIMULATION_FILE
-from claimledger.simulation.simulate import simulate_file
+from claimledger.simulation.platform_file import export
 from claimledger.start.assumed import assumptions
 from claimledger.start.draft import columns_of, draft
 from claimledger.start.notebook import STEM, notebook
@@ -82,7 +82,8 @@ def complete(run: Run) -> list[Path]:
         ) if not (run.root / name).exists()
     ]
     if not run.data.exists() and run.data == run.root / DATA:
-        written += simulate_file(run.registration, WORLD, run.data, run.seed)
+        written += export(
+            run.data, run.registration, run.root / SIMULATION_FILE, WORLD, run.seed)
     return written
 
 

@@ -3,7 +3,8 @@
 import json
 import re
 
-from claimledger.registration.models import Analysis, Hypothesis, Registration
+from claimledger.registration.analyses import Analysis, Hypothesis
+from claimledger.registration.models import Registration
 from claimledger.statistics.estimators import moderator_values
 
 STEM = "01_results"

@@ -7,7 +7,7 @@ from string import Template
 import yaml
 
 from claimledger.prose.lint import states_result
-from claimledger.registration.fields import POINTS
+from claimledger.registration.analyses import POINTS
 from claimledger.registration.models import Hypothesis, Registration
 from claimledger.start.notebook import STEM, labels
 

@@ -25,7 +25,7 @@ from patsy import PatsyError, build_design_matrices, dmatrices
 from scipy import special
 
 from claimledger.errors import LedgerError
-from claimledger.registration.models import Analysis, Comparison, Hypothesis
+from claimledger.registration.analyses import Analysis, Comparison, Hypothesis
 from claimledger.statistics.clustered import CORRECTIONS, cluster_robust, f_test
 from claimledger.statistics.discrete import average_effect, binary_fit
 from claimledger.statistics.linear import LeastSquares, adjusted

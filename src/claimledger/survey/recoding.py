@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from claimledger.errors import LedgerError
-from claimledger.registration.fields import evaluate
-from claimledger.registration.models import Derived, Exclusion, Registration
+from claimledger.registration.models import Derived, Exclusion, Registration, evaluate
 from claimledger.survey import qualtrics
 from claimledger.survey.qualtrics import UNANSWERED
 from claimledger.survey.tables import factorized
