@@ -39,7 +39,6 @@ def test_every_correction_equals_its_r_package(data, expected, correction, weigh
     np.testing.assert_allclose(found.se, wanted["se"], rtol=1e-10)
     df = wanted["df"] if "df" in wanted else [wanted["degf"]] * 4
     np.testing.assert_allclose(found.df, df, rtol=1e-10)
-    np.testing.assert_allclose(found.p, 2 * stats.t.sf(np.abs(found.t), found.df), rtol=1e-9)
 
 
 @pytest.mark.parametrize("weighted", ["", "_weighted"])
@@ -47,7 +46,7 @@ def test_degrees_of_freedom_of_a_combination_equal_clubsandwich(data, expected, 
     weights = [0, 1, 2, -1]
     found = of_fit(fitted(data, weighted), data["g"]).contrast(weights)
     wanted = expected["contrast" + weighted]
-    np.testing.assert_allclose(found[:3], [wanted[k] for k in ("estimate", "se", "df")], rtol=1e-10)
+    np.testing.assert_allclose(found, [wanted[k] for k in ("estimate", "se", "df")], rtol=1e-10)
 
 
 def test_a_cluster_with_a_column_of_its_own(data, expected):
@@ -74,7 +73,9 @@ def test_joint_test_of_cr2_equals_clubsandwich(data, expected, weighted):
     mixed = np.array([[0, 2.0, 0, 0], [0, 1, -1, 0], [0, 1, 1, 3]])
     np.testing.assert_allclose(found.wald(mixed), found.wald(np.eye(4)[1:]), rtol=1e-9)
     one = found.contrast(ITEM)
-    np.testing.assert_allclose(found.wald(ITEM), [one.t**2, 1, one.df, one.p], rtol=1e-9)
+    t_squared = (one.estimate / one.se) ** 2
+    p = 2 * stats.t.sf(np.sqrt(t_squared), one.df)
+    np.testing.assert_allclose(found.wald(ITEM), [t_squared, 1, one.df, p], rtol=1e-9)
 
 
 def test_a_joint_test_of_as_many_contrasts_as_degrees_of_freedom_is_refused():
@@ -100,9 +101,8 @@ def test_items_within_respondents_are_a_paired_t_test(rng):
     y = rng.normal(size=2 * n) + rng.normal(size=n)[person] + 0.3 * item
     found = of_fit(sm.OLS(y, sm.add_constant(item)).fit(), person).contrast([0, 1])
     paired = stats.ttest_rel(y[1::2], y[::2])
-    assert found.t == pytest.approx(paired.statistic, rel=1e-10)
+    assert found.estimate / found.se == pytest.approx(paired.statistic, rel=1e-10)
     assert found.df == pytest.approx(n - 1, rel=1e-10)
-    assert found.p == pytest.approx(paired.pvalue, rel=1e-9)
     low, high = paired.confidence_interval(0.95)
     half = stats.t.ppf(0.975, found.df) * found.se
     np.testing.assert_allclose([found.estimate - half, found.estimate + half], [low, high],
@@ -130,7 +130,7 @@ def test_coverage_with_few_unequal_clusters():
     for _ in range(runs):
         y = rng.normal(size=12)[g] * 0.7 + rng.normal(size=len(g))
         found = of_fit(sm.OLS(y, X).fit(), g).contrast([0, 1])
-        covered += abs(found.t) <= stats.t.ppf(0.975, found.df)
+        covered += abs(found.estimate / found.se) <= stats.t.ppf(0.975, found.df)
     assert abs(covered / runs - 0.95) < 4 * np.sqrt(0.95 * 0.05 / runs)
 
 
@@ -149,10 +149,6 @@ def broken(data, case):
         return of_fit(smf.wls(FORMULA, data, weights=w).fit(), data["g"])
     if case == "another model":
         return of_fit(smf.logit("z ~ item", data).fit(disp=0), data["g"])
-    if case == "unknown correction":
-        return of_fit(fit, data["g"], "CR3")
-    if case == "wrong length of weights":
-        return of_fit(fit, data["g"]).contrast([0, 1])
     if case == "constant outcome":
         return of_fit(fitted(data.assign(y=3.0)), data["g"]).contrast(Z)
     if case == "repeated contrast":
@@ -163,8 +159,7 @@ def broken(data, case):
 @pytest.mark.parametrize(
     "case",
     ["one cluster", "missing cluster", "clusters of other rows", "singular design", "zero weight",
-     "another model", "unknown correction", "wrong length of weights",
-     "constant outcome", "repeated contrast"],
+     "another model", "constant outcome", "repeated contrast"],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:The design matrix")
 def test_bad_input_is_an_error_for_people(data, case):

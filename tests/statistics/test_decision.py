@@ -94,8 +94,8 @@ def test_names_of_codes():
 
 @pytest.mark.parametrize(
     "change",
-    [{"estimate": [np.nan]}, {"se": 0.0}, {"se": -1.0}, {"df": 0}, {"bound": 0.0}, {"alpha": 1.0},
-     {"direction": 5}, {"direction": [1, 7]}, {"direction": [-1, -2]}, {"correction": "fdr"}],
+    [{"estimate": [np.nan]}, {"se": 0.0}, {"se": -1.0}, {"df": 0}, {"alpha": 1.0},
+     {"correction": "fdr"}],
 )  # fmt: skip
 def test_bad_input(change):
     with pytest.raises(LedgerError):
@@ -124,8 +124,6 @@ def test_non_inferiority_is_one_sided_against_the_margin(estimate, verdict):
     found = decide([estimate], 0.1, 400, 0.3, 4)
     assert found.names == [verdict]
     np.testing.assert_allclose(found.p, stats.t.sf((estimate + 0.3) / 0.1, 400), rtol=1e-9)
-    with pytest.raises(LedgerError, match="margin"):
-        decide([estimate], 0.1, 400, None, 4)
 
 
 def test_a_joint_test_brings_its_own_p_value_into_the_family():

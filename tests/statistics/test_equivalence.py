@@ -73,21 +73,10 @@ def test_bayes_factor_works_on_arrays():
     np.testing.assert_allclose(found[2], jzs_bayes_factor(2.0, 300, 75), rtol=1e-14)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [(np.nan, 1, 10, 1), (0, 0, 10, 1), (0, np.nan, 10, 1), (0, 1, 0, 1), (0, 1, 10, 0),
-     (0, 1, 10, np.inf), (0, 1, 10, 1, 0, 0.7), (0, 1, 10, 1, 0, 0.0), (0, 1, 10, 1, 7),
-     ([0, np.nan], 1, 10, 1), (0, [1, 0], 10, 1), (0, 1, [10, 0], 1), (0, 1, 10, [1, 0])],
-)  # fmt: skip
+@pytest.mark.parametrize("arguments", [
+    (np.nan, 1, 10), (0, 0, 10), (0, np.nan, 10), (0, 1, 0), ([0, np.nan], 1, 10), (0, [1, 0], 10),
+    (0, 1, [10, 0]),
+])  # fmt: skip
 def test_bad_input(arguments):
     with pytest.raises(LedgerError):
-        decide(*[*arguments, 0][:max(5, len(arguments))])
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [(1, np.inf, 10), (1, 10, 0), (np.nan, 10, 5), (1, 9, 5, 0), (1, [9, np.inf], 5)],
-)  # fmt: skip
-def test_bad_input_of_the_bayes_factor(arguments):
-    with pytest.raises(LedgerError):
-        jzs_bayes_factor(*arguments)
+        decide(*arguments, 1, 0)

@@ -1,7 +1,5 @@
 """Registered analyses from rows: the numbers of statsmodels and R, by another path."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -123,11 +121,6 @@ def test_data_that_cannot_be_analyzed(rows, case):
     with pytest.raises(LedgerError) as caught:
         estimate(hypothesis(), rows, weights=weights)
     assert caught.value.found and caught.value.expected and caught.value.mend
-
-
-def test_only_registered_analyses_have_contrasts():
-    with pytest.raises(TypeError):
-        contrasts_of(SimpleNamespace(id="x"))
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from claimledger.registration.analyses import Analysis, Comparison, Hypothesis
 from claimledger.registration.loading import parse
 from claimledger.registration.lock import Deviation, Lock
 from claimledger.registration.models import Registration
-from claimledger.statistics.decision import DIRECTIONS, decide, verdict_name
+from claimledger.statistics.decision import DIRECTIONS, decide
 from claimledger.statistics.estimators import contrasts_of, estimate, model_of, moderator_values
 from claimledger.survey.loading import Survey
 from claimledger.survey.recoding import STRATUM, UNIT, WEIGHT, recode, sample_rows
@@ -413,8 +413,7 @@ def decided(table: pd.DataFrame, alpha: float, correction: str) -> pd.DataFrame:
                    alpha, correction, p=p)
     t["alpha"], t["p"], t["p_adjusted"] = alpha, found.p, found.p_adjusted
     t["equivalence_p"], t["p_equivalence"] = found.tost_p, found.tost_p_adjusted
-    t["verdict"] = [verdict_name(int(code), int(d)) for code, d
-                    in zip(found.verdict, direction, strict=True)]
+    t["verdict"] = found.names
     return with_intervals(t, alpha)
 
 

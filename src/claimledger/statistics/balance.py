@@ -4,7 +4,6 @@ Balance of the background over the arms; attrition by arm, with bounds of an eff
 differs (Lee 2009).
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -39,14 +38,12 @@ def covariate_matrix(frame: pd.DataFrame, registration: Registration) -> pd.Data
         if frame[name].isna().any():
             columns[registration.label(name)] = frame[name].isna().map({True: np.nan, False: 0.0})
     X = pd.DataFrame(columns, index=frame.index)
-    if X.isna().any().any():
+    if gaps := list(X.columns[X.isna().any()]):
         raise LedgerError(
-            "balance", found="missing values in " + ", ".join(X.columns[X.isna().any()]),
+            "balance", found="missing values in " + ", ".join(gaps),
             expected="complete background variables", mend="drop or impute the incomplete rows",
         )
-    spread = X.std()
-    if (spread == 0).any():
-        X = X.loc[:, spread > 0]
+    X = X.loc[:, X.std() > 0]
     return (X - X.mean()) / X.std()
 
 
@@ -99,8 +96,8 @@ def standardised_differences(
 class Attrition(NamedTuple):
     """Who gave no outcome, by arm.
 
-    table : by arm n, missing, share, difference (from the first arm), se (not pooled); p : of
-    Fisher's exact test of two arms, else of the chi-square test that all shares are the same.
+    table : by arm n, missing, share; p : of Fisher's exact test of two arms, else of the chi-square
+    test that all shares are the same.
     """
 
     table: pd.DataFrame
@@ -112,17 +109,11 @@ def attrition_by_arm(outcome: pd.Series, arm: pd.Series) -> Attrition:
 
     outcome : (n,) of all who were assigned; arm : (n,) categorical, the first is the reference.
     """
-    arm = arm.astype("category")
-    if arm.isna().any() or len(arm) != len(outcome) or arm.nunique() < 2:
+    if arm.isna().any() or arm.nunique() < 2:
         raise LedgerError("attrition", found="rows without an arm, or one arm",
                           expected="the arm of each row", mend="take all who were assigned")
-    gone = pd.Series(np.asarray(outcome.isna()), arm.index)
-    by = gone.groupby(arm, observed=True)
+    by = outcome.isna().groupby(arm, observed=True)
     table = pd.DataFrame({"n": by.size(), "missing": by.sum(), "share": by.mean()})
-    variance = table["share"] * (1 - table["share"]) / table["n"]
-    table["difference"] = table["share"] - table["share"].iloc[0]
-    table["se"] = np.sqrt(variance + variance.iloc[0])
-    table.loc[table.index[0], ["difference", "se"]] = np.nan
     from scipy import stats  # slow to import, needed here alone
 
     counts = np.array([table["missing"], table["n"] - table["missing"]])
@@ -135,9 +126,8 @@ def attrition_by_arm(outcome: pd.Series, arm: pd.Series) -> Attrition:
     return Attrition(table, float(p))
 
 
-@dataclass(frozen=True)
-class LeeBounds:
-    """Bounds of the effect on the always-observed; trimmed is the share cut from one arm.
+class LeeBounds(NamedTuple):
+    """Bounds of the effect on the always-observed.
 
     ci : limits of the Imbens and Manski (2004) interval for the effect itself, from bootstrap
     standard errors of the two bounds.
@@ -145,14 +135,12 @@ class LeeBounds:
 
     lower: float
     upper: float
-    trimmed: float
-    trimmed_arm: str
     ci: tuple[float, float]
     lower_se: float
     upper_se: float
 
 
-def lee_bounds(outcome, treated, *, seed: int, draws: int = 500, level: float = 0.95) -> LeeBounds:
+def lee_bounds(outcome, treated, *, seed: int, draws: int = 500) -> LeeBounds:
     """Lee (2009) bounds under selective attrition that treatment moves in one direction only.
 
     outcome : (n,), missing where not observed. treated : (n,) of 0 and 1 (or bool), all assigned.
@@ -161,21 +149,16 @@ def lee_bounds(outcome, treated, *, seed: int, draws: int = 500, level: float = 
     exact with ties too.
     """
     y, d = np.asarray(outcome, dtype=float), np.asarray(treated)
-    if y.shape != d.shape or not np.all(np.isin(d, (0, 1))) or np.any(np.isinf(y)):
-        raise LedgerError(
-            "lee_bounds",
-            found="treatment other than 0 and 1, or an infinite outcome",
-            expected="0 and 1 for all assigned, finite or missing outcomes",
-            mend="code the two arms 0 and 1",
-        )
+    if not np.all(np.isin(d, (0, 1))):
+        raise LedgerError("lee_bounds", found="treatment other than 0 and 1",
+                          expected="0 and 1 for all assigned", mend="code the two arms 0 and 1")
     d = d.astype(bool)
-    lower, upper, share, arm = _lee(y, d)
+    lower, upper = _lee(y, d)
     rng = np.random.default_rng(seed)
-    replicates = np.array([_lee(*_resample(rng, y, d))[:2] for _ in range(draws)])
-    se = replicates.std(axis=0, ddof=1)
-    critical = _imbens_manski(upper - lower, se.max(), level)
+    se = np.std([_lee(*_resample(rng, y, d)) for _ in range(draws)], axis=0, ddof=1)
+    critical = _imbens_manski(upper - lower, se.max())
     ci = float(lower - critical * se[0]), float(upper + critical * se[1])
-    return LeeBounds(lower, upper, share, arm, ci, float(se[0]), float(se[1]))
+    return LeeBounds(lower, upper, ci, float(se[0]), float(se[1]))
 
 
 def _resample(rng: np.random.Generator, y, d) -> tuple[np.ndarray, np.ndarray]:
@@ -188,25 +171,22 @@ def _resample(rng: np.random.Generator, y, d) -> tuple[np.ndarray, np.ndarray]:
             return y[at], d[at]
 
 
-def _lee(y, d) -> tuple[float, float, float, str]:
+def _lee(y, d) -> tuple[float, float]:
     seen = np.isfinite(y)
     rate1, rate0 = seen[d].mean(), seen[~d].mean()
     y1, y0 = np.sort(y[d & seen]), np.sort(y[~d & seen])
     if len(y1) < 2 or len(y0) < 2:
-        raise LedgerError(
-            "lee_bounds",
-            found="an arm with fewer than two observed outcomes",
-            expected="two or more in each arm",
-            mend="bounds need outcomes in both arms",
-        )
+        raise LedgerError("lee_bounds", found="an arm with fewer than two observed outcomes",
+                          expected="two or more in each arm",
+                          mend="bounds need outcomes in both arms")
     # Lee (2009), proposition 1: the excess of the arm that answers more is cut off at either end.
     if rate1 >= rate0:
         share = 1 - rate0 / rate1
         low, high = _kept_mean(y1, share), -_kept_mean(-y1[::-1], share)
-        return float(low - y0.mean()), float(high - y0.mean()), float(share), "treated"
+        return float(low - y0.mean()), float(high - y0.mean())
     share = 1 - rate1 / rate0
     low, high = _kept_mean(y0, share), -_kept_mean(-y0[::-1], share)
-    return float(y1.mean() - high), float(y1.mean() - low), float(share), "control"
+    return float(y1.mean() - high), float(y1.mean() - low)
 
 
 def _kept_mean(ascending, share: float) -> float:
@@ -216,12 +196,9 @@ def _kept_mean(ascending, share: float) -> float:
     return float(weight @ ascending / weight.sum())
 
 
-def _imbens_manski(width: float, se: float, level: float) -> float:
-    """Critical value c with Phi(c + width / se) - Phi(-c) = level."""
+def _imbens_manski(width: float, se: float) -> float:
+    """Critical value c with Phi(c + width / se) - Phi(-c) = 0.95."""
     if se == 0:
         return 0.0
-    return float(
-        optimize.brentq(
-            lambda c: special.ndtr(c + width / se) - special.ndtr(-c) - level, 0.0, 10.0
-        )
-    )
+    return optimize.brentq(
+        lambda c: special.ndtr(c + width / se) - special.ndtr(-c) - 0.95, 0.0, 10.0)

@@ -29,13 +29,11 @@ _error = errors_of(_WHERE)
 
 
 class Contrast(NamedTuple):
-    """Estimate of one contrast (floats) or of several ((q,) arrays); p is two-sided."""
+    """Estimate, standard error and degrees of freedom of one contrast, or of several (q,)."""
 
-    estimate: np.ndarray | float
-    se: np.ndarray | float
-    df: np.ndarray | float
-    t: np.ndarray | float
-    p: np.ndarray | float
+    estimate: np.ndarray
+    se: np.ndarray
+    df: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,9 @@ class ClusterRobust:
     """Cluster-robust covariance of a linear model.
 
     params : (k,) coefficients; cov : (k, k); correction : one of CORRECTIONS; clusters : their
-    number; strata : theirs (1 where there are none).
+    number; strata : theirs (1 where there are none). For the degrees of freedom of CR2, rows
+    sorted by cluster: X, XW : (n, k) design, and design times weights; B : (n, k) adjusted design
+    A_g W_g X_g M; starts : (G,) first row of each cluster; M : (k, k) inverse of X'WX; S2 : X'WWX.
     """
 
     params: np.ndarray
@@ -51,27 +51,28 @@ class ClusterRobust:
     correction: str
     clusters: int
     strata: int
-    _parts: "_Parts"
+    X: np.ndarray
+    XW: np.ndarray
+    B: np.ndarray
+    starts: np.ndarray
+    M: np.ndarray
+    S2: np.ndarray
 
     def contrast(self, weights) -> Contrast:
         """Estimate one or several linear combinations of the coefficients.
 
         weights : (k,) or (q, k). LedgerError where a combination has no variance.
         """
-        one, rows = np.ndim(weights) == 1, self._rows(weights)
-        variance = np.einsum("qi,ij,qj->q", rows, self.cov, rows)
-        scale = (np.abs(rows) @ np.sqrt(np.maximum(np.diag(self.cov), 0))) ** 2
+        C = np.asarray(weights, dtype=float)
+        variance = np.sum(C @ self.cov * C, axis=-1)
+        scale = (np.abs(C) @ np.sqrt(np.maximum(np.diag(self.cov), 0))) ** 2
         if not np.all(variance > 1e-14 * scale):
             raise _error("a contrast whose variance is zero", "contrasts that the data inform",
                          "look for a constant outcome or a contrast of weights all zero")
-        estimate, se = rows @ self.params, np.sqrt(variance)
+        df = np.full(variance.shape, float(self.clusters - self.strata))
         if self.correction == "CR2":
-            df = np.array([_satterthwaite(self._parts, row) for row in rows])
-        else:
-            df = np.full(len(rows), float(self.clusters - self.strata))
-        t = estimate / se
-        result = (estimate, se, df, t, np.minimum(1.0, 2 * special.stdtr(df, -np.abs(t))))
-        return Contrast(*(float(part[0]) for part in result)) if one else Contrast(*result)
+            df = np.reshape([_satterthwaite(self, c) for c in np.atleast_2d(C)], variance.shape)
+        return Contrast(C @ self.params, np.sqrt(variance), df)
 
     def wald(self, weights) -> tuple[float, int, float, float]:
         """Joint test that several contrasts are zero: F, df1, df2, p.
@@ -80,12 +81,12 @@ class ClusterRobust:
         Otherwise F = Wald / q on q and G - 1 degrees of freedom, as Stata's `test` after clustering
         and R's survey; with few clusters it is liberal.
         """
-        rows = self._rows(weights)
+        rows = np.atleast_2d(np.asarray(weights, dtype=float))
         cov = rows @ self.cov @ rows.T
         _check_rank(cov)  # before the degrees of freedom, which need it
         df, scale = float(self.clusters - self.strata), 1.0
         if self.correction == "CR2":
-            wishart = _hotelling(self._parts, rows)
+            wishart = _hotelling(self, rows)
             df = wishart - len(rows) + 1
             if df <= 0:
                 raise _error(
@@ -94,14 +95,6 @@ class ClusterRobust:
                 )
             scale = df / wishart
         return f_test(rows @ self.params, cov, df, scale)
-
-    def _rows(self, weights) -> np.ndarray:
-        rows = np.atleast_2d(np.asarray(weights, dtype=float))
-        if rows.shape[1:] != self.params.shape or not np.all(np.isfinite(rows)):
-            raise _error(f"contrast weights of shape {rows.shape}",
-                         f"({len(self.params)},) finite numbers, or rows of so many",
-                         "give one weight for each coefficient")
-        return rows
 
 
 def f_test(value, cov, df: float, scale: float = 1.0) -> tuple[float, int, float, float]:
@@ -168,16 +161,8 @@ def cluster_robust(
 
     Memory: one (s, s) matrix for each cluster of s rows; no n x n matrix.
     """
-    if correction not in CORRECTIONS or (strata is not None and correction != "survey"):
-        raise _error(
-            f"correction {correction!r}" + ("" if strata is None else " with strata"),
-            f"one of {', '.join(CORRECTIONS)}; survey where there are strata", "name one of these",
-        )
     X, y = check_design(_WHERE, X), np.asarray(y, dtype=float)
     w = np.ones(len(X)) if weights is None else np.asarray(weights, dtype=float)
-    if not len(y) == len(w) == len(X):
-        raise _error(f"{len(X)} rows, {len(y)} outcomes, {len(w)} weights", "as many of each",
-                     "take outcome, weights and clusters of the rows of the design")
     # b = R^-1 Q'W^(1/2) y, more exact than by the inverse of X'WX, which the covariance uses.
     root = np.sqrt(np.maximum(w, 0))
     Q, R = np.linalg.qr(X * root[:, None])
@@ -194,12 +179,11 @@ def cluster_robust(
     # Liang and Zeger (1986): the sum over clusters of the products of their scores, (G, k).
     scores = np.add.reduceat(B * e[:, None], starts, axis=0)
     if correction == "survey":
-        given = None if strata is None else np.asarray(strata)[order]
-        scores, layers = _centered_in_strata(scores, given, starts, sizes)
+        scores, layers = _centered_in_strata(scores, strata, order, starts, sizes)
     elif correction == "stata":
         scores = scores * np.sqrt((n - 1) / (n - k) * groups / (groups - 1))
-    return ClusterRobust(params, scores.T @ scores, correction, groups, layers,
-                         _Parts(X, XW, B, starts, M, S2))
+    return ClusterRobust(params, scores.T @ scores, correction, groups, layers, X, XW, B, starts,
+                         M, S2)
 
 
 def clustered_scores(scores, clusters, strata=None, centered: bool = False) -> np.ndarray:
@@ -210,17 +194,15 @@ def clustered_scores(scores, clusters, strata=None, centered: bool = False) -> n
     order, starts, sizes = _sorted_clusters(clusters, len(scores))
     summed = np.add.reduceat(np.asarray(scores)[order], starts, axis=0)
     if centered:
-        given = None if strata is None else np.asarray(strata)[order]
-        return _centered_in_strata(summed, given, starts, sizes)[0]
+        return _centered_in_strata(summed, strata, order, starts, sizes)[0]
     return summed * np.sqrt(len(starts) / (len(starts) - 1))
 
 
-def _centered_in_strata(scores, strata, starts, sizes) -> tuple[np.ndarray, int]:
+def _centered_in_strata(scores, strata, order, starts, sizes) -> tuple[np.ndarray, int]:
     """Scores (G, k) less their stratum's mean, times the root of n_h / (n_h - 1); and strata."""
-    if strata is None:
-        codes = np.zeros(len(scores), dtype=int)
-    else:
-        each, labels = pd.factorize(strata)
+    codes = np.zeros(len(scores), dtype=int)
+    if strata is not None:
+        each = pd.factorize(np.asarray(strata)[order])[0]
         codes = each[starts]
         if np.any(each < 0) or np.any(each != np.repeat(codes, sizes)):
             raise _error(
@@ -229,8 +211,8 @@ def _centered_in_strata(scores, strata, starts, sizes) -> tuple[np.ndarray, int]
             )
     count = np.bincount(codes)
     if count.min() < 2:
-        lonely = int((count < 2).sum())  # an error in R's survey, too, unless told otherwise
-        raise _error(f"{lonely} {'stratum' if lonely == 1 else 'strata'} with a single cluster",
+        # An error in R's survey, too, unless told otherwise.
+        raise _error(f"strata with a single cluster: {int((count < 2).sum())}",
                      "two clusters in each", "merge such a stratum with one that is like it")
     means = np.stack([np.bincount(codes, column) for column in scores.T], axis=1) / count[:, None]
     return (scores - means[codes]) * np.sqrt(count / (count - 1))[codes, None], len(count)
@@ -272,29 +254,13 @@ def df_of_mean(weights) -> float:
     """Degrees of freedom of a weighted mean (n,) with CR2, each value a cluster of its own."""
     places = np.arange(len(weights))
     mean = cluster_robust(np.ones((len(weights), 1)), places, places, weights=weights)
-    return mean.contrast([1.0]).df
+    return float(mean.contrast([1.0]).df)
 
 
 # Degrees of freedom of CR2 with few clusters (Pustejovsky and Tipton 2018), with independent errors
 # of equal variance as the working model. An entry (s, t) of the estimated covariance of contrasts
 # is a sum over clusters g of products of two linear forms in the errors, (p_sg'e) (p_tg'e), with
 # p_sg = (I-H)_g' a_sg and a_sg the rows of cluster g of B c_s.
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """What the degrees of freedom need, rows sorted by cluster (n rows, k columns, G clusters).
-
-    X, XW : (n, k) design, and design times weights; B : (n, k) adjusted design A_g W_g X_g M;
-    starts : (G,) first row of each cluster; M : (k, k) inverse of X'WX; S2 : X'W W X.
-    """
-
-    X: np.ndarray
-    XW: np.ndarray
-    B: np.ndarray
-    starts: np.ndarray
-    M: np.ndarray
-    S2: np.ndarray
 
 
 class _Forms:
@@ -304,8 +270,7 @@ class _Forms:
     Z_s K Z_t' = -V_s M U_t' - U_s M V_t' + U_s M S2 M U_t'.
     """
 
-    def __init__(self, parts: _Parts, contrasts: np.ndarray):
-        p = parts
+    def __init__(self, p: ClusterRobust, contrasts: np.ndarray):
         a = np.atleast_2d(contrasts) @ p.B.T                                     # (q, n)
         self.d = np.add.reduceat(a[:, None] * a[None], p.starts, axis=-1)        # (q, q, G)
         self.Z = np.stack([
@@ -326,22 +291,21 @@ class _Forms:
         return float(one @ two + one @ self.low[c, d] + two @ self.low[a, b] + low)
 
 
-def _satterthwaite(parts: _Parts, contrast: np.ndarray) -> float:
+def _satterthwaite(fit: ClusterRobust, contrast: np.ndarray) -> float:
     """Degrees of freedom of one contrast (k,): twice the squared mean over the variance."""
-    forms = _Forms(parts, contrast)
+    forms = _Forms(fit, contrast)
     return float(forms.mean()[0, 0] ** 2 / forms.inner(0, 0, 0, 0))
 
 
-def _hotelling(parts: _Parts, contrasts: np.ndarray) -> float:
+def _hotelling(fit: ClusterRobust, contrasts: np.ndarray) -> float:
     """Degrees of freedom of the Wishart distribution nearest to the covariance of (q, k) contrasts.
 
     Contrasts are first made uncorrelated under the working model; then the sum of the variances of
     all entries is that of a Wishart matrix, q (q + 1) over its degrees of freedom ("HTZ").
     """
-    values, vectors = np.linalg.eigh(_Forms(parts, contrasts).mean())
-    forms = _Forms(parts, (vectors / np.sqrt(values)) @ vectors.T @ contrasts)
+    values, vectors = np.linalg.eigh(_Forms(fit, contrasts).mean())
+    forms = _Forms(fit, (vectors / np.sqrt(values)) @ vectors.T @ contrasts)
     q = len(contrasts)
-    total = sum(
-        forms.inner(s, s, t, t) + forms.inner(s, t, t, s) for s in range(q) for t in range(q)
-    )
+    total = sum(forms.inner(s, s, t, t) + forms.inner(s, t, t, s)
+                for s in range(q) for t in range(q))
     return q * (q + 1) / total

@@ -8,7 +8,6 @@ the rule of `decision`, the one that judges the real data. The vocabulary is tha
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -124,8 +123,7 @@ def registered_test(
             + (", a joint test" if h.joint else ""),
             expected="least squares with HC2 of respondents, or CR2 of items stacked within them",
         )
-    unknown = [name for name in h.stack or [h.outcome] if name not in outcomes.weights]
-    if unknown:
+    if unknown := [name for name in h.stack or [h.outcome] if name not in outcomes.weights]:
         raise LedgerError(
             f"hypothesis {h.id}",
             found=f"{', '.join(unknown)}, which the simulation does not draw",
@@ -156,21 +154,20 @@ def registered_test(
         ) from None
     inside = frame.index.isin(design.index)  # a missing covariate leaves its row out
     if covariates == "lin":
-        own = None if weights is None else np.asarray(weights)[inside]
+        own = None if weights is None else weights[inside]
         design = adjusted(design, covariate_matrix(rows.loc[design.index], registration), own)
-    missing = set(h.contrast) - set(design)
-    if missing:
+    if missing := set(h.contrast) - set(design):
         raise LedgerError(h.id, found=", ".join(missing), expected=", ".join(design))
     X = np.zeros((len(frame), design.shape[1]))
     X[inside] = design
     contrast = np.array([h.contrast.get(name, 0.0) for name in design])
     return engine.RegisteredTest(
         X=X, contrast=contrast, rows=inside, outcome=outcomes.weights[h.outcome],
-        leans=leans(registration, h, covariates), **common,
+        leans=_leans(registration, h, covariates), **common,
     )
 
 
-def leans(registration: Registration, h: Hypothesis, covariates: str) -> bool:
+def _leans(registration: Registration, h: Hypothesis, covariates: str) -> bool:
     """Whether an analysis uses the background; a comparison within respondents does not."""
     known = {*registration.instrument.items, *registration.instrument.derived}
     named = known & set(re.findall(r"\w+", h.model.partition("~")[2]))
@@ -184,7 +181,7 @@ def _options(registration: Registration, covariates: str, weights: str) -> tuple
             raise LedgerError(name, found=option, expected=" or ".join(OPTIONS[name]),
                               mend="correct the name")
     hypotheses = registration.hypotheses
-    return (any(leans(registration, h, covariates) for h in hypotheses),
+    return (any(_leans(registration, h, covariates) for h in hypotheses),
             weights == "raked" or any(h.weighted for h in hypotheses))
 
 
@@ -235,8 +232,8 @@ def experiments_of(
 
 
 def _cell(latent: Latent, frame: pd.DataFrame) -> np.ndarray:
-    codes = [pd.Categorical(frame[f], levels).codes for f, levels in latent.factors.items()]
-    return latent.cell(np.array(codes))
+    return latent.cell([pd.Categorical(frame[f], levels).codes
+                        for f, levels in latent.factors.items()])
 
 
 # How often each verdict comes out in a world -----------------------------------------------------
@@ -370,8 +367,8 @@ def power_grid(
     The answer depends on the seed and on `simulations`, not on `workers`, the scheduler, or the
     other sizes and effects of the grid. progress : called with experiments done and their total.
     """
-    sizes = default_sizes(registration.study.size) if sizes is None else sizes
-    sizes = tuple(sorted(map(int, sizes)))
+    given = default_sizes(registration.study.size) if sizes is None else sizes
+    sizes = tuple(sorted(map(int, given)))
     effects = tuple(sorted(map(float, EFFECTS if effects is None else effects)))
     if not sizes or not effects or min(sizes) < 50 or not np.all(np.isfinite(effects)):
         raise LedgerError(
@@ -408,7 +405,7 @@ def _power_at(design, n, effects, simulations, seed, many, progress) -> dict[str
         scenarios[family.name] = np.array(rows)
     job = partial(engine.batch, design, n, scenarios)
     sums = engine.run(job, simulations, [seed, n], many=many, progress=progress)
-    truth = np.concatenate([f.effects(scenarios[f.name]) for f in design.families], axis=1)
+    truth = np.concatenate([scenarios[f.name] * f.sd for f in design.families], axis=1)
     summary = engine.summarize(sums, truth)
     found, at = {}, 0
     for j, family in enumerate(design.families):
@@ -478,30 +475,3 @@ def numbers(text: str) -> tuple[float, ...]:
             mend="leave out blanks and units",
         ) from None
 
-
-@contextmanager
-def dask_cluster(address: str) -> Iterator[None]:
-    """Send the chunks of every diagnosis within to the workers of a Dask scheduler.
-
-    address : such as `tcp://host:8786`. The workers need this package. LedgerError where Dask is
-    not installed or no scheduler answers.
-    """
-    try:
-        from distributed import Client
-    except ImportError:
-        raise LedgerError(
-            "scheduler", found="Dask is not installed", expected="the package distributed",
-            mend='pip install "claimledger[dask]", or leave --scheduler out',
-        ) from None
-    try:
-        client = Client(address, timeout=5)
-    except (OSError, ValueError) as error:
-        raise LedgerError(
-            f"scheduler {address}", found=str(error).splitlines()[0],
-            expected="a Dask scheduler that answers",
-            mend="start one with `dask scheduler`, and workers with `dask worker ADDRESS`",
-        ) from None
-    from joblib import parallel_config
-
-    with client, parallel_config(backend="dask", client=client):
-        yield

@@ -110,55 +110,34 @@ def average_effect(fit: Binary, high, low=None, derivative=None) -> tuple[float,
 
 
 class OrdinalEffect(NamedTuple):
-    """A contrast of terms of an ordered logit.
-
-    estimate, se, p : average effect on the scale of the outcome, with delta-method standard error.
-    log_odds, log_odds_se, log_odds_p : the coefficient. n : rows.
-    """
+    """Average effect on the scale of the outcome, with delta-method standard error; n rows."""
 
     estimate: float
     se: float
     p: float
-    log_odds: float
-    log_odds_se: float
-    log_odds_p: float
     n: int
 
 
-def ordered_logit(outcome, X: pd.DataFrame, contrast: dict[str, float] | str) -> OrdinalEffect:
+def ordered_logit(outcome, X: pd.DataFrame, contrast: dict[str, float]) -> OrdinalEffect:
     """Fit an ordered logit and return the average effect of a contrast of terms.
 
     Parameters
     ----------
     outcome : (n,) numeric scores of the answers (say 1 to 5); the scores give the effect its unit.
     X : (n, k) design without intercept (the thresholds take its place).
-    contrast : a column of X, or weights on columns. A column of 0 and 1 counts with the average
-        difference of the expected score at 1 and at 0, all columns of the same factor
-        (`factor[T.level]`) being 0 but for it; another with the average slope. A product column is
-        not followed.
+    contrast : weights on columns of 0 and 1. Each counts with the average difference of the
+        expected score at 1 and at 0, all columns of the same factor (`factor[T.level]`) being 0
+        but for it. A product column is not followed.
     """
-    y, names = np.asarray(outcome, dtype=float), [str(name) for name in X]
-    contrast = {contrast: 1.0} if isinstance(contrast, str) else dict(contrast)
-    unknown = set(contrast) - set(names)
-    if unknown or len(y) != len(X) or not np.all(np.isfinite(y)):
-        raise LedgerError(
-            _ORDERED, found=f"term {', '.join(map(repr, sorted(unknown))) or 'known'}, {len(y)} "
-            f"outcomes, {int(np.sum(~np.isfinite(y)))} missing",
-            expected=f"one of {', '.join(names)}, and complete outcomes of its rows",
-            mend="name a column of the design, and select the complete rows",
-        )
+    y, names, design = np.asarray(outcome, dtype=float), list(X), X.to_numpy(dtype=float)
+    if unknown := set(contrast) - set(names):
+        raise LedgerError(_ORDERED, found=f"term {', '.join(map(repr, sorted(unknown)))}",
+                          expected=f"one of {', '.join(names)}", mend="name a column of the design")
+    check_design(_ORDERED, np.column_stack([np.ones(len(design)), design, y]))
     scores, codes = np.unique(y, return_inverse=True)
-    if len(scores) < 3:
-        raise LedgerError(
-            _ORDERED, found=f"{len(scores)} different answers",
-            expected="an ordinal outcome of three answers or more",
-            mend="compare means or proportions instead",
-        )
-    design = X.to_numpy(dtype=float)
-    check_design(_ORDERED, np.column_stack([np.ones(len(design)), design]))
-    params, cov = _ordered_fit(codes.ravel(), design, len(scores))
+    params, cov = _ordered_fit(codes, design, len(scores))
     rows, many = np.unique(design, axis=0, return_counts=True)
-    share, weights = many / len(y), np.array([contrast.get(name, 0.0) for name in names])
+    share = many / len(y)
 
     def expected(X) -> tuple[float, np.ndarray]:
         """Mean expected score of rows (c, k), and its derivative in the coefficients.
@@ -171,26 +150,16 @@ def ordered_logit(outcome, X: pd.DataFrame, contrast: dict[str, float] | str) ->
         return float(scores[-1] - share @ (F @ np.diff(scores))), slope
 
     estimate, gradient = 0.0, np.zeros(len(params))
-    for place in np.flatnonzero(weights):
-        values, (high, low) = rows[:, place], (rows.copy(), rows.copy())
-        binary = bool(np.all(np.isin(values, (0, 1))))
-        # A slope is the symmetric difference over a small step of the column.
-        step = 1.0 if binary else 1e-4 * design[:, place].std()
-        if binary:
-            own = names[place].partition("[")[0] + "["
-            same = [i for i, name in enumerate(names) if name.startswith(own)]
-            high[:, [*same, place]] = low[:, [*same, place]] = 0.0
-        high[:, place] = 1.0 if binary else values + step / 2
-        low[:, place] = 0.0 if binary else values - step / 2
+    for term, weight in contrast.items():
+        own = term.partition("[")[0] + "["
+        low = rows.copy()
+        low[:, [name == term or name.startswith(own) for name in names]] = 0.0
+        high = low.copy()
+        high[:, names.index(term)] = 1.0
         (up, rise), (down, fall) = expected(high), expected(low)
-        estimate += weights[place] * (up - down) / step
-        gradient += weights[place] * (rise - fall) / step
-    whole = np.r_[weights, np.zeros(len(params) - len(weights))]
-    numbers = []
-    for value, derivative in ((estimate, gradient), (float(whole @ params), whole)):
-        se = float(np.sqrt(derivative @ cov @ derivative))
-        numbers += [value, se, float(2 * special.ndtr(-abs(value / se)))]
-    return OrdinalEffect(*numbers, len(y))
+        estimate, gradient = estimate + weight * (up - down), gradient + weight * (rise - fall)
+    se = float(np.sqrt(gradient @ cov @ gradient))
+    return OrdinalEffect(estimate, se, float(2 * special.ndtr(-abs(estimate / se))), len(y))
 
 
 def _ordered_fit(codes, X, answers: int) -> tuple[np.ndarray, np.ndarray]:

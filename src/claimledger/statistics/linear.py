@@ -107,11 +107,9 @@ class LeastSquares:
         """
         X = np.asarray(X, dtype=float)
         w = np.ones(X.shape[-2:-1]) if weights is None else np.asarray(weights, dtype=float)
-        if X.ndim < 2 or w.shape != X.shape[-2:-1] or not np.all((w > 0) & np.isfinite(w)):
-            raise LedgerError(
-                _WHERE, found=f"weights of shape {w.shape}, or some zero, negative or missing",
-                expected="a weight above 0 for each row", mend="drop the rows without a weight",
-            )
+        if not np.all((w > 0) & np.isfinite(w)):
+            raise LedgerError(_WHERE, found="a weight that is zero, negative or missing",
+                              expected="weights above 0", mend="drop the rows without a weight")
         n = np.ones(X.shape[-2]) if count is None else np.asarray(count, dtype=float)
         columns = X.shape[-1] + (0 if beside is None else beside.shape[1])
         if np.any(n.sum(axis=-1) <= columns):
@@ -143,13 +141,6 @@ class LeastSquares:
         a standard error of exactly zero: the tests built on it refuse it.
         """
         Y = np.asarray(Y, dtype=float)
-        if Y.shape[-1:] != self.root.shape[-1:] or not np.all(np.isfinite(Y)):
-            raise LedgerError(
-                _WHERE, found=f"outcomes of shape {Y.shape}, "
-                f"{int(np.sum(~np.isfinite(Y)))} values not finite",
-                expected=f"finite outcomes of the {self.root.shape[-1]} rows of the design",
-                mend="select the complete rows of design and outcome together",
-            )
         several = self.Q.ndim == 3
         root, free = (part[:, None] if part.ndim == 2 else part for part in (self.root, self.free))
         Z = Y * root

@@ -100,24 +100,10 @@ class Family:
     sd: np.ndarray
     shift: list[list[np.ndarray]]
 
-    def effects(self, scenarios: np.ndarray) -> np.ndarray:
-        """True effects (S, m) in units of the outcomes, from multiples of the SD (S, m)."""
-        return scenarios * self.sd
-
     def bounds(self, sd: np.ndarray) -> np.ndarray:
         """Smallest effects of interest (..., m) in units of outcomes with these SDs; or NaN."""
         bound, in_sd = np.array([(t.bound, t.in_sd) for t in self.tests]).T
         return bound * np.where(in_sd, sd, 1.0)
-
-    def decide(self, estimate, se, df, sd, p) -> Decision:
-        """The registered rule; arrays (..., m); p : of the two-sided tests."""
-        return decide(estimate, se, df, self.bounds(sd), [t.direction for t in self.tests],
-                      self.alpha, self.correction, p)
-
-    def false_claims(self, decision: Decision, truth: np.ndarray) -> np.ndarray:
-        """Which verdicts are false by true effects (S, m); the bound is one of the drawn SD."""
-        bound = self.bounds(self.sd)
-        return false_claims(decision, truth, np.where(np.isnan(bound), np.inf, bound))
 
 
 def families(
@@ -320,7 +306,7 @@ def judge(family: Family, scenarios: np.ndarray, base, se, df, drawn: dict) -> t
     """
     # A constant effect moves the estimate and leaves its error; what it changes besides is the SD
     # of the outcome, in which bounds are registered.
-    t = family.effects(scenarios)
+    t = scenarios * family.sd
     sd, p = np.empty((2, len(base), *t.shape))
     for k, test in enumerate(family.tests):
         values, place = np.unique(t[:, k], return_inverse=True)  # most scenarios move others
@@ -333,7 +319,9 @@ def judge(family: Family, scenarios: np.ndarray, base, se, df, drawn: dict) -> t
         sd[..., k] = _spreads(count, *used, shift)
     se, df = se[:, None], df[:, None]
     estimate = base[:, None] + t
-    return estimate, se, df, family.decide(estimate, se, df, sd, p)
+    decision = decide(estimate, se, df, family.bounds(sd), [one.direction for one in family.tests],
+                      family.alpha, family.correction, p)
+    return estimate, se, df, decision
 
 
 def _spreads(count, mean, within, shift) -> np.ndarray:
@@ -382,13 +370,15 @@ def batch(
     found, drawn = design.estimates(np.random.default_rng(seed), n, size)
     sums, hits = [], {"false_null": [], "false_claim": [], "supported": []}
     for family, estimates in zip(design.families, found, strict=True):
-        truth = family.effects(scenarios[family.name])
+        truth = scenarios[family.name] * family.sd
         estimate, se, df, decision = judge(family, scenarios[family.name], *estimates, drawn)
         sums.append(tally(estimate, se, df, decision, truth, family.alpha))
         hits["supported"].append((decision.verdict == 0).any(axis=-1))
         rejected = (decision.p_adjusted < family.alpha) & (truth == 0)
         hits["false_null"].append(rejected.any(axis=-1))
-        hits["false_claim"].append(family.false_claims(decision, truth).any(axis=-1))
+        bound = family.bounds(family.sd)  # of the drawn answers, without effects
+        false = false_claims(decision, truth, np.where(np.isnan(bound), np.inf, bound))
+        hits["false_claim"].append(false.any(axis=-1))
     total = {name: sums[0][name] if name == "simulations" else np.concatenate(
         [part[name] for part in sums], axis=-1) for name in sums[0]}
     for name, each in hits.items():
@@ -401,19 +391,14 @@ def processes(workers: int) -> Iterator[Callable | None]:
     """What computes chunks side by side, started once; None for one worker.
 
     Copies of this process, which need not import anything, where it has no other thread: a copy can
-    wait forever for a lock that a thread held (that of a progress bar, say). Otherwise joblib's
-    fresh ones; with -1 those of an enclosing `joblib.parallel_config`, such as Dask's.
+    wait forever for a lock that a thread held (that of a progress bar, say). Otherwise fresh ones.
     """
     if workers == 1:
         yield None
-    elif workers > 1 and sys.platform == "linux" and threading.active_count() == 1:
-        with ProcessPoolExecutor(workers, get_context("fork")) as pool:
-            yield lambda job, arguments: pool.map(job, *zip(*arguments, strict=True))
-    else:
-        from joblib import Parallel, delayed
-
-        with Parallel(n_jobs=workers, return_as="generator") as many:
-            yield lambda job, arguments: many(delayed(job)(*one) for one in arguments)
+        return
+    alone = sys.platform == "linux" and threading.active_count() == 1
+    with ProcessPoolExecutor(workers, get_context("fork" if alone else "spawn")) as pool:
+        yield lambda job, arguments: pool.map(job, *zip(*arguments, strict=True))
 
 
 def run(
@@ -426,12 +411,9 @@ def run(
     Each chunk has its own seed, spawned from `seed`: the result depends on `chunk`, not on `many`,
     which is what `processes` gives. progress : called with experiments done and their total.
     """
-    if simulations < 2 or chunk < 1:
-        raise LedgerError(
-            "diagnose", found=f"{simulations} simulations in chunks of {chunk}",
-            expected="two simulations or more, in chunks of one or more",
-            mend="ask for more simulations",
-        )
+    if simulations < 2:
+        raise LedgerError("diagnose", found=f"{simulations} simulations",
+                          expected="two simulations or more", mend="ask for more simulations")
     sizes = [min(chunk, simulations - at) for at in range(0, simulations, chunk)]
     jobs = zip(np.random.SeedSequence(seed).spawn(len(sizes)), sizes, strict=True)
     total, done = {}, 0

@@ -17,7 +17,7 @@ from scipy import special
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Hypothesis, Registration
 from claimledger.statistics.balance import covariate_matrix
-from claimledger.statistics.decision import DIRECTIONS, decide, verdict_name
+from claimledger.statistics.decision import DIRECTIONS, decide
 from claimledger.statistics.estimators import ROBUST, Model, model_of
 from claimledger.survey.recoding import sample_rows
 
@@ -170,7 +170,5 @@ def _decided(specified: Specified, members: list[Hypothesis], spec: dict[str, st
     return pd.DataFrame({
         "hypothesis": [h.id for h in members], "estimate": estimate, "standardised": estimate / sd,
         "low": (estimate - half) / sd, "high": (estimate + half) / sd, "p": decision.p_adjusted,
-        "verdict": [
-            verdict_name(int(c), d) for c, d in zip(decision.verdict, direction, strict=True)
-        ],
+        "verdict": decision.names,
     })
