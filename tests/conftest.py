@@ -1,13 +1,12 @@
 """Fixtures that all tests share."""
 
 import shutil
-import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from engine import command
+from engine import cloned, command
 
 pytest_plugins = ["survey_fixtures"]
 
@@ -30,10 +29,7 @@ def clone(root, tmp_path_factory):
 
     Its tests share one group, so that it is built once, on one worker.
     """
-    if not (root / ".git").exists() or shutil.which("git") is None:
-        pytest.skip("not a git checkout: nothing to clone")
-    place = tmp_path_factory.mktemp("clone") / "paper"
-    subprocess.run(["git", "clone", "--quiet", str(root), str(place)], check=True)
+    place = cloned(root, tmp_path_factory.mktemp("clone") / "paper")
     shutil.copy(place / "results/ledger.json", place / "ledger.committed")
     done = command(place, "render")
     assert done.returncode == 0, done.stderr

@@ -2,20 +2,14 @@
 
 import json
 import re
-import subprocess
-import sys
-from contextlib import chdir
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pyreadstat
 import pytest
-from typer.testing import CliRunner
 
-from claimledger.cli import app
 from claimledger.errors import LedgerError
 from claimledger.project import Run
 from claimledger.prose.source import read_sources
@@ -23,6 +17,7 @@ from claimledger.registration.loading import load
 from claimledger.start.draft import draft
 from claimledger.start.folder import DESIGNS, complete, start
 from claimledger.yaml_files import Source
+from engine import called, command
 from readback import check_page, read_html
 
 WORDS = re.compile(
@@ -40,8 +35,7 @@ def folder(tmp_path_factory) -> Path:
 
 def rendered(folder: Path, *arguments: str) -> tuple[dict, str]:
     """The ledger and the page of a build in a new study, whose prose says what its ledger says."""
-    command = [sys.executable, "-m", "claimledger", "render", "--formats", "html", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    done = command(folder, "render", "--formats", "html", *arguments)
     assert done.returncode == 0, done.stderr
     base = folder / "build" / "runs" / arguments[-1] if arguments else folder
     ledger = base / ("ledger.json" if arguments else "results/ledger.json")
@@ -71,10 +65,9 @@ def test_the_paper_of_a_new_study_builds_and_is_true(folder, arguments, verdicts
 @pytest.mark.build
 @pytest.mark.slow
 def test_a_new_study_is_diagnosed_archived_and_verified(folder):
-    for command in (["diagnose", "--simulations", "20"], ["archive"], ["verify"]):
-        done = subprocess.run([sys.executable, "-m", "claimledger", *command], cwd=folder,
-                              capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, (command, done.stdout, done.stderr)
+    for words in (["diagnose", "--simulations", "20"], ["archive"], ["verify"]):
+        done = command(folder, *words)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
     assert "claims survive" in done.stdout
     assert (folder / "build" / "archive.zip").is_file()
 
@@ -150,32 +143,27 @@ def test_a_draft_holds_what_the_survey_knows_and_marks_the_rest(drafted):
     assert not (drafted / "registration.lock").exists()
 
 
-def command(folder: Path, *words: str) -> SimpleNamespace:
-    """A command in that folder, in this process; a person's mistake is what it says on stderr."""
-    with chdir(folder):
-        done = CliRunner().invoke(app, words)
-    assert done.exception is None or isinstance(done.exception, LedgerError | SystemExit)
-    return SimpleNamespace(returncode=done.exit_code, stdout=done.output,
-                           stderr=str(done.exception or ""))
+def settle_and_freeze(folder: Path) -> None:
+    """Replace every mark of a draft by an answer, and freeze it."""
+    path = folder / "registration.yml"
+    text = path.read_text("utf-8")
+    for mark, answer in {
+        r'"\? the code of consent"': "1", r'"\? respondents who[^"]*"': "80", r'"\? 0"': "0",
+        r'"\? 100"': "100", r'"\? a number in SD[^"]*"': "0.2",
+        r'"\? positive, neg[^"]*"': "positive", r'"\? (\w+): number the answers[^"]*"': r"\1",
+        r'"\? ': '"',
+    }.items():
+        text = re.sub(mark, answer, text)
+    path.write_text(text)
+    frozen = called(folder, "freeze")
+    assert frozen.returncode == 0, frozen.stderr
 
 
 def test_a_draft_is_frozen_when_no_mark_is_left_and_then_completed(drafted):
-    refused = command(drafted, "freeze")
+    refused = called(drafted, "freeze")
     assert refused.returncode == 1 and "unfinished" in refused.stderr
     assert not (drafted / "registration.lock").exists()
-    path = drafted / "registration.yml"
-    answers = {
-        "? the code of consent": 1, "? respondents who are to remain after all exclusions": 200,
-        "? 0": 18, "? 100": 99, "? positive, negative, two-sided, null or non-inferiority":
-        "positive", "? what was read": "Read.", "? a number in SD, or {value: 5, unit: percentage "
-        "points}; or remove the line": 0.2,
-    }
-    text = path.read_text("utf-8")
-    for mark, answer in answers.items():
-        text = text.replace(json.dumps(mark), str(answer))
-    path.write_text(re.sub(r'"\? ', '"', text))
-    frozen = command(drafted, "freeze")
-    assert frozen.returncode == 0, frozen.stderr
+    settle_and_freeze(drafted)
     for name in ("notebooks/01_results.ipynb", "paper.qmd", "data/simulation.yml", "CITATION.cff"):
         assert (drafted / name).is_file()
     assert list((drafted / "data" / "raw").glob("*.csv"))
@@ -221,18 +209,8 @@ def test_arms_in_blocks_are_drafted_and_a_study_comes_of_it(tmp_path):
     assert content["instrument"]["blocks"] == {"start": "Start", "answers": "Answers"}
     known = content["instrument"]["derived"]["will_known"]
     assert known["missing"] == [99] and known["map"] == {1: [1], 2: [2], 3: [3]}
-    text = (folder / "registration.yml").read_text("utf-8")
-    for mark, answer in {
-        '"? the code of consent"': "1", '"? respondents who are to remain after all exclusions"':
-        "200", '"? 0"': "0", '"? 100"': "100", '"? a number in SD, or {value: 5, unit: percentage '
-        'points}; or remove the line"': "0.2", '"? positive, negative, two-sided, null or '
-        'non-inferiority"': "positive", '"? ': '"',
-    }.items():
-        text = text.replace(mark, answer)
-    (folder / "registration.yml").write_text(text)
-    frozen = command(folder, "freeze")
-    assert frozen.returncode == 0, frozen.stderr
-    checked = command(folder, "check", "data/raw/answers-simulated-example.csv")
+    settle_and_freeze(folder)
+    checked = called(folder, "check", "data/raw/answers-simulated-example.csv")
     assert "the paper can be built" in checked.stdout, checked.stderr
 
 
@@ -313,17 +291,8 @@ def test_a_file_of_answers_is_drafted_settled_and_frozen_and_fits(tmp_path, answ
     (arm,) = content["design"]["factors"]
     assert list(content["instrument"]["items"]) == ["will", "sign", "age"]
     assert content["weighting"] == {"column": "? weight"}
-    text = (folder / "registration.yml").read_text("utf-8")
-    for mark, answer in {
-        r'"\? respondents who[^"]*"': "80", r'"\? 0", maximum: "\? 100"': "0, maximum: 100",
-        r'"\? a number in SD[^"]*"': "0.2", r'"\? positive, neg[^"]*"': "positive",
-        r'"\? (\w+): number the answers[^"]*"': r"\1", r'"\? ': '"',
-    }.items():
-        text = re.sub(mark, answer, text)
-    (folder / "registration.yml").write_text(text)
-    frozen = command(folder, "freeze")
-    assert frozen.returncode == 0, frozen.stderr
-    checked = command(folder, "check", str(export), "--mapping", "mapping.yml")
+    settle_and_freeze(folder)
+    checked = called(folder, "check", str(export), "--mapping", "mapping.yml")
     assert "the paper can be built" in checked.stdout, checked.stderr
 
 

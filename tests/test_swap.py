@@ -6,17 +6,16 @@ and never data, answers or respondents. It may stand in the list of what a statu
 """
 
 import csv
-import os
 import re
-import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from pypdf import PdfReader
+
+from engine import cloned, command
 
 pytestmark = [pytest.mark.build, pytest.mark.slow, pytest.mark.xdist_group("swap")]
 OF_WORLDS = re.compile(
@@ -37,18 +36,11 @@ def words_of_simulation(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def swapped(root, tmp_path_factory) -> Path:
     """A clone rendered with the shipped export, its column, manifest and name left behind."""
-    if not (root / ".git").exists() or shutil.which("git") is None:
-        pytest.skip("not a git checkout: nothing to clone")
-    place = tmp_path_factory.mktemp("swap") / "paper"
-    subprocess.run(["git", "clone", "--quiet", str(root), str(place)], check=True)
+    place = cloned(root, tmp_path_factory.mktemp("swap") / "paper")
     (shipped,) = (place / "data" / "raw").glob("*.csv")
     data = place.parent / "answers.csv"
     as_collected(shipped, data)
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("CLAIMLEDGER_")}
-    own = {"PYTHONPATH": str(place / "src"), "CLAIMLEDGER_RENDERER": "embedded", "CI": "true"}
-    done = subprocess.run(
-        [sys.executable, "-m", "claimledger", "render", "--data", str(data)], cwd=place,
-        env=kept | own, capture_output=True, text=True)
+    done = command(place, "render", "--data", str(data))
     assert done.returncode == 0, done.stderr
     return place
 
@@ -74,8 +66,7 @@ def run_folder(swapped) -> Path:
 def test_the_page_the_notebooks_and_the_drawings(run_folder):
     kinds = (".html", ".svg", ".json", ".ipynb", ".xml")
     pages = [path for path in run_folder.rglob("*") if path.suffix in kinds
-             # the first names the modules that were used, the second a variable of the page
-             and path.name not in ("steps.json", "parsed.json")]
+             and path.name != "parsed.json"]      # which names a variable of the page
     assert len(pages) > 30 and any(p.name == "index.html" for p in pages)
     for path in pages:
         text = path.read_text(encoding="utf-8")

@@ -4,11 +4,8 @@ The runs live in build/runs/WORLD, so a second run of these tests builds only wh
 """
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +19,7 @@ from claimledger.project import Run
 from claimledger.prose.source import Source, read_sources
 from claimledger.prose.tokens import tokens
 from claimledger.rendering import render
+from engine import command
 from readback import check_page, check_text, read_html, squeeze
 
 # One group: a world is built once, on one worker.
@@ -40,10 +38,7 @@ STATED = re.compile(
 @cache
 def built(world: str) -> Run:
     """The paper of a world, up to date; a build of the same world beside this one is waited for."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("CLAIMLEDGER_")}
-    command = [sys.executable, "-m", "claimledger", "render", "--world", world,
-               "--formats", "html,pdf"]
-    done = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True)
+    done = command(ROOT, "render", "--world", world, "--formats", "html,pdf")
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     run = Run.open(ROOT, name=world)
     return replace(run, data=run.base / "data" / f"simulated-{world}.csv")

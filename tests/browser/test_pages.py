@@ -54,7 +54,7 @@ def test_links_resolve_and_nothing_is_asked_or_complained_of(one, visit):
     assert broken(page) == [] and outside(page) == [] and page.errors == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), SETTINGS)
+@pytest.mark.parametrize(("width", "scheme"), [SETTINGS[0], SETTINGS[-1]])
 def test_axe_finds_no_violation(one, visit, width, scheme):
     assert check_access(visit(one, width, scheme)) == []
 

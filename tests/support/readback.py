@@ -10,9 +10,10 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from dataclasses import dataclass
 from urllib.parse import unquote
+
+from bs4 import BeautifulSoup
 
 from claimledger.prose.lint import APART, parts
 from claimledger.prose.source import Problem, Source
@@ -21,8 +22,8 @@ from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
 BREAK = "\x00"  # where the source has something that the finished text shows in another form
 LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 TELLING = 12  # letters; a shorter passage may stand anywhere by chance
-SKIPPED = {"script", "style", "nav", "template", "head"}
-BLOCKS = {"p", "div", "li", "td", "th", "h1", "h2", "h3", "h4", "h5", "h6", "figcaption", "br"}
+SKIPPED = "script, style, nav, template, head, #ledger-entries"
+BLOCKS = ["p", "div", "li", "td", "th", "h1", "h2", "h3", "h4", "h5", "h6", "figcaption", "br"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class Page:
     """A finished page: its plain text without navigation and ledger, its claims, its ledger."""
 
     file: str
-    text: str = ""
-    claims: list[Claim] = field(default_factory=list)
-    ledger: dict | None = None
+    text: str
+    claims: list[Claim]
+    ledger: dict | None
 
 
 def verdicts(ledger: dict) -> dict[str, str | None]:
@@ -54,61 +55,23 @@ def verdicts(ledger: dict) -> dict[str, str | None]:
 
 
 def read_html(html: str, file: str = "index.html") -> Page:
-    """Read a page back."""
-    reader = _Reader(file)
-    reader.feed(html)
-    reader.close()
-    reader.page.text = " ".join("".join(reader.pieces).split())
-    return reader.page
-
-
-class _Reader(HTMLParser):
-    """Collects text, claims and the embedded ledger; skips what is no part of the article."""
-
-    def __init__(self, file: str):
-        super().__init__(convert_charrefs=True)
-        self.page = Page(file)
-        self.pieces: list[str] = []
-        self.skipped: list[str] = []  # the element that is skipped, once for each level of nesting
-        self.ledger: list[str] | None = None
-        self.claim: tuple | None = None
-
-    def handle_starttag(self, tag: str, attributes: list) -> None:
-        given = dict(attributes)
-        if tag == "script" and given.get("id") == "ledger":
-            self.ledger = []
-        if self.skipped:
-            self.skipped += [tag] if tag == self.skipped[0] else []
-        elif tag in SKIPPED or given.get("id") == "ledger-entries":
-            self.skipped.append(tag)
-        elif tag in BLOCKS:
-            self.pieces.append("\n")
-        classes = (given.get("class") or "").split()
-        if tag == "a" and "claim" in classes and not self.skipped:
-            id = given.get("data-id") or unquote(given.get("href", "")).removeprefix("#claim-")
-            kind = next((k for k in ("says", "when") if k in classes), "num")
-            self.claim = (id, kind, given, self.getpos(), len(self.pieces))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "script" and self.ledger is not None:
-            self.page.ledger, self.ledger = json.loads("".join(self.ledger)), None
-        if self.skipped:
-            if tag == self.skipped[0]:
-                self.skipped.pop()
-        elif tag == "a" and self.claim:
-            id, kind, given, (line, column), start = self.claim
-            text = " ".join("".join(self.pieces[start:]).split())
-            named = (given.get("data-field"), given.get("data-verdict"))
-            self.page.claims.append(Claim(id, kind, text, line, column + 1, *named))
-            self.claim = None
-        elif tag in BLOCKS:
-            self.pieces.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if self.ledger is not None:
-            self.ledger.append(data)
-        if not self.skipped:
-            self.pieces.append(data)
+    """Read a page back, without what is no part of the article."""
+    soup = BeautifulSoup(html, "html.parser")
+    held = soup.find("script", id="ledger")
+    ledger = json.loads(held.string) if held else None
+    for gone in soup.select(SKIPPED):
+        gone.decompose()
+    claims = []
+    for link in soup.select("a.claim"):
+        id = link.get("data-id") or unquote(link.get("href", "")).removeprefix("#claim-")
+        kind = next((k for k in ("says", "when") if k in link["class"]), "num")
+        claims.append(Claim(id, kind, " ".join(link.get_text().split()), link.sourceline,
+                            link.sourcepos + 1, link.get("data-field"), link.get("data-verdict")))
+    for block in soup.find_all(BLOCKS):
+        block.insert_before("\n")
+        block.insert_after("\n")
+    text = " ".join(soup.get_text().split())
+    return Page(file, text, claims, ledger)
 
 
 def squeeze(text: str) -> str:

@@ -1,6 +1,5 @@
 """A whole project that builds in seconds: two small notebooks, real kernels, a real render."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +8,8 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
+from build_project import PARAMETERS
+from engine import surroundings
 from unhypothesized import write_registration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +39,6 @@ author: Nobody
 The first notebook finds {{{{< num a >}}}}, the second {{{{< num b >}}}}.
 {more}
 """
-PARAMETERS = 'registration = ""\ndata = ""\nseed = 0\noutput = ""'
 CELL = """\
 import hashlib, json, pathlib
 from claimledger.project import Run, write_atomic
@@ -84,12 +84,10 @@ def set_seed(place: Path, seed: int) -> None:
 
 def start(place: Path, *prefix: str, **options) -> subprocess.Popen:
     """`claimledger render` in its own process, which a program before it may restrict."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("CLAIMLEDGER_")}
-    own = {"CLAIMLEDGER_RENDERER": "embedded", "CI": "true", "PYTHONPATH": str(ROOT / "src")}
     return subprocess.Popen(
-        [*prefix, sys.executable, "-m", "claimledger", "render"], cwd=place, env=kept | own,
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
-    )
+        [*prefix, sys.executable, "-m", "claimledger", "render"], cwd=place,
+        env=surroundings(ROOT), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        **options)
 
 
 def render(place: Path, *prefix: str, **options) -> tuple[int, str]:
