@@ -364,6 +364,7 @@ def diagnose(
         min=2, help="Experiments of each size: 1,000, or 200 of a whole analysis.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed, the same answer.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler's address.")] = None,
     out: Annotated[Path, typer.Option(help="All results, as JSON.")] = Path("build/diagnosis.json"),
 ) -> None:
     """Run the registered analysis on simulated experiments over sample sizes and effects.
@@ -373,6 +374,7 @@ def diagnose(
     study, in each assumed world.
     """
     import os
+    from contextlib import nullcontext
 
     from rich.console import Console
     from rich.progress import Progress
@@ -397,15 +399,17 @@ def diagnose(
         rows = table.astype(object).where(table.notna(), None)  # joint tests have no estimate
         made = dump({"rehearsal": rows.to_dict("records")})
         return print(f"diagnosis: {_shown(write_atomic(Path.cwd() / out, made))}")
+    place = diagnosis.dask_cluster(scheduler) if scheduler else nullcontext()
     bars = Progress(console=Console(stderr=True), transient=True)
     bar = bars.add_task("experiments", total=None)
     try:
-        found = diagnosis.power_grid(
-            registration, simulation, **grid, simulations=simulations or 1000, seed=seed,
-            workers=workers, root=run.root, covariates=covariates, weights=weights,
-            # The bar starts late: workers are copies of a process without threads.
-            progress=lambda at, of: bars.start() or bars.update(bar, completed=at, total=of),
-        )
+        with place:  # the bar starts late: workers are copies of a process without threads
+            found = diagnosis.power_grid(
+                registration, simulation, **grid, simulations=simulations or 1000, seed=seed,
+                workers=-1 if scheduler else workers, root=run.root, covariates=covariates,
+                weights=weights,
+                progress=lambda at, of: bars.start() or bars.update(bar, completed=at, total=of),
+            )
     finally:  # the terminal gets its cursor back
         bars.stop()
     for table in diagnosis.tables(found):

@@ -18,6 +18,7 @@ from claimledger.simulation.respondents import simulate
 from claimledger.statistics import simulated_experiments as engine
 from claimledger.statistics.decision import HYPOTHESIS, decide
 from claimledger.statistics.design_diagnosis import (
+    dask_cluster,
     default_sizes,
     experiments_of,
     false_claim_rates,
@@ -161,6 +162,25 @@ def test_workers_and_the_rest_of_the_grid_change_nothing(small):
         for name, grid in found.items():
             np.testing.assert_allclose(
                 grid[0], small.values[id][name][1, 1:], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_of_two_workers_gives_the_same_answer(small):
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True,
+    ) as cluster, dask_cluster(cluster.scheduler_address):
+        other = power_grid(REGISTRATION, SIMULATION, sizes=(300, 1200), effects=(0, 0.2, 0.5),
+                           simulations=200, seed=3, workers=-1)  # fmt: skip
+    for id, found in other.values.items():
+        for name, grid in found.items():
+            np.testing.assert_allclose(grid, small.values[id][name], rtol=1e-9, atol=1e-12)
+
+
+def test_a_scheduler_that_is_not_there_is_named():
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    with pytest.raises(LedgerError, match="scheduler"), dask_cluster("tcp://127.0.0.1:1"):
+        pass
 
 
 def test_shapes_for_files_and_terminals(small):

@@ -8,6 +8,7 @@ the rule of `decision`, the one that judges the real data. The vocabulary is tha
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -475,3 +476,30 @@ def numbers(text: str) -> tuple[float, ...]:
             mend="leave out blanks and units",
         ) from None
 
+
+@contextmanager
+def dask_cluster(address: str) -> Iterator[None]:
+    """Send the chunks of every diagnosis within to the workers of a Dask scheduler.
+
+    address : such as `tcp://host:8786`. The workers need this package. LedgerError where Dask is
+    not installed or no scheduler answers.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise LedgerError(
+            "scheduler", found="Dask is not installed", expected="the package distributed",
+            mend='pip install "claimledger[dask]", or leave --scheduler out',
+        ) from None
+    try:
+        client = Client(address, timeout=5)
+    except (OSError, ValueError) as error:
+        raise LedgerError(
+            f"scheduler {address}", found=str(error).splitlines()[0],
+            expected="a Dask scheduler that answers",
+            mend="start one with `dask scheduler`, and workers with `dask worker ADDRESS`",
+        ) from None
+    from joblib import parallel_config
+
+    with client, parallel_config(backend="dask", client=client):
+        yield

@@ -391,14 +391,19 @@ def processes(workers: int) -> Iterator[Callable | None]:
     """What computes chunks side by side, started once; None for one worker.
 
     Copies of this process, which need not import anything, where it has no other thread: a copy can
-    wait forever for a lock that a thread held (that of a progress bar, say). Otherwise fresh ones.
+    wait forever for a lock that a thread held (that of a progress bar, say). Otherwise joblib's
+    fresh ones; with -1 those of an enclosing `joblib.parallel_config`, such as Dask's.
     """
     if workers == 1:
         yield None
-        return
-    alone = sys.platform == "linux" and threading.active_count() == 1
-    with ProcessPoolExecutor(workers, get_context("fork" if alone else "spawn")) as pool:
-        yield lambda job, arguments: pool.map(job, *zip(*arguments, strict=True))
+    elif workers > 1 and sys.platform == "linux" and threading.active_count() == 1:
+        with ProcessPoolExecutor(workers, get_context("fork")) as pool:
+            yield lambda job, arguments: pool.map(job, *zip(*arguments, strict=True))
+    else:
+        from joblib import Parallel, delayed
+
+        with Parallel(n_jobs=workers, return_as="generator") as many:
+            yield lambda job, arguments: many(delayed(job)(*one) for one in arguments)
 
 
 def run(
