@@ -63,7 +63,7 @@ def test_the_browser_gets_the_page_and_the_news(shown):
         with urllib.request.urlopen(address + "/") as answer:
             page = answer.read().decode()
         assert re.search(r"/changed.*</script>\s*</body>", page, re.S)
-        with urllib.request.urlopen(address + "/changed?") as answer:
+        with urllib.request.urlopen(address + "/changed") as answer:
             assert answer.read() == b"1"
         with pytest.raises(LedgerError):
             serve(shown, server.server_port)

@@ -21,12 +21,11 @@ from claimledger.rendering.pages import Press
 from claimledger.settings import CONFIG
 
 PAUSE = 0.2      # seconds between two looks at the files
-WAITING = 20     # seconds that a browser's question may stay open
-NEWS = "/changed"
-RELOAD = """<script>
+NEWS = "changed"  # the file that holds the number of the newest page
+RELOAD = b"""<script>
 (function ask(last) {
-  fetch("/changed?" + last).then(r => r.text())
-    .then(now => { if (last && now !== last) location.reload(); else ask(now); })
+  fetch("/changed", {cache: "no-store"}).then(r => r.text())
+    .then(now => { if (last && now !== last) location.reload(); else setTimeout(ask, 200, now); })
     .catch(() => setTimeout(ask, 1000, last));
 })("");
 </script>"""
@@ -40,7 +39,6 @@ class Preview:
         self.run, self.say = run, say
         self.folder = run.base / "preview"
         self.version = 0
-        self.changed = threading.Condition()
         self._seen: dict[Path, tuple[int, int]] = {}
 
     def prose(self) -> list[Path]:
@@ -74,9 +72,8 @@ class Preview:
             self.say(f"Error {error}")
             return False
         self.say(f"{time.strftime('%H:%M:%S')} made in {time.monotonic() - start:.1f} s")
-        with self.changed:
-            self.version += 1
-            self.changed.notify_all()
+        self.version += 1
+        write_atomic(self.folder / NEWS, str(self.version))
         for problem in build.lint(self.run)[:build.SHOWN]:
             self.say(f"  {problem}")
         return True
@@ -86,14 +83,10 @@ class Preview:
             ready = press_files(Press(self.run, Path(folder), ("html",)), lambda _: None)
         for name, content in ready.items():
             path = self.folder / name
+            if path.suffix == ".html":
+                content = content.replace(b"</body>", RELOAD + b"</body>")
             if not path.is_file() or path.read_bytes() != content:
                 write_atomic(path, content)
-
-    def wait(self, known: str) -> str:
-        """The number of the newest page, as soon as it is another than the one known."""
-        with self.changed:
-            self.changed.wait_for(lambda: known != str(self.version), WAITING)
-            return str(self.version)
 
 
 def _states(paths: list[Path]) -> dict[Path, tuple[int, int]]:
@@ -107,32 +100,6 @@ def _states(paths: list[Path]) -> dict[Path, tuple[int, int]]:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """The preview's folder; each page with the line that asks for news."""
-
-    def __init__(self, *args, preview: Preview, **options) -> None:
-        self.preview = preview
-        super().__init__(*args, directory=str(preview.folder), **options)
-
-    def do_GET(self) -> None:
-        """A file, or the number of the newest page."""
-        name, _, known = self.path.partition("?")
-        if name == NEWS:
-            return self._send(self.preview.wait(known).encode(), "text/plain")
-        path = Path(self.translate_path(self.path))
-        path = path / "index.html" if path.is_dir() else path
-        if path.suffix == ".html" and path.is_file():
-            page = path.read_bytes().replace(b"</body>", RELOAD.encode() + b"</body>")
-            return self._send(page, "text/html; charset=utf-8")
-        return super().do_GET()
-
-    def _send(self, content: bytes, kind: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(content)
-
     def log_message(self, *_: object) -> None:
         """Nothing: the terminal is for what is made."""
 
@@ -140,13 +107,13 @@ class _Handler(SimpleHTTPRequestHandler):
 def serve(preview: Preview, port: int) -> ThreadingHTTPServer:
     """A server of the preview on this machine alone, running in a thread of its own."""
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, preview=preview))
+        handler = partial(_Handler, directory=str(preview.folder))
+        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:
         raise LedgerError(
             f"--port {port}", found=error.strerror, expected="a free port of this machine",
             mend="name another one, or 0 for any",
         ) from error
-    server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
