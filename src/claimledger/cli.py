@@ -197,8 +197,6 @@ def lint() -> None:
     run = paper.open_run()
     problems = paper.lint(run)
     print(report(problems) or "no problems")
-    for notebook, ids in paper.unused(run).items():
-        print(f"in no sentence, {len(ids)} results of {notebook}: {', '.join(ids)}")
     if any(not problem.warning for problem in problems):
         raise typer.Exit(1)
 
@@ -267,17 +265,11 @@ def simulate(
                                           "exclusions; as registered by default.")] = None,
 ) -> None:
     """Write answers that no person gave, as the survey platform would export them."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from claimledger.simulation.assumptions import FILE
     from claimledger.simulation.platform_file import export
 
     run = Run.open()
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task(f"world {world}", total=n)
-        written = export(out, run.registration, run.root / FILE, world, seed, n,
-                         tick=lambda k: bars.advance(bar, k))
+    written = export(out, run.registration, run.root / FILE, world, seed, n)
     print("simulated: " + ", ".join(map(str, written)))
 
 

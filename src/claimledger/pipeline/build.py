@@ -258,19 +258,6 @@ def lint(run: Run) -> list:
             *lint_sources(sources, ledger, config["lint"], subjects)]
 
 
-def unused(run: Run) -> dict[str, list[str]]:
-    """Ids of the ledger that no sentence and no caption asks for, by notebook."""
-    from claimledger.ledger.entries import load_ledger
-    from claimledger.prose.tokens import tokens, unused
-
-    ledger, sources = load_ledger(run.ledger), prose_of(run)
-    found: dict[str, list[str]] = {}
-    for id in unused(ledger, [token for source in sources for token in tokens(source)]):
-        if notebook := ledger["entries"][id].get("notebook"):      # else the build's own
-            found.setdefault(notebook, []).append(id)
-    return found
-
-
 def prose_of(run: Run) -> list:
     """The article with what it includes and the notebooks, as sources named from the root."""
     from claimledger.prose.source import read_sources

@@ -269,10 +269,3 @@ def _combinations(blocks: list[Token], entries: dict) -> Iterator[Problem]:
 def holds(token: Token, verdicts: dict[str, str]) -> bool:
     """Whether a `.when` shows, given the verdict of each entry that it names."""
     return all(verdicts[id] in words.split() for id, words in token.options.items())
-
-
-def unused(ledger: dict, found: Iterable[Token]) -> list[str]:
-    """Entries of the ledger that no token asks for."""
-    asked = {id for token in found for id in token.ids}
-    told = (id for id, entry in ledger["entries"].items() if entry.get("decision") != "pattern")
-    return sorted(set(told) - asked)

@@ -5,7 +5,7 @@ To answers the platform adds its own columns, and the rows that exclusions will 
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -160,14 +160,13 @@ def _repeat(rows: Rows, at: np.ndarray) -> np.ndarray:
 
 def export(
     path: Path, registration_file: Path, simulation_file: Path, world: str, seed: int,
-    n: int | None = None, codes: bool = False, tick: Callable[[int], None] | None = None,
+    n: int | None = None, codes: bool = False,
 ) -> list[Path]:
     """Simulate n respondents (default: as registered) and write them with rows to be excluded.
 
     After the registered exclusions exactly n rows remain. `codes` writes numbers instead of the
-    choices' texts. A manifest that says "simulated" is written beside. `tick` is called with the
-    number of respondents that each step adds. Returns both paths. Memory does not grow with n;
-    the same arguments give the same bytes.
+    choices' texts. A manifest that says "simulated" is written beside. Returns both paths.
+    Memory does not grow with n; the same arguments give the same bytes.
     """
     registration = load(registration_file)
     simulation = load_simulation(simulation_file, registration)
@@ -176,7 +175,7 @@ def export(
     writer = _Writer(simulator, world, seed, codes)
     digest = hashlib.sha256()
     with writing(Path(path)) as file:
-        for text in writer.parts(size, tick):
+        for text in writer.parts(size):
             data = text.encode()
             digest.update(data)
             file.write(data)
@@ -206,7 +205,7 @@ class _Writer:
         texts = simulator.simulation.fieldwork.texts
         self.texts = np.array(["", *map(qualtrics.cell, texts)], dtype=object)
 
-    def parts(self, n: int, tick: Callable[[int], None] | None) -> Iterator[str]:
+    def parts(self, n: int) -> Iterator[str]:
         """The header, then one text for each block."""
         yield qualtrics.header(self.simulator.registration)
         for number, kept in enumerate(self.simulator.blocks(self.seed, n)):
@@ -215,8 +214,6 @@ class _Writer:
             cells = [(c.ravel() if c.ndim == 2 else np.repeat(c, each)).tolist()
                      for c in self._columns(rows).values()]
             yield "\n".join(map(",".join, zip(*cells, strict=True))) + "\n"
-            if tick:
-                tick(len(kept))
 
     def _columns(self, rows: Rows) -> dict[str, np.ndarray]:
         registration = self.simulator.registration
