@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import claimledger
+from claimledger.pipeline import build
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "claimledger"
@@ -110,6 +111,18 @@ def test_every_module_is_reached():
         parents = {module.rpartition(".")[0]} & set(FILES)
         front |= (found | parents) - reached
     assert sorted(set(FILES) - reached) == []
+
+
+def test_what_a_build_leaves_out_of_a_notebook_s_inputs_no_notebook_imports():
+    """A change of these packages makes no notebook stale: then none may compute with them."""
+    reached, front = set(), set(claimledger._FROM.values()) & set(FILES)
+    while front:
+        module = front.pop()
+        reached.add(module)
+        front |= imports(TREES[module]) - reached
+    assert "study" in {layer(module) for module in reached}
+    left_out = {name.removesuffix(".py") for name in build.UNSEEN}
+    assert sorted(module for module in reached if layer(module) in left_out) == []
 
 
 def public() -> dict[str, str]:
