@@ -17,9 +17,9 @@ from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
 from claimledger.survey import qualtrics
 from claimledger.survey.disclosure import PANEL
-from claimledger.survey.reading import Export, distinct
+from claimledger.survey.reading import Export
 from claimledger.survey.recoding import in_time, repeated
-from claimledger.survey.tables import factorized, plain
+from claimledger.survey.tables import distinct, factorized, plain
 
 SHOWN = 20       # problems in one message
 NAMED = 8        # columns in one line
@@ -313,9 +313,8 @@ def unanswered(
     problems = []
     for rule in registration.exclusions:
         cells = export.columns[rule.column].loc[kept.index]
-        codes, texts = factorized(cells)
-        blank = np.array([*(plain(text) in ("", qualtrics.UNANSWERED) for text in texts), True])
-        if count := int(blank[codes].sum()):
+        blank = [cell for cell in distinct(cells) if cell.strip() in ("", qualtrics.UNANSWERED)]
+        if count := int(cells.isin(blank).sum()):
             problems.append(Problem(
                 rule.column, f"{count:,} rows stay that the exclusion {rule.label!r} cannot judge: "
                 "their cell is blank", "a value in every row",
@@ -431,23 +430,19 @@ def persons(
                "remove the repeated row: the platform gives each response its own id")
             for row in ids.index[ids.duplicated()][:MOST]
         ]
-    start = frame.get("StartDate")
-    arms = frame.groupby(factors, dropna=False).ngroup() if factors else pd.Series(0, frame.index)
-    assigned = frame[factors].notna().all(axis=1)
-    staying = set(kept.index)
     for name in [c for c in export.columns if c in keys or PANEL.fullmatch(c)]:
         shared = repeated(export.columns[name])
-        shared = shared.loc[in_time(frame.loc[shared.index])]
-        together: dict[int, list[int]] = {}
-        for row, person in shared.items():
-            together.setdefault(person, []).append(row)
-        saw = arms[shared.index].to_dict()
-        begun = start[shared.index].to_dict() if start is not None else {}
-        for order in together.values():
+        rows = frame.loc[shared.index]
+        rows = rows.loc[in_time(rows)]
+        staying = set(rows.index[rows.index.isin(kept.index)])
+        saw = dict(zip(rows.index, rows[factors].itertuples(index=False, name=None), strict=True))
+        assigned = rows[factors].notna().all(axis=1).to_dict()
+        begun = rows["StartDate"].to_dict() if "StartDate" in rows else {}
+        for _, order in shared.loc[rows.index].groupby(shared, sort=False).groups.items():
             stay = [row for row in order if row in staying]
             if not stay:
                 continue
-            before = set(order[:order.index(stay[0])])
+            before = set(order[:list(order).index(stay[0])])
             if begun:      # begun at the same moment
                 before |= {row for row in order if begun[row] == begun[stay[0]]}
             others = [row for row in order if assigned[row] and saw[row] != saw[stay[0]]

@@ -33,7 +33,7 @@ from claimledger.registration.loading import load
 from claimledger.registration.models import Registration
 from claimledger.settings import settings
 from claimledger.survey import qualtrics
-from claimledger.survey.tables import plain
+from claimledger.survey.tables import distinct, plain
 
 _PATTERNS = {
     "an e-mail address": re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(\.[\w-]+)+"),
@@ -80,39 +80,31 @@ _TELLING = frozenset(qualtrics.BEFORE) - {
 
 
 def known_private(
-    cells: pd.DataFrame, registration: Registration, within: set[str] | None = None
-) -> list[str]:
+    cells: pd.DataFrame, registration: Registration, words: set[str]
+) -> set[str]:
     """What this export itself says of who answered: ids, addresses, full names and free texts.
 
-    Short words and numbers are left out, for they would be found anywhere; so is what stands in
-    the registration, which is public: a comment may be the wording of a label. Of a big export
-    only the ids that are among the words `within` are wanted.
+    Of ids and names only those are wanted that are among `words` (see `words_of`). Short words and
+    numbers are left out, for they would be found anywhere; so is what stands in the registration,
+    which is public: a comment may be the wording of a label.
     """
     known: set[str] = set()
     names = [c for c in cells if qualtrics.canonical(str(c)) in _NAMES]
-    for column in [*private_columns(cells), *qualtrics.key_columns(registration)]:
-        if column in cells and column not in names:
-            values = _texts(cells[column])
-            values = set(values) if within is None else within.intersection(values)
-            known |= {v for v in values if _telling(str(v))}
-    if len(names) == len(_NAMES) and (within is None or any(
-            within.intersection(" ".join(_texts(cells[c])).split()) for c in names)):
+    for column in {*private_columns(cells), *qualtrics.key_columns(registration)} - {*names}:
+        if column in cells:
+            among = cells[column][cells[column].isin(words)]
+            known |= {value for value in distinct(among) if _telling(value)}
+    if len(names) == len(_NAMES) and any(
+            not words.isdisjoint(" ".join(distinct(cells[c])).split()) for c in names):
         last, first = (cells[c].astype(object).str.strip()
                        for c in sorted(names, key=qualtrics.canonical)[::-1])
         known |= set((first + " " + last)[(first != "") & (last != "")])
     public = plain("\n".join(_strings(registration.model_dump())))
     for name, item in registration.instrument.items.items():
         if registration.instrument.scales[item.scale].kind == "text" and name in cells:
-            written = {v for v in _texts(cells[name]) if len(v) >= _LETTERS}
-            known |= written
-            known -= {v for v in written if plain(v) in public}
-    return sorted(known)
-
-
-def _texts(cells: pd.Series) -> Iterable[str]:
-    """The texts of a column: of categories each once."""
-    return list(cells.cat.categories) if isinstance(
-        cells.dtype, pd.CategoricalDtype) else cells.tolist()
+            written = {text for text in distinct(cells[name]) if len(text) >= _LETTERS}
+            known = {text for text in known | written if plain(text) not in public}
+    return known
 
 
 def _strings(value: object) -> Iterable[str]:
@@ -129,8 +121,6 @@ def _strings(value: object) -> Iterable[str]:
 
 
 _NAMES = ("RecipientFirstName", "RecipientLastName")
-
-
 _MIXED = re.compile(r"(?=.*\d)(?=.*[^\W\d_]).{6,}", re.DOTALL)
 
 
@@ -144,69 +134,48 @@ def assert_public(content: pd.DataFrame | str, known: Iterable[str] = ()) -> Non
 
     `known` are identifiers to look for besides, such as the panel's ids of this export.
     """
-    whole = {text for text in known if text}
-    known = whole, [text for text in whole if text.count(" ") > 1]
-    if isinstance(content, str):
-        _check("text", content, [], known)
-        return
-    for name in content.columns:
+    known = set(known) - {""}
+    for name in () if isinstance(content, str) else content.columns:
         if name in qualtrics.PLATFORM or _COLUMNS.search(str(name)):
             raise LedgerError(
                 f"column {name}", found="a column that can tell who answered",
                 expected="answers only", mend="drop the column",
             )
-        values = content[name]
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            values = pd.Series(values.cat.categories)
-        if not pd.api.types.is_numeric_dtype(values):
-            _check(f"column {name}", "\n".join(map(str, values.unique())), values, known)
+    for where, texts in _texts(content).items():
+        text = "\n".join(texts)
+        found = [what for what, pattern in _PATTERNS.items() if pattern.search(text)]
+        if any(_is_address(match, text) for form in (_ADDRESS, _ADDRESS_6)
+               for match in form.finditer(text)):
+            found.append("an IP address")
+        whole = " ".join(text.split())
+        if not known.isdisjoint(_words(texts)) or any(
+                " ".join(one.split()) in whole for one in known if one.count(" ") > 1):
+            found.append("what a respondent wrote, or the id of a person")
+        if found:
+            raise LedgerError(
+                where, found=" and ".join(found), expected="nothing that can tell who answered",
+                mend="remove it before anything is published",
+            )
 
 
-_Known = tuple[set[str], list[str]]      # all that is known, and of it the texts of many words
-
-
-def _check(where: str, text: str, values: Iterable, known: _Known) -> None:
-    found = [what for what, pattern in _PATTERNS.items() if pattern.search(text)]
-    if any(_is_address(match, text) for match in _ADDRESS.finditer(text)) or any(
-            _is_address(match, text) for match in _ADDRESS_6.finditer(text)):
-        found.append("an IP address")
-    if _holds(text, values, known):
-        found.append("what a respondent wrote, or the id of a person")
-    if found:
-        raise LedgerError(
-            where, found=" and ".join(found), expected="nothing that can tell who answered",
-            mend="remove it before anything is published",
-        )
-
-
-def words_of(frame: pd.DataFrame) -> set[str]:
+def words_of(content: pd.DataFrame | str) -> set[str]:
     """The texts of a frame, their words, and pairs of words: where an id could stand."""
-    found: set[str] = set()
-    for name in frame.columns:
-        values = frame[name]
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            values = pd.Series(values.cat.categories)
-        if not pd.api.types.is_numeric_dtype(values):
-            texts = list(map(str, values.unique()))
-            found |= set(texts) | _tokens("\n".join(texts))
-    return found
+    return set().union(*map(_words, _texts(content).values()))
 
 
-def _tokens(text: str) -> set[str]:
-    """Words, with and without the signs around them, and pairs of words."""
-    there = set(re.findall(r"[\w-]+", text))
-    there |= {word.strip(".,:;-+") for word in re.findall(r"[\w.@+:-]+", text)}
-    return there | set(map(" ".join, pairwise(text.split())))
+def _texts(content: pd.DataFrame | str) -> dict[str, list[str]]:
+    """The different texts of each column that has some, or the one text."""
+    if isinstance(content, str):
+        return {"text": [content]}
+    return {f"column {name}": list(map(str, distinct(content[name]))) for name in content
+            if not pd.api.types.is_numeric_dtype(content[name])}
 
 
-def _holds(text: str, values: Iterable, known: _Known) -> bool:
-    """Whether any known word, pair of words or longer text is there."""
-    words = text.split()
-    there = _tokens(text) | set(map(str, values))
-    if not there.isdisjoint(known[0]):
-        return True
-    whole = " ".join(words)
-    return any(" ".join(key.split()) in whole for key in known[1])
+def _words(texts: list[str]) -> set[str]:
+    """The texts, their words with and without the signs around them, and pairs of words."""
+    text = "\n".join(texts)
+    there = {*texts, *re.findall(r"[\w-]+", text), *map(" ".join, pairwise(text.split()))}
+    return there | {word.strip(".,:;-+") for word in re.findall(r"[\w.@+:-]+", text)}
 
 
 def _is_address(match: re.Match, text: str) -> bool:
@@ -234,11 +203,12 @@ def check_private(run: Run, files: list[Path]) -> None:
     """
     from claimledger.survey.reading import read_export
 
-    registration = load(run.registration)
-    known = known_private(read_export(run.data, registration, run.mapping).cells, registration)
-    for path in files:
+    registration, texts = load(run.registration), {path: text_of(path) for path in files}
+    known = known_private(read_export(run.data, registration, run.mapping).columns, registration,
+                          set().union(*map(words_of, texts.values())))
+    for path, text in texts.items():
         try:
-            assert_public(text_of(path), known)
+            assert_public(text, known)
         except LedgerError as error:
             raise LedgerError(
                 run.relative(path), found=error.found, expected=error.expected,

@@ -37,8 +37,9 @@ from claimledger.survey.disclosure import (
     private_columns,
     words_of,
 )
-from claimledger.survey.reading import OPEN, Export, coded, distinct, read_export
+from claimledger.survey.reading import OPEN, Export, coded, read_export
 from claimledger.survey.recoding import WEIGHT, exclude, recode, staying
+from claimledger.survey.tables import distinct
 from claimledger.survey.weighting import Raking, rake_as_registered
 
 _ROWS = 5        # records named for one kind of problem
@@ -179,8 +180,7 @@ def examine(export: Export, registration: Registration, root: Path | None = None
     if len(kept) and not any(p.severity == "error" for p in problems):
         try:
             made = recode(kept, registration)
-            assert_public(
-                made, known=known_private(export.columns, registration, words_of(made)))
+            assert_public(made, known_private(export.columns, registration, words_of(made)))
             if root is not None and registration.weighting and registration.weighting.margins:
                 raking = rake_as_registered(made, registration, root)
         except LedgerError as error:

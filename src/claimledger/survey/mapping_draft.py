@@ -16,13 +16,12 @@ from claimledger.survey import qualtrics
 from claimledger.survey.mapping import MISSING, NUMBER, OPEN, Mapping
 from claimledger.survey.reading import (
     CODES,
-    distinct,
     meaning,
     meaning_of_levels,
     platform_columns,
     read_table,
 )
-from claimledger.survey.tables import Table, plain
+from claimledger.survey.tables import Table, distinct, plain
 
 _MANY = 30       # different answers of one column that are listed
 _LONG = 900      # letters of a key on one line

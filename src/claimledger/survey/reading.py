@@ -20,7 +20,7 @@ from claimledger.registration.models import Factor, Registration, Scale
 from claimledger.survey import mapping as names
 from claimledger.survey import qualtrics
 from claimledger.survey.mapping import unfold
-from claimledger.survey.tables import READERS, Table, factorized, plain, read_csv
+from claimledger.survey.tables import READERS, Table, distinct, factorized, plain, read_csv
 
 TEXTS, CODES, NUMBERS = "choice texts", "codes", "numbers"
 OPEN = "not certain"
@@ -135,14 +135,6 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
     missing = {renamed.get(name, name): count for name, count in table.missing.items()}
     return Export(path, table.header_rows, cells, meanings, table.form, texts, doubts, missing,
                   clashes)
-
-
-def distinct(cells: pd.Series) -> list[str]:
-    """The different texts of a column."""
-    if isinstance(cells.dtype, pd.CategoricalDtype):
-        present = np.unique(cells.cat.codes.to_numpy())
-        return [cells.cat.categories[code] for code in present if code >= 0]
-    return list(pd.unique(cells.to_numpy()))
 
 
 def platform_columns(
@@ -379,12 +371,16 @@ def _apply(cells: pd.Series, one: Meaning, factor: Factor | None) -> tuple[pd.Se
 def coded(export: Export, registration: Registration) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The export with items as codes and factors as level ids, and a mask of strange cells.
 
-    Columns of the platform and free texts stay as they are. Columns that are absent stay absent.
+    Columns of the platform and free texts stay as they are, without those that say who answered.
+    Columns that are absent stay absent.
     """
+    named = {rule.column for rule in registration.exclusions} | {"ResponseId", *qualtrics.DATES}
     columns: dict[str, pd.Series] = {}
     strange: dict[str, pd.Series] = {}
     items = registration.instrument.items
     for name in export.columns:
+        if name in qualtrics.PLATFORM - named:
+            continue
         cells = export.columns[name]
         factor = registration.design.factors.get(name)
         if factor or (name in items and registration.scale_of(name).kind != "text"):

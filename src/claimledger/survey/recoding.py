@@ -7,7 +7,7 @@ from claimledger.errors import LedgerError
 from claimledger.registration.models import Derived, Exclusion, Registration, evaluate
 from claimledger.survey import qualtrics
 from claimledger.survey.qualtrics import UNANSWERED
-from claimledger.survey.tables import factorized
+from claimledger.survey.tables import Texts, factorized
 
 RESPONDENT = "respondent"
 WEIGHT = "weight"                        # weights that come with the answers
@@ -65,22 +65,16 @@ def _matches(column: pd.Series, rule: Exclusion) -> np.ndarray:
     return np.array([*listed, False])[codes] == bool(rule.equals)
 
 
-def persons(column: pd.Series) -> pd.Series:
-    """A number for each key of a column that some row has; -1 for a blank one, which is nobody's.
-
-    Blanks around a key do not count.
-    """
-    codes, texts = factorized(column)
-    keys = pd.Series([str(text).strip() for text in texts], dtype=object)
-    numbers = pd.factorize(keys)[0]
-    numbers[keys.isin(["", UNANSWERED]).to_numpy()] = -1
-    return pd.Series(np.append(numbers, -1)[codes], index=column.index)
-
-
 def repeated(column: pd.Series) -> pd.Series:
-    """The numbers of those persons (see `persons`) who have several rows, for each of the rows."""
-    numbers = persons(column)
-    return numbers[(numbers >= 0) & numbers.duplicated(keep=False)]
+    """The rows of those persons who have several: each with a number for the person.
+
+    Blanks around a key do not count; a blank key is nobody's.
+    """
+    if isinstance(column.array, Texts):
+        column = column[column.array.repeats()]
+    keys = column.dropna().astype(str).str.strip()
+    keys = keys[keys.duplicated(keep=False) & ~keys.isin(["", UNANSWERED])]
+    return pd.Series(pd.factorize(keys)[0], index=keys.index)
 
 
 def _repeats(column: pd.Series, frame: pd.DataFrame) -> pd.Series:
@@ -159,7 +153,7 @@ def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
         if source:
             cells = result[source] if source in result else frame[source]
             result[name] = _groups(pd.Series(cells, dtype=object), name)
-    made = pd.DataFrame(result, index=pd.RangeIndex(len(frame)))
+    made = pd.DataFrame(result, index=pd.RangeIndex(len(frame)), copy=False)
     _check_assignment(made, registration)
     return made
 

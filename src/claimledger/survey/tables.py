@@ -10,7 +10,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -19,6 +19,7 @@ from typing import TextIO
 
 import numpy as np
 import pandas as pd
+from pandas.api.extensions import ExtensionArray, ExtensionDtype
 
 from claimledger.errors import LedgerError
 from claimledger.survey import qualtrics
@@ -27,7 +28,6 @@ csv.field_size_limit(2**31 - 1)     # a long answer is no mistake; the file boun
 
 _PIECE = 1 << 25                    # bytes looked at at once
 _BIG = 1 << 24                      # bytes from which on a file is read in pieces by polars
-_ROWS = 50_000                      # records turned into columns at once
 _FIRST = 2000                       # cells of which half must repeat in a column of categories
 _SHOWN = 5                          # ragged rows in one message
 _AGAIN = "export again as CSV, without opening the file in a spreadsheet program"
@@ -62,6 +62,85 @@ class Table:
     doubts: list[str] = field(default_factory=list)
 
 
+class TextsType(ExtensionDtype):
+    """The type of `Texts`."""
+
+    name, type = "texts", str
+
+    @classmethod
+    def construct_array_type(cls) -> type:
+        """The class of such columns."""
+        return Texts
+
+
+class Texts(ExtensionArray):
+    """A column of many different texts, of which none is missing, held by polars.
+
+    That takes a third of the memory of Python's own texts, which `astype(object)` makes.
+    """
+
+    dtype = TextsType()
+
+    def __init__(self, series):
+        """Hold a polars Series of texts."""
+        self.series = series
+
+    @classmethod
+    def _from_sequence(cls, scalars, *, dtype=None, copy=False) -> "Texts":
+        import polars as pl
+
+        return cls(pl.Series(scalars, dtype=pl.String))
+
+    @classmethod
+    def _concat_same_type(cls, to_concat) -> "Texts":
+        import polars as pl
+
+        return cls(pl.concat([one.series for one in to_concat]))
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.series)
+
+    def __getitem__(self, item):
+        """One text, or several as such a column."""
+        if isinstance(item, (int, np.integer)):
+            return self.series[int(item)]
+        return self.take(np.arange(len(self))[item])
+
+    def take(self, indices, *, allow_fill=False, fill_value=None) -> "Texts":
+        """The texts at places, of which negative ones count from the end."""
+        return Texts(self.series.gather(np.asarray(indices) % max(len(self), 1)))
+
+    def copy(self) -> "Texts":
+        """The same: nothing here is ever changed."""
+        return self
+
+    def isna(self) -> np.ndarray:
+        """None is missing."""
+        return np.zeros(len(self), dtype=bool)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """Python's own texts."""
+        return self.series.to_numpy()
+
+    def __eq__(self, other) -> np.ndarray:
+        """Which texts are equal to one."""
+        return (self.series == other).to_numpy()
+
+    def isin(self, values) -> np.ndarray:
+        """Which texts are among some."""
+        return self.series.is_in(list(values)).to_numpy()
+
+    def repeats(self) -> np.ndarray:
+        """Which texts stand twice or more; blanks around them do not count."""
+        return self.series.str.strip_chars().is_duplicated().to_numpy()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.series.estimated_size()
+
+
 # --- text in columns ------------------------------------------------------------------------------
 
 
@@ -77,11 +156,10 @@ def read_csv(path: Path, wordings: Iterable[str] = ()) -> Table:
     """
     words = frozenset(map(plain, wordings))
     try:
-        table = None
         if path.stat().st_size >= _BIG:
             with suppress(UnicodeDecodeError, csv.Error, LedgerError):     # told below
-                table = _read(path, _marked(path) or "utf-8", words, at_once=True)
-        return table or _read(path, _encoding(path), words)
+                return _read(path, _marked(path) or "utf-8", words, _at_once)
+        return _read(path, _encoding(path), words, _with_care)
     except (csv.Error, UnicodeDecodeError) as error:
         raise LedgerError(
             path, found=str(error), expected="text in columns, each quote closed", mend=_AGAIN,
@@ -107,9 +185,8 @@ def _separator(file: TextIO, start: int) -> str:
     return max(scores, key=scores.__getitem__)
 
 
-def _read(path: Path, encoding: str, wordings: frozenset[str], at_once: bool = False
-          ) -> Table | None:
-    """The table; None for a file that cannot be read at once."""
+def _read(path: Path, encoding: str, wordings: frozenset[str], way: Callable) -> Table:
+    """The table, its columns made in one of two ways: of a big file `_at_once`, or `_with_care`."""
     with open(path, encoding=encoding, newline="") as file:
         first = file.readline()
         said = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)   # a spreadsheet's line
@@ -120,35 +197,19 @@ def _read(path: Path, encoding: str, wordings: frozenset[str], at_once: bool = F
                 path, found=f"{first.strip()!r} as first line",
                 expected="commas, semicolons or tabs between the cells", mend=_AGAIN)
         file.seek(start)
-        rows = _Counted(csv.reader(file, delimiter=separator, strict=True))
-        return _table(path, rows, encoding, separator, wordings, bool(said), at_once)
-
-
-def _table(
-    path: Path, rows: "_Counted", encoding: str, separator: str, wordings: frozenset[str],
-    said: bool, at_once: bool,
-) -> Table | None:
-    first, lines = [], [0]
-    for row in islice(rows, 4):
-        first.append(row)
-        lines.append(rows.reader.line_num)
-    if not first:
-        raise LedgerError(
-            path, found="an empty file", expected="an export of the survey platform", mend=_AGAIN,
-        )
-    count = _header_rows(first, wordings)
-    head, width = first[:count], len(first[0])
-    names = unique(_names(head))
-    if at_once:
-        columns = _at_once(path, separator, lines[count] + said, width)
-    else:
-        columns = _with_care(chain(first[count:], rows), width, path)
-    if columns is None:
-        return None
+        reader = csv.reader(file, delimiter=separator, strict=True)
+        records = ((row, reader.line_num) for row in reader if row)  # an empty line is no record
+        begun = list(islice(records, 4))
+        if not begun:
+            raise LedgerError(path, found="an empty file",
+                              expected="an export of the survey platform", mend=_AGAIN)
+        count = _header_rows([row for row, _ in begun], wordings)
+        head, lines = [row for row, _ in begun[:count]], begun[count - 1][1] + bool(said)
+        names = unique(_names(head))
+        rows = (row for row, _ in chain(begun[count:], records))
+        columns = way(rows, len(names), path, separator, lines)
     cells = {name: column for name, column in zip(names, columns, strict=True)
-             if not (re.fullmatch(r"column \d+", name) and not _any(column))}
-    size = len(columns[0])
-    index = pd.RangeIndex(1, size + 1, name="record")
+             if not (re.fullmatch(r"column \d+", name) and not any(pd.unique(column)))}
     doubts = []
     if encoding == "cp1252":
         doubts.append("not UTF-8: read as cp1252, so letters outside English may be wrong")
@@ -158,15 +219,16 @@ def _table(
     ids = [import_id(cell) or "" for cell in head[-1]] if count > 1 else []
     texts = head[1] if count > 1 else []
     return Table(
-        form, count, pd.DataFrame(cells, index=index),
+        form, count, _frame(cells),
         texts={n: t for n, t in zip(names, texts, strict=False) if t},
         ids={n: i for n, i in zip(names, ids, strict=False) if i}, doubts=doubts,
     )
 
 
-def _any(column: object) -> bool:
-    texts = column.categories if isinstance(column, pd.Categorical) else column
-    return any(texts)
+def _frame(columns: dict[str, object]) -> pd.DataFrame:
+    """Columns of cells as a frame; the index is the number of the record, from 1."""
+    size = len(next(iter(columns.values()), ()))
+    return pd.DataFrame(columns, index=pd.RangeIndex(1, size + 1, name="record"), copy=False)
 
 
 def _marked(path: Path) -> str | None:
@@ -199,142 +261,90 @@ def _encoding(path: Path) -> str:
     return "utf-8" if fits else "cp1252"
 
 
-class _Counted:
-    """The records of a reader without empty lines; `reader.line_num` says how far it has come."""
-
-    def __init__(self, reader):
-        self.reader = reader
-
-    def __iter__(self) -> Iterator[list[str]]:
-        return self
-
-    def __next__(self) -> list[str]:
-        row = next(self.reader)
-        while not row:              # an empty line is no record
-            row = next(self.reader)
-        return row
-
-
-def _parts(rows: Iterable[list[str]], width: int, path: Path) -> Iterator[list[list[str]]]:
-    """The records in parts of some thousand rows, each of the header's width."""
+def _with_care(rows: Iterable[list[str]], width: int, path: Path, *_) -> list:
+    """Columns of records that are looked at one by one; each different text is kept once."""
     ragged: list[str] = []
-    part: list[list[str]] = []
+    kept: list[list[str]] = []
+    seen: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         if len(row) > width and not any(row[width:]):
             row = row[:width]
-        if len(row) != width:
-            ragged.append(f"row {number} has {len(row)}")
-            if len(ragged) > _SHOWN:
-                break
+        if len(row) == width:
+            kept.append([seen.setdefault(cell, cell) for cell in row])
             continue
-        part.append(row)
-        if len(part) == _ROWS:
-            yield part
-            part = []
+        ragged.append(f"row {number} has {len(row)}")
+        if len(ragged) > _SHOWN:
+            break
     if ragged:
         raise LedgerError(
             path, found=", ".join(ragged[:_SHOWN]) + (", and more" * (len(ragged) > _SHOWN)),
             expected=f"{width} cells in every row, as in the header", mend=_AGAIN,
         )
-    if part:
-        yield part
+    return [_column(cells) for cells in zip(*kept, strict=True)] or [_column(())] * width
 
 
-class _Column:
-    """One column as it grows: codes of the texts seen so far, or, where most differ, the texts."""
-
-    def __init__(self):
-        self.codes: list[np.ndarray] = []
-        self.places: dict[str, int] = {}
-        self.texts: list[np.ndarray] | None = None
-
-    def differs(self, different: Callable[[int], int]) -> bool:
-        """Whether the texts are kept; `different` counts how many among the first n differ."""
-        if self.texts is None and not self.codes and different(_FIRST) > _FIRST // 2:
-            self.texts = []
-        return self.texts is not None
-
-    def add(self, codes: np.ndarray, texts: np.ndarray | list[str]) -> None:
-        """More cells, as places among different texts."""
-        if self.differs(lambda n: len(np.unique(codes[:n]))):
-            self.texts.append(np.asarray(texts, dtype=object)[codes])
-            return
-        table = np.array([self.places.setdefault(text, len(self.places)) for text in texts],
-                         dtype=np.int8 if len(self.places) + len(texts) < 127 else np.int32)
-        self.codes.append(table[codes] if len(codes) else np.zeros(0, np.int8))
-
-    def finish(self):
-        if self.texts is not None:
-            return np.concatenate(self.texts)
-        codes = np.concatenate(self.codes) if self.codes else np.zeros(0, np.int8)
-        return pd.Categorical.from_codes(codes, pd.Index(list(self.places), dtype=object))
+def _column(cells: Iterable[str]) -> pd.Categorical | np.ndarray:
+    """Cells as categories, in order of appearance; as they are where most of the first differ."""
+    codes, texts = pd.factorize(np.array(cells, dtype=object))
+    if len(set(cells[:_FIRST])) > _FIRST // 2:
+        return texts[codes]
+    return pd.Categorical.from_codes(codes, pd.Index(texts, dtype=object))
 
 
-def _with_care(rows: Iterable[list[str]], width: int, path: Path) -> list:
-    """Columns of records that are read one by one."""
-    made = [_Column() for _ in range(width)]
-    for part in _parts(rows, width, path):
-        for column, cells in zip(made, zip(*part, strict=True), strict=True):
-            column.add(*pd.factorize(np.asarray(cells, dtype=object)))
-    return [column.finish() for column in made]
-
-
-def _at_once(path: Path, separator: str, lines: int, width: int) -> list | None:
-    """Columns of a big UTF-8 file by polars, piece by piece; None where care is needed."""
+def _at_once(
+    rows: Iterable[list[str]], width: int, path: Path, separator: str, lines: int
+) -> list[pd.Categorical | Texts]:
+    """Columns of a big UTF-8 file by polars; csv.Error where its records want care."""
     import polars as pl
 
-    made = [_Column() for _ in range(width)]
-    with open(path, "rb") as file:
-        head = b"".join(file.readline() for _ in range(lines))
-        if head.count(b"\r") != head.count(b"\r\n") or b"\0" in head:
-            return None
-        rest = b""
-        while piece := file.read(_PIECE):
-            piece, rest, quotes = _whole_records(rest + piece)
-            if piece and not _add(made, piece, quotes, separator, pl):
-                return None
-    if rest and not _add(made, rest + b"\n", rest.count(b'"'), separator, pl):
-        return None
-    return [column.finish() for column in made]
-
-
-def _whole_records(data: bytes) -> tuple[bytes, bytes, int]:
-    """The bytes up to the last line end outside quotes, the rest, and the quotes of the former."""
-    end = data.rfind(b"\n") + 1
-    quotes = data.count(b'"', 0, end)
-    while quotes % 2:
-        before = data.rfind(b"\n", 0, end - 1) + 1
-        quotes, end = quotes - data.count(b'"', before, end), before
-    return data[:end], data[end:], quotes
-
-
-def _add(made: list[_Column], piece: bytes, signs: int, separator: str, pl) -> bool:
-    """Whether the piece, with so many quotes, holds regular records, which are added.
-
-    Polars fills up short rows without a word. So the bytes are accounted for: those of the cells, a
-    separator or line end for each, and the quotes and carriage returns that are not in cells.
-    """
+    first = list(zip(*islice(rows, _FIRST), strict=False)) or [()] * width
+    kinds = [pl.String if len(set(cells)) > _FIRST // 2 else pl.Categorical(pl.Categories.random())
+             for cells in first]
     try:
-        frame = pl.read_csv(
-            piece, has_header=False, schema={str(n): pl.String for n in range(len(made))},
-            separator=separator, empty_string_is_null=False, extra_columns="raise")
-    except pl.exceptions.PolarsError:
-        return False
-    returns = piece.count(b"\r")
-    size = sum(frame.select(pl.all().str.len_bytes().sum()).row(0)) + len(made) * len(frame)
-    over = size + signs + returns - len(piece)
-    if over:
-        over -= sum(frame.select(pl.all().str.count_matches('["\r]').sum()).row(0))
-    if over or (returns and returns != piece.count(b"\r\n")) or b"\0" in piece:
-        return False
-    for column, cells in zip(made, frame, strict=True):
-        if column.differs(lambda n, cells=cells: cells.head(n).n_unique()):
-            column.texts.append(cells.to_numpy())
-        else:
-            coded = cells.cast(pl.Categorical)
-            column.add(pd.factorize(coded.to_physical().to_numpy())[0],
-                       coded.unique(maintain_order=True).cast(pl.String).to_list())
-    return True
+        frame = pl.scan_csv(
+            path, separator=separator, has_header=False, skip_lines=lines,
+            schema={str(n): kind for n, kind in enumerate(kinds)}, empty_string_is_null=False,
+            glob=False,
+        ).collect()
+    except pl.exceptions.PolarsError as error:
+        raise csv.Error(str(error)) from error
+    size = width * len(frame)               # a separator or line end after each cell
+    columns = []
+    for cells in frame.iter_columns():
+        if cells.dtype == pl.String:
+            size += cells.str.len_bytes().sum() - cells.str.count_matches('["\r]').sum()
+            columns.append(Texts(cells))
+            continue
+        cells = cells.fill_null("")
+        codes, places = pd.factorize(cells.to_physical().to_numpy())
+        texts = cells.dtype.categories.to_series().gather(places).to_list()
+        bare = [len(text.encode().translate(None, b'"\r')) for text in texts]
+        size += int(np.bincount(codes, minlength=len(texts)) @ np.array(bare, dtype=int))
+        columns.append(pd.Categorical.from_codes(codes, pd.Index(texts, dtype=object)))
+    if _bytes_of_cells(path, lines) != size:
+        raise csv.Error("rows of unequal length")
+    return columns
+
+
+def _bytes_of_cells(path: Path, lines: int) -> int:
+    """How many bytes follow so many lines, but for quotes and carriage returns.
+
+    Polars fills up short rows without a word; by these bytes each of its cells is accounted for.
+    """
+    with open(path, "rb") as file:
+        head = piece = b"".join(file.readline() for _ in range(lines))
+        size = -len(head.translate(None, b'"\r'))
+        while piece:
+            if piece.endswith(b"\r"):
+                piece += file.read(1)
+            if b"\0" in piece or (
+                    b"\r" in piece and piece.count(b"\r") != piece.count(b"\r\n")):
+                raise csv.Error("signs that a fast reader takes otherwise")
+            signs = np.frombuffer(piece, np.uint8)
+            size += np.count_nonzero((signs != ord('"')) & (signs != ord("\r")))
+            open_ended = not piece.endswith(b"\n")
+            piece = file.read(_PIECE)
+    return size + open_ended
 
 
 def _header_rows(first: list[list[str]], wordings: frozenset[str]) -> int:
@@ -406,6 +416,14 @@ def factorized(cells: pd.Series) -> tuple[np.ndarray, list]:
     return codes, list(texts)
 
 
+def distinct(cells: pd.Series) -> list[str]:
+    """The different texts of a column."""
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        present = np.unique(cells.cat.codes.to_numpy())
+        return [cells.cat.categories[code] for code in present if code >= 0]
+    return list(pd.unique(cells.to_numpy()))
+
+
 _SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "\u00a0": " "})
 
 
@@ -453,8 +471,7 @@ def _with_labels(path: Path, reader: str, program: str) -> Table:
     labelled = sum(map(bool, labels.values()))
     return Table(
         f"{program}, {about.file_encoding or 'UTF-8'}, {labelled} columns with value labels", 1,
-        pd.DataFrame(cells, index=pd.RangeIndex(1, len(frame) + 1, name="record")),
-        texts=texts, labels=labels,
+        _frame(cells), texts=texts, labels=labels,
         missing={name: int(mask.sum()) for name, mask in missing.items() if mask.any()},
     )
 
@@ -482,8 +499,7 @@ def read_parquet(path: Path) -> Table:
                                dtype=object), {}, None)
         for name, column in zip(unique([_name(name) for name in frame.columns]), frame, strict=True)
     }
-    return Table("Parquet", 1, pd.DataFrame(
-        columns, index=pd.RangeIndex(1, len(frame) + 1, name="record")))
+    return Table("Parquet", 1, _frame(columns))
 
 
 def _guarded(path: Path, kind: str, read: Callable):
@@ -504,9 +520,7 @@ def _texts(values: pd.Series, labels: dict[str, str], missing: pd.Series | None)
     cells = np.array([*texts, ""], dtype=object)[codes]
     if missing is not None:
         cells[missing.to_numpy()] = ""
-    column = _Column()
-    column.add(*pd.factorize(cells))
-    return column.finish()
+    return _column(cells)
 
 
 def _text(value: object) -> str:
