@@ -7,13 +7,13 @@ import subprocess
 import zipfile
 
 import pytest
-from bs4 import BeautifulSoup
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run
 from claimledger.rendering import render, write_notebook_pages
 from claimledger.rendering.quarto_output import polish
 from fixture.project import make_project
+from readback import soup
 
 QUARTO = shutil.which("quarto")
 pytestmark = [
@@ -44,14 +44,10 @@ def words(element):
     return " ".join(element.get_text().split())
 
 
-def read(path):
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-
-
 def test_both_renderers_bind_the_same_claims_and_say_the_same(root, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     other = render(Run.open(make_project(tmp_path / "project")), ["html"])["html"]
-    pages = [read(root / "_manuscript" / "index.html"), read(other)]
+    pages = [soup(root / "_manuscript" / "index.html"), soup(other)]
 
     def claims(page):
         return [(a["href"], a.get("data-field"), a.get("data-verdict"), a.text)
@@ -70,12 +66,12 @@ def test_both_renderers_bind_the_same_claims_and_say_the_same(root, tmp_path, mo
 
 def test_the_page_holds_its_style_and_scripts_and_nothing_of_a_theme(root):
     text = (root / "_manuscript" / "index.html").read_text(encoding="utf-8")
-    page = read(root / "_manuscript" / "index.html")
+    page = soup(root / "_manuscript" / "index.html")
     assert page.select("script[src], link[href], img:not([src^='data:image/svg'])") == []
     assert text.index('id="ledger"') < text.index("Opens the card of a number")  # the script
     assert str(root) not in text
     book = next(root.glob("_manuscript/build/notebooks/*-preview.html"))
-    assert read(book).select("script[src], link[href], #quarto-embed-header, .cell-decorator") == []
+    assert soup(book).select("script[src], link[href], #quarto-embed-header, .cell-decorator") == []
 
 
 def bare(style):
@@ -96,7 +92,7 @@ def outline(page):
 def test_nobody_can_tell_the_two_pages_apart(root, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     other = render(Run.open(make_project(tmp_path / "project")), ["html"])["html"]
-    mine, theirs = read(other), read(root / "_manuscript" / "index.html")
+    mine, theirs = soup(other), soup(root / "_manuscript" / "index.html")
     assert words(theirs.select_one(".files")) == "PDF · DOCX · JATS · MECA"
     theirs.select_one(".files").decompose()  # the other was made alone
     assert words(mine.header) == words(theirs.header)
@@ -109,7 +105,7 @@ def test_nobody_can_tell_the_two_pages_apart(root, tmp_path, monkeypatch):
 
 def test_alt_texts_survive_in_every_format(root):
     out = root / "_manuscript"
-    assert read(out / "index.html").find(id="fig-support").img["alt"] == ALT
+    assert soup(out / "index.html").find(id="fig-support").img["alt"] == ALT
     jats = " ".join((out / "paper.xml").read_text(encoding="utf-8").split())
     assert f"<alt-text>{ALT}</alt-text>" in jats
     with zipfile.ZipFile(out / "paper.docx") as word:
@@ -126,7 +122,7 @@ def test_cells_of_a_table_keep_their_size_in_word(root):
 
 
 def test_the_head_says_title_and_abstract_as_the_body_does(root):
-    page = read(root / "_manuscript" / "index.html")
+    page = soup(root / "_manuscript" / "index.html")
     head = {m["name"]: m["content"] for m in page.select("meta[name]")}
     assert head["citation_title"] == "Small allies, large effects"
     assert "by 0.21 points ([0.11, 0.31], p < .001). The data are simulated." in (

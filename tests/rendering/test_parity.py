@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
@@ -14,7 +13,7 @@ from claimledger.prose.tokens import holds, tokens
 from claimledger.rendering import render
 from engine import command
 from fixture.project import make_project
-from readback import kept, printed, verdicts
+from readback import kept, printed, soup, verdicts
 
 QUARTO = shutil.which("quarto")
 NAMES = {"fig": "Figure", "tbl": "Table", "sec": "Section"}
@@ -26,10 +25,6 @@ NOT_PROSE = (
 
 def words(element) -> str:
     return " ".join(element.get_text().split())
-
-
-def read(path: Path) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
 def structure(page: BeautifulSoup) -> dict:
@@ -108,13 +103,13 @@ def source_and_ledger(root):
 
 def test_the_small_page_has_what_its_source_promises(small):
     root, path = small
-    check_promises(read(path), *source_and_ledger(root))
+    check_promises(soup(path), *source_and_ledger(root))
 
 
 @pytest.mark.parametrize("gone", ["#fig-support", "#sec-results", ".csl-entry", "main p a.claim"])
 def test_what_is_missing_is_seen(small, gone):
     root, path = small
-    page = read(path)
+    page = soup(path)
     for one in page.select(gone):
         one.decompose()
     with pytest.raises((AssertionError, AttributeError)):
@@ -124,19 +119,19 @@ def test_what_is_missing_is_seen(small, gone):
 @pytest.mark.build
 @pytest.mark.xdist_group("clone")
 def test_the_article_has_what_its_source_promises(clone):
-    check_promises(read(clone / "_manuscript/index.html"), *source_and_ledger(clone))
+    check_promises(soup(clone / "_manuscript/index.html"), *source_and_ledger(clone))
 
 
 @pytest.mark.build
 @pytest.mark.xdist_group("clone")
 @pytest.mark.skipif(not QUARTO, reason="no Quarto on this machine")
 def test_quarto_makes_the_same_article(clone, tmp_path):
-    own = structure(read(clone / "_manuscript/index.html"))
+    own = structure(soup(clone / "_manuscript/index.html"))
     aside = shutil.copytree(clone / "_manuscript", tmp_path / "embedded")
     try:
         done = command(clone, "render", "--formats", "html", CLAIMLEDGER_RENDERER="quarto")
         assert done.returncode == 0, done.stderr
-        theirs = structure(read(clone / "_manuscript/index.html"))
+        theirs = structure(soup(clone / "_manuscript/index.html"))
     finally:
         shutil.rmtree(clone / "_manuscript")
         shutil.copytree(aside, clone / "_manuscript")

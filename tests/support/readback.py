@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote
 
 from bs4 import BeautifulSoup
@@ -54,23 +55,28 @@ def verdicts(ledger: dict) -> dict[str, str | None]:
     return {id: entry.get("verdict") for id, entry in ledger["entries"].items()}
 
 
+def soup(path: Path) -> BeautifulSoup:
+    """A page as a tree."""
+    return BeautifulSoup(path.read_text("utf-8"), "html.parser")
+
+
 def read_html(html: str, file: str = "index.html") -> Page:
     """Read a page back, without what is no part of the article."""
-    soup = BeautifulSoup(html, "html.parser")
-    held = soup.find("script", id="ledger")
+    tree = BeautifulSoup(html, "html.parser")
+    held = tree.find("script", id="ledger")
     ledger = json.loads(held.string) if held else None
-    for gone in soup.select(SKIPPED):
+    for gone in tree.select(SKIPPED):
         gone.decompose()
     claims = []
-    for link in soup.select("a.claim"):
+    for link in tree.select("a.claim"):
         id = link.get("data-id") or unquote(link.get("href", "")).removeprefix("#claim-")
         kind = next((k for k in ("says", "when") if k in link["class"]), "num")
         claims.append(Claim(id, kind, " ".join(link.get_text().split()), link.sourceline,
                             link.sourcepos + 1, link.get("data-field"), link.get("data-verdict")))
-    for block in soup.find_all(BLOCKS):
+    for block in tree.find_all(BLOCKS):
         block.insert_before("\n")
         block.insert_after("\n")
-    text = " ".join(soup.get_text().split())
+    text = " ".join(tree.get_text().split())
     return Page(file, text, claims, ledger)
 
 
