@@ -6,7 +6,7 @@ local function script(name)
     or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
 end
 local core, draw, tables = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("tables.lua"))
-local word = dofile(script("word.lua"))
+local word, bind = dofile(script("word.lua")), dofile(script("bind.lua"))
 local page, alone = {}, nil
 local text_of = pandoc.utils.stringify
 
@@ -140,7 +140,14 @@ end
 
 -- The ledger behind the text, the status of the data, and what the template asks for besides.
 function page.dress(doc)
+  doc.blocks = doc.blocks:walk(bind)
   local meta = doc.meta
+  local abstract = pandoc.utils.type(meta.abstract)
+  if abstract == "Inlines" then
+    meta.abstract = pandoc.Blocks({ pandoc.Plain(meta.abstract) }):walk(bind)[1].content
+  elseif abstract == "Blocks" then
+    meta.abstract = meta.abstract:walk(bind)
+  end
   meta.simulated = core.header().status == "simulated"
   if quarto and not core.html and core.article then people(meta) end
   if core.article then

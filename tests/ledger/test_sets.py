@@ -45,15 +45,19 @@ def pairs(order: str, *apart: str, level: str = "") -> dict[tuple[str, str], str
 
 
 @pytest.mark.parametrize(("order", "apart", "level", "text"), [
-    ("abc", "ab ac bc", "", "a, b, and c, each ahead of all that follow"),
-    ("abc", "ac bc", "", "c behind all others; the other pairs not separated"),
-    ("abc", "ab ac", "bc", "a ahead of all others; the other pairs level within the bound"),
-    ("abc", "", "", "not separated"), ("abc", "", "ab ac bc", "level within the bound"),
-    ("abc", "ac", "", "a ahead of c; the other pairs not separated"),
-    ("abcd", "ac ad bc bd", "", "a and b each ahead of all others; the other pairs not separated"),
-    ("abcd", "ac ad bd cd", "", "d behind all others; c behind a; the other pairs not separated"),
+    ("abc", "ab ac bc", "", "a, b, and c stand in this order, each ahead of all that follow"),
+    ("abc", "ac bc", "", "c stands behind all others; the other pairs are not separated"),
+    ("abc", "ab ac", "bc",
+     "a stands ahead of all others; the other pairs are level within the bound"),
+    ("abc", "", "", "no pair is shown to be apart"),
+    ("abc", "", "ab ac bc", "all pairs are level within the bound"),
+    ("abc", "ac", "", "a stands ahead of c; the other pairs are not separated"),
+    ("abcd", "ac ad bc bd", "",
+     "a and b each stand ahead of all others; the other pairs are not separated"),
+    ("abcd", "ac ad bd cd", "",
+     "d stands behind all others; c stands behind a; the other pairs are not separated"),
     ("abcd", "ac ad bc bd cd", "",
-     "a and b (not separated); c; d; each step ahead of all that follow"),
+     "the order is a and b (not separated); then c; then d; each step ahead of all that follow"),
 ])
 def test_an_order_says_only_what_its_pairs_show(order, apart, level, text):
     assert order_text(list(order), pairs(order, *apart.split(), level=level), str) == text

@@ -82,15 +82,9 @@ def one(id: str, sign: str) -> Claim:
 
 
 def pairwise(name: str, a: str, b: str) -> Claim:
-    signs = {"level": "0", "not separated": "?",
+    signs = {"level": "0", "not sep": "?",
              "rated below": "-", "rated above": "+"}
     return lambda f, m: f.pair(name, a, b) == signs[m[1]]
-
-
-def exactly(name: str, sign: str, every: list[str], group: int = 1) -> Claim:
-    """The members named are those with that sign, no more and no fewer."""
-    return lambda f, m: members(m[group], every) == {
-        k for k in every if f(f"{name}.{k}") == sign}
 
 
 def divided(name: str, every: list[str]) -> Claim:
@@ -134,105 +128,95 @@ CLAIMS: list[tuple[str, Claim]] = [
      r"|support for the corrective measures exceeds|inaction, which governments", one("H1a", "+")),
     (r"rather (?:have nothing done|leave it alone\.)|sooner let a shortfall pass"
      r"|Support for no action exceeds|likes? less than inaction", one("H1a", "-")),
-    (r"support is balanced within|correction and inaction about the same", one("H1a", "0")),
-    (r"any difference in support is smaller than the registered bound; among", one("H1a", "0")),
-    (r"is left undecided\.$|leave it alone, the data do not tell", one("H1a", "?")),
+    (r"correction and inaction about the same", one("H1a", "0")),
+    (r"stays open whether respondents would rather|are not shown to prefer correction to inaction",
+     one("H1a", "?")),
+    (r"support correction and inaction alike|correction and inaction about the same",
+     one("H1a", "0")),
+    (r"corrective measures stands [\d.]+ points (above|below|from) support",
+     lambda f, m: f("H1a") in {"above": "+", "below": "-", "from": "0?"}[m[1]]),
+    (r"aid, stands [\d.]+ points (above|below|from) support for public shaming",
+     lambda f, m: f("H1b") in {"above": "+", "below": "-", "from": "0?"}[m[1]]),
     # H1b
     (NOT + r"deeds are preferred to words|coercive measures, sanctions and cuts in military aid,"
      r" exceeds|find more support than public criticism\.|material measures are preferred to words"
      r"|with sanctions and cuts in aid than with words|also better backed than the cheap"
      r"|sanctions and cuts in aid better backed than criticism", one("H1b", "+")),
-    (NOT + r"words are preferred to|find less support than public criticism|Support for public"
-     r" shaming exceeds|words before sanctions|readier backing at home|criticism better backed than"
-     r"|harder ones to believe|instrument that is preferred", one("H1b", "-")),
+    (NOT + r"words are preferred to|find less support than public criticism|threats that are"
+     r" harder to believe", one("H1b", "-")),
     (r"as much support as public criticism|words and deeds find about the same"
-     r"|(?:words and material measures|material measures and words) differ (?:in support )?by less"
-     r"|between material measures and words any difference in support is smaller",
+     r"|words and deeds differ in support by less",
      one("H1b", "0")),
-    (r"open whether (?:deeds|words)|whether words or deeds are preferred|or less\.$"
-     r"|between material measures and words the data do not tell", one("H1b", "?")),
+    (r"open whether (?:deeds|words)|whether words or deeds are preferred"
+     r"|cannot be distinguished from support for public criticism", one("H1b", "?")),
     # H2
-    (r"worsens the view of it|seen in a worse light|rating falls by|think worse of an ally"
-     r"|and would think less of the ally as well", one("H2a", "-")),
-    (r"improves the view of it|seen in a better light|rating rises by|think better of an ally"
-     r"|view of it, averaged over the kinds, improves|ally that goes its own way", one("H2a", "+")),
-    (r"moves the view of it by less|view of it, averaged over the kinds, changes by less",
+    (r"worsens the view of it|seen in a worse light|rating falls by|think worse of an ally",
+     one("H2a", "-")),
+    (r"improves the view of it|seen in a better light|rating rises by|think better of an ally",
+     one("H2a", "+")),
+    (r"moves the view of (?:it|the ally) by less|change their view of an ally that fell"
+     r" short by less",
      one("H2a", "0")),
     (r"lowers support for American|do less for the ally\.|contributions falls by|would contribute"
      r" less to (?:an ally|its)|withdrawing effort", one("H2b", "-")),
-    (r"raises support for American|do more for the ally\.|contributions rises by|contribute more to"
-     r"|falls short and receives more|contribute rises", one("H2b", "+")),
-    (r"moves support for American contributions by less|contribute changes by less",
-     one("H2b", "0")),
-    (r"[Nn]either the view of (?:it nor support|the ally nor support .* as much)", lambda f, m:
-        f("H2a") + f("H2b") == "00"),
-    (r"Neither the view of the ally nor support .* is shown to change", lambda f, m:
-        f("H2a") + f("H2b") == "??"),
-    (r"^The view of the ally improves", one("H2a", "+")),
-    (r"while support for American contributions rises", one("H2b", "+")),
-    (r"^Whether learning that the ally fell short changes", lambda f, m:
-        f("H2a") + f("H2b") == "??"),
-    (r"^The view of the ally changes by less", one("H2a", "0")),
-    (r"^The view of the ally is not shown to change", one("H2a", "?")),
-    (r"support for American contributions changes by less", one("H2b", "0")),
-    (r"support for American contributions is not shown to change", one("H2b", "?")),
-    (r"public rewards what the government resents|harm that was expected is reversed",
+    (r"raises support for American|do more for the ally\.|contributions rises by"
+     r"|contribute more to",
+     one("H2b", "+")),
+    (r"moves support for American contributions by less|contribute moves with a shortfall by less"
+     r"|change what is contributed to its defense by less", one("H2b", "0")),
+    (r"public rewards what the government resents",
      lambda f, m: f("H2a") + f("H2b") == "++"),
-    (r"these answers do not show, so that the motive", lambda f, m: f("H2b") == "-" != f("H2a")),
-    (r"read as readiness to do less for it: a partner", lambda f, m: f("H2a") == "-" != f("H2b")),
-    (r"Whether annoyance with a partner is also readiness", lambda f, m:
-        f("H2a") + f("H2b") == "-?"),
+    (r"so that the motive remains in doubt", lambda f, m: f("H2b") == "-" != f("H2a")),
+    (r"change the view of it|not shown to change their view|how the ally is seen, the data do not",
+     one("H2a", "?")),
+    (r"not shown to change (?:support for American|what they would contribute)"
+     r"|United States contribute, the data leave open", one("H2b", "?")),
+    (r"answers follow the second pattern", lambda f, m: f("H2a") + f("H2b") == "--"),
+    (r"Effort follows the second pattern and regard is not", lambda f, m:
+        f("H2b") == "-" != f("H2a")),
+    (r"Effort follows the first: the ally", one("H2b", "+")),
+    (r"annoyance with it should not be read as readiness", lambda f, m:
+        f("H2a") == "-" and f("H2b") in "+0"),
     # Kinds
     (r"the rating of the ally is (.*); support for American", divided("H2a.kind", KINDS)),
     (r"; support for American contributions is (.*?)\.$", divided("H2b.kind", KINDS)),
     (r"^Each of them does damage", lambda f, m: {
         f(f"{h}.kind.{k}") for h in ("H2a", "H2b") for k in KINDS} == {"-"}),
-    (r"quarrel about an arms purchase weigh about the same", one(
+    (r"has about the name of an ally that buys", one(
         "H2a.between.underspending.rival_arms", "0")),
-    (r"In regard for the ally they rank as follows: (.*)\.$",
+    (r"^In regard for the ally, (.*)\.$",
      order("H2a.between", KINDS)),
-    (r"demand for correction the kinds rank as follows: (.*)\.$",
+    (r"^In the demand for correction, (.*)\.$",
      order("corrective.between", KINDS)),
     (r"(?:set|one;) (all|some) kinds of shortfall (?:are set )?apart", lambda f, m:
         (len(f.order("corrective.between", KINDS)) == 6) == (m[1] == "all")
         and bool(f.order("corrective.between", KINDS))),
-    (r"In regard for the ally(?:, however,)? the kinds (?:do )?differ", lambda f, m:
-        bool(f.order("H2a.between", KINDS))),
     (r"support for correction(?: is not the same|; underspending)", lambda f, m:
         bool(f.order("corrective.between", KINDS))),
     (r"complain most, meets with less of it than (.*)\.$",
      against("corrective.between", "underspending", "-", KINDS)),
-    (r"how the ally fell short is not shown|In the demand for correction no pair|^Whether the"
+    (r"how the ally fell short is not shown|^Whether the"
      r" response depends on the offense", lambda f, m: not f.order("corrective.between", KINDS)),
-    (r"no difference to the response as wide|In the demand for correction all pairs"
-     r"|kind of offense, by contrast", lambda f, m: all(
+    (r"no difference to the response as wide", lambda f, m: all(
         f.pair("corrective.between", a, b) == "0" for a in KINDS for b in KINDS if a != b)),
-    (r"ally that spends too little keeps a better name",
+    (r"explains; yet an ally that spends too little keeps a better name",
      one("H2a.between.underspending.rival_arms", "+")),
-    (r"purchase, a visible act that benefits a rival|underspending; it leaves a better", one(
+    (r"an ally that spends too little has a worse name", one(
         "H2a.between.underspending.rival_arms", "-")),
-    (r"hether a lapse of contribution or a lapse of alignment is forgiven more readily", one(
+    (r"whether an ally that spends too little keeps", one(
         "H2a.between.underspending.rival_arms", "?")),
-    (r"view after underspending is worse than under control", one(
-        "H2a.kind.underspending", "-")),
-    (r"after underspending the view of the ally is better", one("H2a.kind.underspending", "+")),
-    (r"met with less demand for correction than (.*)\.$",
+    (r"met with less demand for correction than (.*), which a theory",
      against("corrective.between", "underspending", "-", KINDS)),
     (r"met with more demand for correction than (.*)\.$",
      against("corrective.between", "underspending", "+", KINDS)),
-    (r"stands in the middle: more demand for correction than (.*), less than",
-     against("corrective.between", "underspending", "+", KINDS)),
-    (r"stands in the middle: more demand for correction than .*, less than (.*)\.$",
-     against("corrective.between", "underspending", "-", KINDS)),
     # Measures
-    (r"In mean support they rank as follows: (.*)\.$", order("measures", MEASURES)),
-    (r"No response is shown to be better liked", lambda f, m: not f.order("measures", MEASURES)),
-    (r"It is (rated below|rated above|level|not separated)(?: with| from)? cutting military aid",
+    (r"^In mean support, (.*)\.$", order("measures", MEASURES)),
+    (r"cutting military aid, its nearest neighbor in kind, it is"
+     r" (rated below|rated above|level|not sep)",
      pairwise("measures", "end_alliance", "cut_military_aid")),
-    (r"responses are not all level", lambda f, m: bool(f.order("measures", MEASURES))),
     # H3
     (r"less support against a democracy|Democracies are treated more mildly|regime lowers it by"
-     r"|meets a milder response when a democracy|democracy that falls short is less exposed",
+     r"",
      one("H3a", "-")),
     (r"more support against a democracy|held to a stricter standard|regime raises it by"
      r"|harsher response to democracies", one("H3a", "+")),
@@ -245,50 +229,46 @@ CLAIMS: list[tuple[str, Claim]] = [
     (r"(?:strong military|military strength)(?:, however,)? the response is harsher"
      r"|strong military exposes|^It raises support for corrective|has less excuse",
      one("H3b", "+")),
-    (r"treaty the response is milder|A treaty shields|signed alliance lowers|slower to punish",
+    (r"treaty the response is milder|A treaty shields|slower to punish",
      one("H3c", "-")),
     (r"treaty(?:, however,)? the response is harsher|A treaty exposes"
      r"|signed alliance raises|readier to call it",
      one("H3c", "+")),
-    (r"treaty works against them", lambda f, m: f("H3a") == "-" and f("H3c") == "+"),
-    (r"democracy the response is milder", one("H3a", "-")),
-    (r"democracy the response is harsher", one("H3a", "+")),
-    (r"more forgiving where complaints about money", lambda f, m:
-        f("H3a") == "-" and f("H3c") in "-0"),
-    (r"treaty each shield|public that appears here is lenient", lambda f, m:
-        traits(f) == ["-"] * 3),
-    (r"Something shields, but regime is not", lambda f, m:
-        "-" in traits(f)[1:] and f("H3a") in "0?"),
-    (r"and leniency attaches to other traits", lambda f, m:
-        "-" in traits(f)[1:] and f("H3a") == "+"),
-    (r"Every trait that was expected to shield|More is asked of those", lambda f, m:
-        traits(f) == ["+"] * 3),
-    (r"No trait is shown to shield", lambda f, m: "-" not in traits(f)),
-    (r"none of the traits do the data tell", lambda f, m: traits(f) == ["?"] * 3),
-    (r"for strength as for a treaty (.*)\.$", lambda f, m:
-        f("H3b") == f("H3c") == ("0" if m[1].startswith("any") else "?" if "open" in m[1]
-                                 else "-" if "milder" in m[1] else "+")),
     (r"Mildness is not what recommends|not a mild public", lambda f, m: f("H1b") == "-"
         == f.pair("measures", "public_shaming", "end_alliance")),
-    (r"if it knows that no more is wanted", lambda f, m: f("H1b") == "-"
-        and f.pair("measures", "public_shaming", "end_alliance") == "+"),
-    (r"as the wish to keep a partner", lambda f, m: f("H1a") == "-"
-        and f.pair("measures", "cut_military_aid", "end_alliance") == "+"),
-    (r"displeasure is no guide to its public", lambda f, m: f("H2a") == "+" and f("H1a") != "+"),
     (r"held to its word are different things", lambda f, m: f("H2a") + f("H1a") == "++"),
-    (r"by their price in either direction", lambda f, m: f("H1b") == "0" and all(
-        f.pair("measures", a, b) == "0" for a in MEASURES for b in MEASURES if a != b)),
     (r"withdrawal would escape any poll", lambda f, m: f("H2b") == "-" and f("H2a") in "+0"),
-    (r"would give warning of such a withdrawal", lambda f, m: f("H2b") + f("H2a") == "-?"),
     (r"enjoy the discount", lambda f, m: f("H3a") == "-" and f("H3c") in "-0"),
-    (r"regime and treaty pull in directions", lambda f, m: f("H3a") + f("H3c") == "-+"),
-    (r"and blamed for a likeness of institutions", one("H3a", "+")),
-    (r"No trait shields an ally, or exposes it, by as much", lambda f, m:
-        traits(f) == ["0"] * 3),
+    (r"Regime and treaty pull in opposite directions", lambda f, m: f("H3a") + f("H3c") == "-+"),
     (r"When the ally is a democracy, support is (.*)\.$", divided("H3a", MEASURES[1:])),
-    (r"an ally is spared for (.*), and blamed", lambda f, m: f("H3a") == "+" and [
-        "strong" in m[1], "treaty" in m[1]] == [f("H3b") == "-", f("H3c") == "-"]),
     (r"reluctance covers words", lambda f, m: {f(f"H3a.{k}") for k in MEASURES[1:]} == {"-"}),
+    (r"safe choice, because nobody has to defend|threats that cost it something are also better"
+     r"|presidents scold, they may", lambda f, m: f("H1a") == "+"),
+    (r"premise that a public will want|^To look away", one("H1a", "-")),
+    (r"cannot be read off such an average", one("H1a", "0?")),
+    (r"threats that cost it something|presidents scold, they may|reverses a familiar",
+     one("H1b", "+")),
+    (r"finds no guidance in this average", one("H1b", "0?")),
+    (r"enough to cost it regard|some of it is lost piecemeal", one("H2a", "-")),
+    (r"A reversal of this kind", one("H2a", "+")),
+    (r"quiet danger", one("H2b", "-")), (r"these frames the answers do not", one("H2b", "0?")),
+    (r"damage that no government orders|count inaction as free", lambda f, m:
+        f("H2a") + f("H2b") == "--"),
+    (r"taken no offense as wide", lambda f, m: f("H2a") + f("H2b") == "00"),
+    (r"lest the public lose patience", lambda f, m: f("H2a") + f("H2b") == "??"),
+    (r"are treated like other allies|does not carry over", one("H3a", "0")),
+    (r"not shown to be treated unlike", one("H3a", "?")),
+    (r"would seem to reach down", one("H3a", "-")),
+    (r"Leniency then goes with the terms", lambda f, m: "-" in traits(f)[1:] and f("H3a") != "-"),
+    (r"makes all of these allowances", lambda f, m: traits(f) == ["-"] * 3),
+    (r"cannot rely on such traits", lambda f, m: traits(f) == ["0"] * 3),
+    (r"needs other grounds than these", lambda f, m: traits(f) == ["?"] * 3),
+    (r"^(A signature|It|.*regime) (lowers|raises|shifts) (?:it|support) ", lambda f, m:
+        f({"A signature": "H3c", "It": "H3b"}.get(m[1], "H3a")) in
+        {"lowers": "-", "raises": "+", "shifts": "0?"}[m[2]]),
+    (r"(rating|contributions) (falls|rises|shifts) by an estimated", lambda f, m:
+        f("H2a" if m[1] == "rating" else "H2b") in
+        {"falls": "-", "rises": "+", "shifts": "0?"}[m[2]]),
     # Party and ideology
     (r"compared with Democrats, support is (.*)\.$", divided("party", GAPS)),
     (r"further toward punishment among Republicans", one("party.H3a", "+")),
@@ -302,13 +282,12 @@ CLAIMS: list[tuple[str, Claim]] = [
                                  else "-" if "milder" in m[1] else "+")),
     (r"strength(?:, however,)? any effect is smaller", one("H3b", "0")),
     (r"treaty(?:, however,)? any effect is smaller", one("H3c", "0")),
-    (r"democracy any effect is smaller", one("H3a", "0")),
     (r"military strength(?:, however,)? it stays open", one("H3b", "?")),
     (r"treaty(?:, however,)? it stays open|what a treaty does the data do not tell",
      one("H3c", "?")),
-    (r"democracy it stays open", one("H3a", "?")),
     (r"when the question is what to do about its lapses, any movement is smaller", one("H3c", "0")),
-    (r"back the rung it fears no more clearly", lambda f, m: f("H1a") == "+" and f("H1b") in "0?"),
+    (r"back the rung that an ally fears no more", lambda f, m:
+        f("H1a") == "+" and f("H1b") in "0?"),
     # The verdicts by name
     (r"find (\w+) of the effects in the direction that the article reports and (\w+) in the opp",
      lambda f, m: [m[1], m[2]] == [
@@ -331,17 +310,12 @@ def verdict(f: Facts, id: str) -> str:
 
 # Sentences with a word of direction that claim nothing about the world at hand, and why.
 GENERAL = (
-    r"^The size of the difference needs care", r"^Balanced averages are not indifference",
-    r"Citizens who think of alliance as collective action", r"^One might have expected",
-    r"leniency or severity applies", r"^Leniency that belongs", r"^It is also a warning",
-    r"^If material measures are the popular", r"^If so, the community", r"^Defense budgets are",
-    r"^Reciprocity predicts", r"^If lapses drain", r"^On the side of correction",
-    r"if the benefit of the doubt", r"^Disappointment is the reading", r"^Underspending, on which",
-    r"^For alliance management this is sobering", r"real respondents of an earlier experiment",
-    r"^Adjustment for background", r"^Where the question was a strike", r"^The article reports",
-    r"^The published study reports", r"^A signature would then", r"^Words may be preferred",
-    r"^What is known about the use of force", r"^If a patron's public makes allowances",
-    r"^The leniency found in questions of war",
+    r"Citizens who think of alliance as collective action", r"leniency or severity applies",
+    r"^Leniency that belongs", r"^If material measures are the popular", r"^Defense budgets are",
+    r"^If lapses drain", r"real respondents of an earlier experiment",
+    r"^Where the question was a strike", r"^The article reports", r"^The published study reports",
+    r"^Words may be preferred", r"^What is known about the use of force",
+    r"^If a patron's public makes allowances", r"^The leniency found in questions of war",
 )
 
 

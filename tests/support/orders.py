@@ -23,8 +23,8 @@ def ahead(text: str, names: dict[str, str]) -> set[tuple[str, str]]:
     for i, step in enumerate(steps):
         found |= {(a, b) for a in step for later in steps[i + 1:] for b in later}
     for clause in re.split("[();]", text):
-        first, word, second = re.split(" (?:each )?(ahead of|behind) ", clause)[:3] \
-            if re.search(" (?:ahead of|behind) ", clause) else ("", "", "")
+        first, word, second = re.split(" (?:each )?stands? (ahead of|behind) ", clause)[:3] \
+            if re.search(" stands? (?:ahead of|behind) ", clause) else ("", "", "")
         ones, others = levels(first), levels(second)
         if second.startswith("all others"):
             others = [level for level in names.values() if level not in ones]

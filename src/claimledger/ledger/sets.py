@@ -244,12 +244,16 @@ def order_text(order: list[str], verdicts: dict[tuple[str, str], str], name) -> 
             steps.append(current)
             current = []
     if len(steps) == len(order):
-        return f"{listed([name(level) for level in order])}, each ahead of all that follow"
+        return (f"{listed([name(level) for level in order])} stand in this order, "
+                "each ahead of all that follow")
     if len(steps) > 2:
         said = [listed([name(level) for level in step])
                 + (f" ({_within(step, order, verdicts, name)})" if len(step) > 1 else "")
                 for step in steps]
-        return "; ".join(said) + "; each step ahead of all that follow"
+        return f"the order is {'; then '.join(said)}; each step ahead of all that follow"
+    if not any(verdict in APART for verdict in verdicts.values()):
+        level = all(verdict == "negligible" for verdict in verdicts.values())
+        return "all pairs are level within the bound" if level else "no pair is shown to be apart"
     return _within(order, order, verdicts, name)
 
 
@@ -278,12 +282,13 @@ def _within(levels: list[str], every: list[str], verdicts: dict, name) -> str:
                 rest = [name(other) for other in seconds]
                 if 1 < len(seconds) == len(every) - len(ones):
                     rest = ["all others"]
-                each = " each" if len(ones) > 1 else ""
-                clauses.append(f"{listed(list(map(name, ones)))}{each} {word} {listed(rest)}")
+                stand = "each stand" if len(ones) > 1 else "stands"
+                clauses.append(f"{listed(list(map(name, ones)))} {stand} {word} {listed(rest)}")
                 names += len(ones) + len(rest)
         return len(clauses), names, clauses
 
     clauses = min(told(0, "ahead of"), told(1, "behind"), key=lambda one: one[:2])[-1]
     if left:
-        clauses.append(f"the other pairs {'level within the bound' if level else 'not separated'}")
+        said = "level within the bound" if level else "not separated"
+        clauses.append(f"the other pairs are {said}")
     return "; ".join(clauses)

@@ -1,0 +1,42 @@
+-- What is read as one is not parted at a line's end: *p* and its sign and number, an interval's two
+-- ends, a number and its unit, an appendix and its letter. In running text and captions: a table's
+-- columns have the width that their cells need.
+
+local NBSP = "\u{a0}"
+local UNITS = {}
+for unit in ([[points percent percentage interval intervals standard respondents rows seconds
+    years surveys experiments specifications]]):gmatch("%a+") do UNITS[unit] = true end
+local SIGNS = { ["="] = true, ["<"] = true, [">"] = true, ["≤"] = true, ["≥"] = true }
+
+local function bound(before, after)
+  local bare = before:gsub("^[%(%[“]+", "")
+  local digits = bare:gsub("−", "-"):match("^-?[%d.,]*%d%%?$")
+  if SIGNS[after] or SIGNS[after:match("^[^%d.-]+") or ""] then return bare:match("^%a$") ~= nil end
+  if SIGNS[bare] then return after:match("%d") ~= nil end
+  if digits and UNITS[after:match("^%a+") or ""] then return true end
+  if before:match("^%(?%[.*%d,$") then return after:match("%d%]") ~= nil end
+  return bare == "Appendix" and after:match("^%u%f[%W]") ~= nil
+end
+
+-- The words of a paragraph in their order, a blank as "": seen once, then the blanks replaced.
+local function paragraph(block)
+  local words, blanks, at = {}, false, 0
+  local function word(text) words[#words + 1] = text end
+  block:walk({
+    Str = function(str) word(str.text) end,
+    Space = function() word("") end, SoftBreak = function() word("") end,
+    Math = function() word("$") end, Code = function() word("`") end, RawInline = function() word("`") end,
+  })
+  for i = 2, #words - 1 do
+    if words[i] == "" and bound(words[i - 1], words[i + 1]) then words[i], blanks = NBSP, true end
+  end
+  if not blanks then return nil, false end
+  local function pass() at = at + 1 end
+  local function blank()
+    at = at + 1
+    return words[at] == NBSP and pandoc.Str(NBSP) or nil
+  end
+  return block:walk({ Str = pass, Space = blank, SoftBreak = blank, Math = pass, Code = pass, RawInline = pass }), false
+end
+
+return { traverse = "topdown", Para = paragraph, Plain = paragraph, Table = function(tab) return tab, false end }
