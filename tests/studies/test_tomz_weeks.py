@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def data(root) -> Path:
 
 def ran(root: Path, name: str, **external: Path) -> tuple[Run, dict]:
     """Run the notebook apart from the run of record; its fragment."""
-    run = Run.open(root, name=name, external=external)
+    run = replace(Run.open(root, name), external=external)
     execute.execute(run, STEM)
     return run, json.loads(execute.fragment_of(run, STEM).read_text("utf-8"))
 
