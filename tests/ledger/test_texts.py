@@ -1,6 +1,6 @@
 import pytest
 
-from claimledger.ledger.entries import number, p_value, percent, texts, tidy
+from claimledger.ledger.entries import number, p_value, percent, texts
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,3 @@ def test_texts_hold_only_what_is_known():
     assert full["d"] == "−0.40"
     assert full["df"] == "1,197"
     assert full["sesoi"] == "0.20"
-
-
-def test_ten_significant_digits_are_kept():
-    assert tidy(1 / 3) == 0.3333333333
-    assert tidy(3) == 3

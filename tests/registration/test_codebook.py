@@ -1,6 +1,5 @@
 """Codebook, DDI and the survey file, all from the registration of record."""
 
-import csv
 import io
 import os
 import re
@@ -18,8 +17,6 @@ from claimledger.registration.codebook import (
     steps,
 )
 from claimledger.registration.loading import load
-from claimledger.simulation.platform_file import export
-from exports import check
 
 
 @pytest.fixture(scope="module")
@@ -112,28 +109,3 @@ def test_the_steps_name_every_level_with_its_text_and_who_is_asked(registration)
     assert "show `no_action` only if embedded data `misalignment` is one of: " in text
     assert "`control`" not in text.split("4. Display logic")[1]
     assert "`age`: a number from 18 to 110" in text
-
-
-@pytest.mark.parametrize("codes", [False, True])
-def test_an_export_of_that_survey_needs_no_mapping(root, registration, tmp_path, codes):
-    """The platform's own columns, then questions by their ids, then embedded data."""
-    text = import_file(registration)
-    questions = [n for n in re.findall(r"\[\[ID:(\w+)\]\]", text) if n != "vignette"]
-    fields = re.findall(r"\[\[ED:(\w+)\]\]", text)
-    path = tmp_path / "made.csv"
-    export(path, root / "registration.yml", root / "data" / "simulation.yml", "null", 3, n=200,
-           codes=codes)
-    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
-    place = {name: column for column, name in enumerate(rows[0])}
-    head = rows[0][:rows[0].index("consent")]
-    names = [*head, *questions, *fields]
-    made = [[row[place[n]] if n in place else n if row in rows[:3] else
-             registration.design.factors[n.removesuffix("_text")].levels[
-                 row[place[n.removesuffix("_text")]]].text
-             if row[place[n.removesuffix("_text")]] else "" for n in names] for row in rows]
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(made)
-    problems = check(path, registration)
-    assert [p for p in problems if p.severity == "error"] == []
-    extra = {p.column for p in problems if "not registered" in p.found}
-    assert extra == {name for name in fields if name.endswith("_text")}

@@ -158,12 +158,10 @@ def test_a_tampered_word_file_is_caught_and_named(paper, tmp_path, group, place,
 
 
 @pytest.mark.parametrize(("group", "where", "change"), [
-    ("text", "paper", ("## Main effect", "Nothing.\n\n## Main effect")),
     ("text", "paper", ("democracies are spared", "democracies are punished")),
-    ("text", "paper", ("Five measures were", "It is proved. Five measures were")),
     ("claims", "ledger", ('"est": "0.21", "abs"', '"est": "0.61", "abs"')),
     ("header", "paper", ("Ada Example", "Eve Example")),
-], ids=["heading", "word", "sentence", "number", "author"])
+], ids=["word", "number", "author"])
 def test_a_tampered_pdf_is_caught_and_named(paper, tmp_path, group, where, change):
     _, verified = paper
     root = make_project(tmp_path / "other", **{where: change})

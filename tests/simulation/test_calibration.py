@@ -49,14 +49,6 @@ def test_means_and_sds(big, simulation):
         assert frame[item].std() == pytest.approx(target.sd, abs=0.03)
 
 
-def test_the_means_of_the_measures_by_world(big, simulation):
-    middle = np.mean([simulation.outcomes[m].mean for m in MEASURES])
-    for world, sign in SIGN.items():
-        for item in MEASURES:
-            expected = middle + sign * (simulation.outcomes[item].mean - middle)
-            assert big[world][item].mean() == pytest.approx(expected, abs=0.04)
-
-
 @pytest.mark.parametrize("world", SIGN)
 def test_effects_are_recovered(big, world):
     frame, sign = big[world], SIGN[world]

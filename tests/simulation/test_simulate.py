@@ -10,14 +10,6 @@ from claimledger.survey.recoding import recode
 from survey_items import CORRECTIVE, MEASURES
 
 
-def test_the_same_seed_gives_the_same_answers_and_another_others(registration, simulation):
-    one, two, other = (
-        simulate(registration, simulation, "published", seed, 300) for seed in (1, 1, 2)
-    )
-    pd.testing.assert_frame_equal(one, two)
-    assert not one.equals(other)
-
-
 def test_the_registered_size_is_the_default_and_worlds_may_differ(registration, simulation):
     assert len(simulate(registration, simulation, "published", 1)) == registration.study.size
     assert len(simulate(registration, simulation, "tiny", 1)) == 60
@@ -125,5 +117,3 @@ def test_intervals_hold_the_latent_normals_and_are_everywhere_without_an_answer(
     # Each answer's interval is as wide as its share, so that the places fill the unit interval.
     place = (low + high)[names.index("age"), 10:] / 2
     assert np.abs(np.sort(place) - np.linspace(0, 1, len(place))).max() < 0.05
-
-

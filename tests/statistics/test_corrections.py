@@ -34,14 +34,6 @@ def test_many_families_at_once(rng):
             np.testing.assert_array_equal(together[at], method(p[at]))
 
 
-@given(P_VALUES, st.randoms())
-def test_order_of_the_tests_does_not_matter(p, random):
-    p, order = np.array(p), np.arange(len(p))
-    random.shuffle(order)
-    for method in (holm, benjamini_hochberg):
-        np.testing.assert_array_equal(method(p)[order], method(p[order]))
-
-
 @given(P_VALUES)
 def test_between_unadjusted_and_bonferroni(p):
     p = np.array(p)

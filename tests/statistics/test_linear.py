@@ -97,14 +97,6 @@ def test_several_experiments_with_cell_counts_of_their_own(factorial, rng):
         np.testing.assert_allclose(together.se[e], alone.se, rtol=1e-10)
 
 
-def test_row_order_shift_and_scale(experiment, rng):
-    X, Y = experiment
-    found, order = hc2(X, Y), rng.permutation(len(X))
-    moved = hc2(X[order], 1000 - 2 * Y[order])
-    np.testing.assert_allclose(moved.coef[1:], -2 * found.coef[1:], atol=1e-10)
-    np.testing.assert_allclose(moved.se, 2 * found.se, rtol=1e-10)
-
-
 def test_a_common_level_costs_cells_no_digits(experiment):
     X, Y = experiment
     for plain, raised in zip(by_cells(X, Y.T), by_cells(X, Y.T + 1e6), strict=True):

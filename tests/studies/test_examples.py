@@ -3,15 +3,17 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
 from claimledger.registration.lock import check_lock
+from claimledger.survey.loading import open_survey
+from engine import command
 
 DATA = {"cregg-taxes": "cregg/taxes.csv",
         "mummolo-nall": "projoint/mummolo_nall_replication.csv"}
@@ -30,9 +32,7 @@ def built(root: Path, realdata: Path, folder: Path, name: str) -> dict:
     shutil.copytree(root / "examples" / name, folder)
     shutil.copytree(root / "_extensions", folder / "_extensions")
     shutil.copy(source, folder / "data")
-    done = subprocess.run(
-        [sys.executable, "-m", "claimledger", "render", "--formats", "html"], cwd=folder,
-        capture_output=True, text=True, timeout=900)
+    done = command(folder, "render", "--formats", "html")
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "results" / "ledger.json").read_text("utf-8"))["entries"]
 
@@ -87,3 +87,28 @@ def test_mummolo_and_nall_from_the_raw_export(root, realdata, tmp_path):
     for row in printed.itertuples():
         assert agrees(found[row.quantity], row), row.quantity
     assert entries["H1"]["status"] == "registered" and entries["H1"]["unit"] == "percentage points"
+
+
+@pytest.mark.parametrize(("column", "cell", "said"), [
+    ("ID", "", "rows that are nobody's"), ("weight", "0", "without a weight above zero"),
+])
+def test_a_profile_needs_a_respondent_and_a_weight(root, tmp_path, column, cell, said):
+    folder, path = root / "examples" / "cregg-taxes", tmp_path / "x.csv"
+    rng = np.random.default_rng(1)
+    promise = load(folder / "registration.yml")
+    rows = pd.DataFrame({
+        name: rng.choice([level.label for level in factor.levels.values()], 400)
+        for name, factor in promise.design.factors.items()})
+    rows = rows.assign(chose_plan=rng.integers(0, 2, 400), ID=np.repeat(np.arange(100), 4),
+                       weight=1.5).astype(str)
+    rows.to_csv(path, index=False)
+    survey = open_survey(path, promise, folder, folder / "mapping.yml")
+    assert survey.frame["respondent"].tolist() == np.repeat(np.arange(1, 101), 4).tolist()
+    assert survey.weights.eq(1.5).all()
+    rows.loc[7, column] = cell
+    rows.to_csv(path, index=False)
+    with pytest.raises(LedgerError, match=said):
+        open_survey(path, promise, folder, folder / "mapping.yml")
+    rows.drop(columns=column).to_csv(path, index=False)
+    with pytest.raises(LedgerError, match=f"{column}: no such column"):
+        open_survey(path, promise, folder, folder / "mapping.yml")

@@ -194,6 +194,7 @@ def test_moved_names_are_found_by_the_question_texts(rows, registration, tmp_pat
                      ("reliability", "the question text of 'trust'")}
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_the_file(files, registration, tmp_path):
     """In a process of its own: the peak grows by less than eight times the file."""
     path = tmp_path / "many.csv"

@@ -1,22 +1,15 @@
 """The whole way from a file to a frame."""
 
-import json
-import os
 import shutil
 
-import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from claimledger.errors import LedgerError
 from claimledger.figures.diagrams import flow_diagram
 from claimledger.simulation.platform_file import export
-from claimledger.simulation.respondents import simulate
 from claimledger.survey.checks import require
 from claimledger.survey.loading import examine, open_survey
 from claimledger.survey.reading import read_export
-from claimledger.survey.recoding import recode
 
 
 @pytest.fixture(scope="module")
@@ -107,21 +100,3 @@ def test_an_implausible_loss_stands_in_the_flow_figure(spoil, registration, root
 def test_errors_stop_it(spoil, registration, root):
     with pytest.raises(LedgerError, match="Plenty"):
         open_survey(spoil(("Quite a lot", "Plenty")), registration, root)
-
-
-@settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(seed=st.integers(0, 2**31), n=st.integers(1, 90), codes=st.booleans(),
-       world=st.sampled_from(["published", "reversed", "only_h3a"]))
-def test_what_was_simulated_comes_back(
-    files, registration, simulation, root, tmp_path, seed, n, codes, world
-):
-    path = tmp_path / "x.csv"
-    export(path, *files, world, seed, n=n, codes=codes)
-    frame = examine(read_export(path, registration), registration).frame
-    meant = recode(simulate(registration, simulation, world, seed, n), registration)
-    pd.testing.assert_frame_equal(frame, meant)
-    manifest = json.loads(path.with_suffix(".manifest.json").read_text())
-    assert manifest["n"] == n
-    os.unlink(path)

@@ -54,16 +54,6 @@ def test_an_export_is_recognised(exported, registration):
     assert read.cells.index[0] == 1
 
 
-def test_codes_instead_of_texts_give_the_same(exported, registration, files, tmp_path):
-    path = tmp_path / "codes.csv"
-    export(path, *files, "published", 5, n=400, codes=True)
-    read = read_export(path, registration)
-    assert read.recognised["trust"] == "codes"
-    pd.testing.assert_frame_equal(
-        coded(read, registration)[0], coded(read_export(exported, registration), registration)[0]
-    )
-
-
 @pytest.mark.parametrize("change", [
     lambda b: b"\xef\xbb\xbf" + b,
     lambda b: b.replace(b"\n", b"\r\n"),
@@ -187,40 +177,6 @@ def test_a_file_without_a_last_line_end_is_doubted(exported, registration, tmp_p
     path = tmp_path / "x.csv"
     path.write_bytes(exported.read_bytes().rstrip(b"\n"))
     assert "cut off" in read_export(path, registration).doubts[0]
-
-
-@pytest.mark.parametrize("ending", [".sav", ".dta", ".parquet"])
-def test_files_of_other_programs_give_the_same_codes(exported, registration, tmp_path, ending):
-    import fastparquet
-    import pyreadstat
-
-    meant, _ = coded(read_export(exported, registration), registration)
-    items = {n: i for n, i in registration.instrument.items.items() if n != "comment"}
-    codes = meant[[*items, *registration.design.factors, "Finished", "Status", "ResponseId"]]
-    long = pd.to_numeric(meant["Duration (in seconds)"])
-    frame = codes.assign(Duration__in_seconds_=long, panel_id=meant["panel_id"])
-    labels = {n: registration.instrument.scales[i.scale].labels for n, i in items.items()}
-    labels = {n: {float(k): v for k, v in texts.items()} for n, texts in labels.items() if texts}
-    texts = {n: i.wording[:80] for n, i in items.items()}      # Stata holds no more
-    path = tmp_path / f"x{ending}"
-    if ending == ".sav":
-        pyreadstat.write_sav(frame, str(path), variable_value_labels=labels, column_labels=texts)
-    elif ending == ".dta":
-        whole = {n: {int(k): v for k, v in t.items()} for n, t in labels.items()}
-        frame = frame.astype(dict.fromkeys(labels, "Int32"))
-        pyreadstat.write_dta(frame, str(path), variable_value_labels=whole, column_labels=texts)
-    else:
-        for name, given in labels.items():
-            frame[name] = frame[name].map(given).astype("category")
-        fastparquet.write(str(path), frame)
-    export = read_export(path, registration)
-    assert export.form.startswith({".sav": "SPSS", ".dta": "Stata"}.get(ending, "Parquet"))
-    assert export.recognised["trust"] == "choice texts"
-    read, strange = coded(export, registration)
-    assert not strange.to_numpy().any()
-    columns = [*items, *registration.design.factors, "Duration (in seconds)", "ResponseId"]
-    wanted = meant[columns].astype(object)
-    assert read[columns].astype(object).fillna("").equals(wanted.fillna(""))
 
 
 @pytest.mark.parametrize(("text", "said"), [
