@@ -118,7 +118,7 @@ def render(
     run = paper.open_run(data=data, mapping=mapping, world=world, external=external)
     renderer, ran = paper.render(run, wanted, world=world)
     print(f"paper: {_how(ran)}, rendered by {renderer} ({monotonic() - start:.1f} s)")
-    for name, file in paper.OUTPUTS.items():
+    for name, file in paper.FILES.items():
         if name in wanted:
             print(f"  {name.upper():<5} {_shown(run.output / file)}")
 

@@ -46,7 +46,7 @@ def project(tmp_path, monkeypatch):
     def render(run, formats, progress):
         run.output.mkdir(parents=True, exist_ok=True)
         for name in formats:
-            (run.output / build.OUTPUTS[name]).write_text(run.ledger.read_text())
+            (run.output / build.FILES[name]).write_text(run.ledger.read_text())
             progress(name)
 
     monkeypatch.setattr(execute, "execute", run_notebook)
@@ -66,7 +66,7 @@ def project(tmp_path, monkeypatch):
 
 
 def rendered(run, **options) -> list[str]:
-    return sorted(build.render(run, progress=Progress(), **options)[1])
+    return sorted(build.render(run, **options)[1])
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_another_seed_is_another_parameter(built):
 def test_one_notebook_alone_leaves_the_ledger(project):
     assert build.build(project, only="02_b") == ["registration", "02_b"]
     assert not project.ledger.exists()
-    with pytest.raises(LedgerError, match="nearest: 02_b"):
+    with pytest.raises(LedgerError, match="did you mean 02_b"):
         build.build(project, only="02-b")
 
 

@@ -151,5 +151,5 @@ def test_a_data_frame_is_kept_as_text(tmp_path):
 
 def test_an_exhibit_without_its_cell_is_an_error_that_names_the_nearest_label():
     notebook = new_notebook(cells=[new_code_cell("#| label: fig-support\nplot()")])
-    with pytest.raises(LedgerError, match="nearest labels: fig-support"):
+    with pytest.raises(LedgerError, match="did you mean fig-support"):
         require_cells(notebook, {"exhibits": {"fig-suport": {"alt": "x"}}}, "n.ipynb")

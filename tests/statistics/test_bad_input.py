@@ -74,11 +74,6 @@ def test_weights_that_are_no_weights(data, bad):
         rake(data, {"arm": {"a": 0.3, "b": 0.3, "c": 0.4}}, base=weights.to_numpy())
 
 
-def test_one_cluster(data):
-    with pytest.raises(LedgerError, match="one cluster"):
-        of_fit(smf.ols("y ~ arm", data).fit(), np.zeros(N))
-
-
 def test_a_margin_that_the_sample_cannot_meet(data):
     with pytest.raises(LedgerError, match="nobody in d"):
         rake(data, {"arm": {"a": 0.3, "b": 0.3, "c": 0.3, "d": 0.1}})

@@ -1,7 +1,6 @@
 """Cluster-robust covariances against R (tests/reference/clusters.R), and their properties."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
@@ -173,12 +172,3 @@ def test_missing_value_never_reaches_the_covariance(data):
     fit.model.exog[0, 1] = np.nan
     with pytest.raises(LedgerError, match="missing or infinite"):
         of_fit(fit, data["g"])
-
-
-def test_survey_and_estimatr_corrections_differ_by_name(expected, data):
-    """The same data, two corrections: the name has to say which (realdata README, points 1, 2)."""
-    fit = fitted(data)
-    ses = pd.Series({c: of_fit(fit, data["g"], c).contrast(Z).se
-                     for c in ("CR2", "stata", "survey")})  # fmt: skip
-    assert ses.nunique() == 3
-    assert {of_fit(fit, data["g"], c).correction for c in ses.index} == set(ses.index)

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -17,11 +16,11 @@ from claimledger.pipeline import notebooks as execute
 from claimledger.pipeline.task_graph import Step, alone, digests, holder, run_steps
 from claimledger.progress import Progress, Report
 from claimledger.project import Run, sweep
-from claimledger.rendering import renderer
+from claimledger.rendering import FILES, renderer
 from claimledger.settings import CONFIG, notebook_stems, settings
+from claimledger.yaml_files import near
 
 PACKAGE = Path(claimledger.__file__).parent
-OUTPUTS = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
 SHOWN = 20  # problems of the prose in one message
 UNSEEN = ("prose", "rendering", "replication", "start", "cli.py")  # what no notebook imports
 PROSE = {".qmd", ".yml", ".bib", ".csl", ".scss", ".css", ".lua", ".typ"}
@@ -82,17 +81,14 @@ def build(
 
 
 def render(
-    run: Run, formats: Iterable[str] = tuple(OUTPUTS), *, world: str | None = None,
-    progress: Progress | None = None,
+    run: Run, formats: Iterable[str] = tuple(FILES), *, world: str | None = None,
 ) -> tuple[str, list[str]]:
     """Bring ledger and paper up to date; return the renderer's name and the steps that ran."""
-    progress, wanted = progress or Progress(), sorted(set(formats))
-    unknown = [name for name in wanted if name not in OUTPUTS]
+    progress, wanted = Progress(), sorted(set(formats))
+    unknown = [name for name in wanted if name not in FILES]
     if unknown or not wanted:
-        raise LedgerError(
-            "--formats", found=", ".join(unknown) or "nothing",
-            expected="some of: " + ",".join(OUTPUTS),
-        )
+        raise LedgerError("--formats", found=", ".join(unknown) or "nothing",
+                          expected="some of: " + ",".join(FILES))
     chosen = renderer.choose(run, progress)
 
     def steps() -> list[Step]:
@@ -145,7 +141,7 @@ def _ledger_steps(run: Run, only: str | None, progress: Progress) -> list[Step]:
     if only is not None and only not in names:
         raise LedgerError(
             f"--notebook {only}", found="no such notebook", expected="one of: " + ", ".join(names),
-            mend=f"nearest: {', '.join(get_close_matches(only, names)) or names[0]}",
+            mend=near(only, names),
         )
     if only:
         return [_notebook_step(run, only)]

@@ -5,7 +5,6 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 
 from claimledger.errors import LedgerError
@@ -13,6 +12,7 @@ from claimledger.ledger.external import run_for
 from claimledger.pipeline import kernels
 from claimledger.project import Run, write_atomic
 from claimledger.settings import settings
+from claimledger.yaml_files import near
 
 CELL_SECONDS = 1800  # default time limit of one cell; `cell_seconds` below `ledger:` overrides
 ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -267,9 +267,8 @@ def require_cells(notebook, fragment: dict, where: str) -> None:
     """Each exhibit that was recorded has a cell of its label, from which the paper takes it."""
     cells = {found[1] for cell in notebook.cells if (found := LABEL.search(cell.source))}
     for label in sorted(set(fragment.get("exhibits", {})) - cells):
-        near = get_close_matches(label, cells) or sorted(cells)
         raise LedgerError(
             f"{where}: exhibit {label}", found="no cell with this label",
             expected=f"`#| label: {label}` in the cell that shows it",
-            mend=f"nearest labels: {', '.join(near) or 'none'}",
+            mend=near(label, cells),
         )

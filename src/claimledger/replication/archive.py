@@ -119,7 +119,7 @@ class Contents:
     @cached_property
     def outputs(self) -> list[str]:
         """What the build made: the paper, its pages, the executed notebooks, the figures."""
-        made = [self.run.output / name for name in build.OUTPUTS.values()]
+        made = [self.run.output / name for name in build.FILES.values()]
         made += sorted((self.run.output / "build" / "notebooks").glob("*.html"))
         made += [execute.executed_of(self.run, stem) for stem in notebook_stems(self.run.root)]
         made += sorted(path for path in self.run.figures.glob("*.*") if path.suffix != ".md")
@@ -128,7 +128,7 @@ class Contents:
     @cached_property
     def exhibits(self) -> list[Exhibit]:
         """Every figure and table, in the order of the paper, those that it does not show last."""
-        page = (self.run.output / build.OUTPUTS["html"]).read_text("utf-8")
+        page = (self.run.output / build.FILES["html"]).read_text("utf-8")
         place = {label: page.find(f'id="{label}"') for label in self.ledger["exhibits"]}
         order = sorted(place, key=lambda label: (place[label] < 0, place[label], label))
         return [
