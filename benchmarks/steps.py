@@ -34,7 +34,7 @@ from claimledger.ledger.merging import merge
 from claimledger.pipeline.notebooks import parameters
 from claimledger.rendering import render
 run = Run.open(name="record")
-run.notebooks.mkdir(parents=True)
+run.notebooks.mkdir(parents=True, exist_ok=True)
 for stem in notebook_stems(run.root):
     papermill.execute_notebook(
         f"notebooks/{stem}.ipynb", str(run.notebooks / f"{stem}.ipynb"),

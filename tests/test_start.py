@@ -91,7 +91,7 @@ def test_every_design_is_whole(tmp_path, design):
     assert names >= {
         "Makefile", "CITATION.cff", "LICENSE", "README.md", "registration.lock", "paper.qmd",
         "registration.schema.json", "notebooks/01_results.ipynb", "data/simulation.yml",
-        "_extensions/ledger/_extension.yml", ".gitignore",
+        "notebooks/_metadata.yml", "_extensions/ledger/_extension.yml", ".gitignore",
     }
 
 

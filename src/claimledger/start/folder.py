@@ -54,6 +54,8 @@ def start(
         name = ".gitignore" if path.name == "gitignore" else path.name
         write_atomic(folder / name, path.read_bytes())
     shutil.copytree(_extension(), folder / EXTENSION, ignore=shutil.ignore_patterns("__pycache__"))
+    write_atomic(folder / "notebooks/_metadata.yml",
+                 (TEMPLATE / "parts" / "notebooks.yml").read_bytes())
     write_atomic(folder / "registration.yml", text)
     write_schema(folder / "registration.yml", "registration")
     write_schema(folder / CONFIG, "settings")
