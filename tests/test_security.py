@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from claimledger.errors import LedgerError
-from claimledger.figures.exhibits import save_figure, show_table
+from claimledger.figures.exhibits import show_figure, show_table
 from claimledger.project import Run, inside
 from claimledger.registration.loading import load
 from claimledger.replication.archive import table_of
@@ -84,7 +84,7 @@ def test_the_label_of_a_figure_cannot_leave_its_folder(tmp_path):
     from matplotlib.figure import Figure
 
     with pytest.raises(LedgerError, match="figure ../../fig-a"):
-        save_figure(tmp_path / "figures", "../../fig-a", Figure())
+        show_figure(tmp_path / "figures", "../../fig-a", Figure())
     assert not list(tmp_path.rglob("*.svg"))
 
 

@@ -207,10 +207,6 @@ def verify(
         help="A paper in HTML, PDF or DOCX, or a ledger.json; this project if none.")] = None,
     instead: Annotated[list[str] | None, typer.Option(
         "--with", help="Another version of a package, as in a scratch environment.")] = None,
-    data: Data = None, mapping: Mapping = None,
-    tolerance: Annotated[float, typer.Option(
-        min=0, help="Of each published number; verdicts and texts must be equal.")] = 1e-6,
-    out: Annotated[Path | None, typer.Option(help="Folder for the reports, build/verify.")] = None,
 ) -> None:
     """Run the notebooks anew in a scratch folder, and compare all that was published with them.
 
@@ -223,18 +219,16 @@ def verify(
     from claimledger.replication.elsewhere import run_there
     from claimledger.replication.published import read_published
 
-    run = paper.open_run(data=data, mapping=mapping)
-    target, out = (target or run.root).resolve(), (out or run.root / "build" / "verify").resolve()
+    run = paper.open_run()
+    target = (target or run.root).resolve()
     published = read_published(target)
     if instead:
-        same = {"--data": data, "--mapping": mapping, "--tolerance": tolerance, "--out": out}
-        options = [str(word) for pair in same.items() if pair[1] is not None for word in pair]
-        raise typer.Exit(run_there(run.root, instead, ["verify", str(target), *options]))
+        raise typer.Exit(run_there(run.root, instead, ["verify", str(target)]))
     from claimledger.replication.verify import verify as compare
 
-    found = compare(published, run, tolerance)
+    found = compare(published, run)
     print(reports.text(found), end="")
-    for path in reports.write(found, out):
+    for path in reports.write(found, run.root / "build" / "verify"):
         print(f"  {_shown(path)}")
     if not found.survives:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable
+from functools import partial
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -22,21 +23,14 @@ class LedgerError(Exception):
 
     def __reduce__(self):
         """Survive the way back from a worker process."""
-        return _rebuild, (self.where, self.found, self.expected, self.mend)
+        parts = {"found": self.found, "expected": self.expected, "mend": self.mend}
+        return partial(LedgerError, self.where, **parts), ()
 
     def __str__(self) -> str:
         """One line for each part that says something."""
-        parts = [self.where]
-        for name in ("found", "expected"):
-            if getattr(self, name):
-                parts.append(f"  {name + ':':<10}{getattr(self, name)}")
-        if self.mend:
-            parts.append(f"  {'to mend:':<10}{self.mend}")
-        return "\n".join(parts)
-
-
-def _rebuild(where: str, found: str, expected: str, mend: str) -> LedgerError:
-    return LedgerError(where, found=found, expected=expected, mend=mend)
+        parts = {"found:": self.found, "expected:": self.expected, "to mend:": self.mend}
+        return "\n".join([self.where, *(f"  {name:<10}{said}" for name, said in parts.items()
+                                        if said)])
 
 
 def errors_of(where: object) -> Callable[[str, str, str], LedgerError]:

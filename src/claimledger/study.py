@@ -173,9 +173,8 @@ class Study:
         A figure of simulated answers says so in the picture; one of other data gives its own note.
         """
         own = exhibits.NOTE if self.simulated else ""
-        exhibits.save_figure(self.run.figures, label, figure, note=own if note is None else note)
+        exhibits.show_figure(self.run.figures, label, figure, note=own if note is None else note)
         self.record.exhibits[label] = {"kind": "figure", "alt": alt}
-        exhibits.show_figure(self.run.figures, label)
 
     def table(self, label: str, table: pd.DataFrame) -> None:
         """Show a table as Markdown, in which tokens still work."""

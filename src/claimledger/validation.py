@@ -47,7 +47,7 @@ def validated(source: Source, model: type[Checked], content: dict, mend: str = "
 
 
 def _mistake(model: type[BaseModel], content: object, problem: dict) -> Mistake:
-    key, value, kind = [], content, model
+    key, value, kind, above = [], content, model, model
     for part in problem["loc"]:      # parts that name a branch of a union are passed over
         listed = isinstance(value, list) and isinstance(part, int) and part < len(value)
         if listed or (isinstance(value, dict) and part in value):
@@ -61,11 +61,10 @@ def _mistake(model: type[BaseModel], content: object, problem: dict) -> Mistake:
                            "quote it, or choose another name")
         else:
             continue
-        kind, value = _below(kind, part), value[part]
+        above, kind, value = kind, _below(kind, part), value[part]
     where, said = tuple(key), problem["type"]
     if said in ("extra_forbidden", "invalid_key"):
-        above = _model_at(model, key[:-1])
-        names = [f.alias or n for n, f in above.model_fields.items()] if above else []
+        names = list(_fields(above))
         return Mistake(where, "an unknown key", one_of(names), near(key[-1], names))
     if said == "literal_error":
         names = [arg for arg in get_args(_bare(kind)) if get_origin(_bare(kind)) is Literal]
@@ -82,8 +81,7 @@ def _shown(value: object) -> str:
 
 
 def _wanted(kind: object, name: object) -> str:
-    fields = getattr(_bare(kind), "model_fields", {})
-    known = next((f for n, f in fields.items() if name in (n, f.alias)), None)
+    known = _fields(kind).get(name)
     text = (known.description or "").rstrip(".") if known else ""
     text = text if text[:2].isupper() else text[:1].lower() + text[1:]
     return f"a value for `{name}`" + (f": {text}" if text else "")
@@ -124,18 +122,13 @@ def _bare(kind: object) -> object:
 
 def _below(kind: object, part: object) -> object:
     """The type of what stands under a key of a type."""
-    kind = _bare(kind)
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        for name, about in kind.model_fields.items():
-            if part in (name, about.alias):
-                return about.annotation
-        return object
-    arguments = get_args(kind)
-    return arguments[-1] if arguments else object
+    if fields := _fields(kind):
+        return fields[part].annotation if part in fields else object
+    return (get_args(_bare(kind)) or [object])[-1]
 
 
-def _model_at(model: object, key: list) -> type[BaseModel] | None:
-    for part in key:
-        model = _below(model, part)
-    model = _bare(model)
-    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+def _fields(kind: object) -> dict:
+    """The fields of a model, by the keys of a file; of another type none."""
+    fields = getattr(_bare(kind), "model_fields", {})
+    return {field.alias or name: field for name, field in fields.items()}
+

@@ -7,7 +7,7 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.results import Fitted, check_vcov
+from claimledger.ledger.results import Fitted
 from claimledger.statistics.clustered import of_fit
 
 N = 80
@@ -72,9 +72,8 @@ def test_what_is_refused(data):
         Fitted(smf.ols("y ~ x", data).fit(cov_type="HC2"))
     with pytest.raises(LedgerError, match="no coefficient 'z'"):
         Fitted(fit(data)).vector({"z": 1.0})
-    with pytest.raises(LedgerError, match="variance"):
+    with pytest.raises(LedgerError, match="a variance of"):
         Fitted(fit(data)).contrast({"x": 0.0})
-    check_vcov(Fitted(fit(data)))
-    check_vcov(Fitted(smf.ols("y ~ x", data).fit(), data["who"]))
+    Fitted(smf.ols("y ~ x", data).fit(), data["who"])
     with pytest.raises(LedgerError, match="nonrobust"):
-        check_vcov(Fitted(smf.ols("y ~ x", data).fit()))
+        Fitted(smf.ols("y ~ x", data).fit())

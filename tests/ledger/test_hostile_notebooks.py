@@ -82,7 +82,7 @@ HOSTILE = {
     "another sample": (
         'rows = study.sample("misaligned").query("sex == \'Female\'"); '
         'study.record("H3", table_of("H3", dict.fromkeys(["H3a", "H3b", "H3c"], '
-        'fit(study.registration.hypothesis("H3a"), rows))))', "", "--aspect sample"),
+        'fit(study.registration.hypothesis("H3a"), rows))))', "", "H3a, estimate"),
     "another model": (
         'f = smf.ols("corrective ~ regime + capability + treaty", study.sample("misaligned"))'
         '.fit(cov_type="HC2", use_t=True); study.record("H3", table_of("H3", '
@@ -99,7 +99,7 @@ HOSTILE = {
         "H3., p"),
     "another correction": (
         H3.format(change='h3["p_adjusted"] = multipletests(h3["p"], method="fdr_bh")[1]'), "",
-        "--aspect correction"),
+        "H3., p_adjusted"),
     "no correction": (H3.format(change='h3["p_adjusted"] = h3["p"]'), "", "p_adjusted"),
     "a wider bound": (
         H3.format(change='h3["p_equivalence"] = tost(h3.assign(bound=1.0))'), "", "p_equivalence"),
@@ -148,7 +148,7 @@ HOSTILE = {
         'multipletests = lambda p, **k: (None, np.asarray(p) / 3); rest()', "", "p_adjusted"),
     "methods of pandas patched": (
         'drop = pd.DataFrame.dropna; patch.setattr(pd.DataFrame, "dropna", '
-        "lambda self, *a, **k: drop(self, *a, **k).iloc[:-30]); rest()", "", "--aspect sample"),
+        "lambda self, *a, **k: drop(self, *a, **k).iloc[:-30]); rest()", "", "H3a, estimate"),
     "a difference of nothing patched in": (
         "from claimledger.ledger import audit; patch.setattr(audit, 'differences', "
         f"lambda *a: []); rows = study.survey.frame; {TURN}; rest()", "", "deviate"),

@@ -120,7 +120,8 @@ def test_only_the_audit_says_registered(record, frame):
         with pytest.raises(LedgerError, match="study.record"):
             record.means("x", one, status=status)
         with pytest.raises(LedgerError, match="study.record"):
-            record.tests(table(frame, {"x": "Intercept"}), {"x": "x"}, status=status)
+            record.tests(table(frame, {"x": "Intercept"}), {"x": "x"}, fits=one,
+                         status=status)
     with pytest.raises(LedgerError, match="one of: H1, H2, H3, measures"):
         record("H9", table(frame, {"x": "Intercept"}))
 

@@ -9,7 +9,7 @@ import yaml
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run, sha256_file
-from claimledger.replication.archive import CHECKSUMS, Contents, archive, checksums, pack
+from claimledger.replication.archive import CHECKSUMS, Contents, checksums, pack
 
 CONFIG = "ledger: {registration: r.yml, data: data/raw/open.csv, seed: 1, lint: []}\n"
 
@@ -55,12 +55,6 @@ def test_in_a_checkout_without_git_nothing_is_packed_and_elsewhere_the_folder(
     (root / ".git").mkdir()
     with pytest.raises(LedgerError, match="a list of the files"):
         _ = Contents(contents.run).sources
-
-
-def test_another_run_than_that_of_record_is_no_archive(contents, tmp_path):
-    with pytest.raises(LedgerError, match="the run of record"):
-        archive(Run.open(contents.run.root, name="null"), tmp_path / "x.zip")
-    assert not (tmp_path / "x.zip").exists()
 
 
 def test_a_zip_has_one_date_and_one_order_and_its_checksums_are_right():

@@ -12,20 +12,18 @@ from claimledger.ledger.entries import number
 from claimledger.registration.models import Registration
 
 
-def _box(axis, x: float, y: float, width: float, height: float, text: str, **style) -> None:
-    face = style.pop("face", "white")
+def _box(axis, x: float, y: float, width: float, height: float, text: str, bold: bool) -> None:
     axis.add_patch(FancyBboxPatch(
         (x, y), width, height, boxstyle="round,pad=0,rounding_size=0.06", linewidth=0.8,
-        edgecolor="black", facecolor=face, mutation_aspect=1,
-    ))
-    axis.text(x + width / 2, y + height / 2, text, ha="center", va="center",
-              **({"fontsize": 9} | style))
+        edgecolor="black", facecolor="#f2f2f2" if bold else "white"))
+    axis.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9,
+              fontweight="bold" if bold else "normal")
 
 
 def _arrow(axis, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axis.annotate("", xy=end, xytext=start,
-                  arrowprops={"arrowstyle": "-|>", "linewidth": 0.8, "color": "black",
-                              "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9})
+    axis.annotate("", xy=end, xytext=start, arrowprops={
+        "arrowstyle": "-|>", "linewidth": 0.8, "color": "black", "shrinkA": 0, "shrinkB": 0,
+        "mutation_scale": 9})
 
 
 def _column(axis, x: float, groups: list[tuple[str, list[str]]], rows: float) -> None:
@@ -61,7 +59,7 @@ def design_diagram(registration: Registration) -> tuple[Figure, str]:
     _column(axis, 0.05, factors, rows)
     _column(axis, 6.6, outcomes, rows)
     middle = rows / 2
-    _box(axis, 4.35, middle - 1.2, 1.4, 2.4, "One\nvignette", fontweight="bold", face="#f2f2f2")
+    _box(axis, 4.35, middle - 1.2, 1.4, 2.4, "One\nvignette", bold=True)
     _arrow(axis, (3.7, middle), (4.3, middle))
     _arrow(axis, (5.8, middle), (6.4, middle))
     alt = "Diagram of the design. Randomized: " + "; ".join(
@@ -86,18 +84,16 @@ def flow_diagram(flow: pd.DataFrame, doubts: Sequence[str] = ()) -> tuple[Figure
     figure, axis = plt.subplots(figsize=(6.5, 0.34 * (steps + 2) + 0.2 * len(said)))
     axis.set(xlim=(0, 10), ylim=(-(steps + 1.15 + 0.6 * len(said)), 0.7))
     axis.axis("off")
-    _box(axis, 1.0, -0.1, 3.2, 0.7, f"Rows in the export: {number(received, 0)}")
+    _box(axis, 1.0, -0.1, 3.2, 0.7, f"Rows in the export: {number(received, 0)}", bold=False)
     _arrow(axis, (2.6, -0.1), (2.6, -(steps + 0.4)))
     for i, row in enumerate(flow.itertuples(), start=1):
-        axis.annotate("", xy=(4.6, -i + 0.3), xytext=(2.6, -i + 0.3),
-                      arrowprops={"arrowstyle": "-|>", "linewidth": 0.8, "color": "#555555"})
+        _arrow(axis, (2.6, -i + 0.3), (4.6, -i + 0.3))
         label = f"{row.label}\n{row.doubt}: implausible" if row.doubt else row.label
         axis.text(4.8, -i + 0.3, label, va="center", fontsize=9 - 2 * bool(row.doubt),
                   fontweight="bold" if row.doubt else "normal")
         axis.text(9.9, -i + 0.3, f"{number(-row.dropped, 0)}", va="center", ha="right", fontsize=9)
     left = int(flow["left"].iloc[-1])
-    _box(axis, 1.0, -(steps + 1.1), 3.2, 0.7, f"Analyzed: {number(left, 0)}", face="#f2f2f2",
-         fontweight="bold")
+    _box(axis, 1.0, -(steps + 1.1), 3.2, 0.7, f"Analyzed: {number(left, 0)}", bold=True)
     for place, line in enumerate(said, start=1):
         axis.text(0.1, -(steps + 1.1 + 0.6 * place), line, va="center", fontsize=7.5)
     dropped = "; ".join(

@@ -107,7 +107,7 @@ class Audit:
         p_equivalence (corrected), verdict, and the intervals of `with_intervals`.
         """
         if group not in self._tables:
-            self._tables[group] = self._decided(group, {}, None)
+            self._tables[group] = self._decided(group, {}, {})
         return self._tables[group].copy()
 
     def as_run(self, group: str, handed: dict[str, dict]) -> pd.DataFrame:
@@ -117,8 +117,9 @@ class Audit:
         cannot be computed here (`other`), its estimate, error and degrees of freedom are taken.
         """
         declared = {a.id: self.deviations(a) for a in groups(self.registration)[group]}
-        return self._decided(group, declared, handed) if any(declared.values()) \
-            else self.table(group)
+        if not any(declared.values()):
+            return self.table(group)
+        return self._decided(group, declared, handed)
 
     def _decided(self, group: str, declared: dict[str, list[Deviation]], handed) -> pd.DataFrame:
         tests = tests_of(self.registration, group)
@@ -134,7 +135,7 @@ class Audit:
                 joint = isinstance(test.analysis, Hypothesis) and test.analysis.joint
                 own = ("statistic", "p") if joint else ("estimate", "se")
                 for name in (*own, "df", "n"):
-                    table.loc[test.id, name] = float(handed[test.id][name])
+                    table.loc[test.id, name] = float(handed[test.id].get(name, np.nan))
         bounds = [run[id].bound(sd) for id, sd in table["sd"].items()]
         table["bound"] = np.array(bounds, dtype=float)
         table["direction"] = [test.direction for test in tests]
@@ -163,28 +164,25 @@ class Audit:
     def compare(self, group: str, handed: dict[str, dict], where: str) -> None:
         """Stop where a table that was handed over is not what file and registration give."""
         run = self.as_run(group, handed)
-        wrong = {id: differences(pd.Series(handed[id]), run.loc[id]) for id in run.index}
-        wrong = {id: names for id, names in wrong.items() if names}
+        wrong = {id: names for id, row in run.iterrows()
+                 if (names := differences(pd.Series(handed[id]), row))}
         if not wrong:
             return
         id, names = next(iter(wrong.items()))
         analysis = next(t.analysis for t in tests_of(self.registration, group) if t.id == id)
-        shown = names[:3]
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        weights = ", weighted" if analysis.weighted else ""
-        correction = self.registration.families[analysis.family].correction
-        declared = "; ".join(f"{d.aspect} {d.run}" for d in self.deviations(analysis))
+        ran = "; ".join(f"{d.aspect} {d.run}" for d in self.deviations(analysis))
+        both = ("; ".join(f"{name} {_shown(row.get(name))}" for name in names[:3])
+                for row in (handed[id], run.loc[id]))
         raise LedgerError(
             f"{where}: {id}, {', '.join(names)}{more}",
-            found="; ".join(f"{name} {_shown(handed[id].get(name))}" for name in shown)
-            + ", handed over by the notebook",
-            expected="; ".join(f"{name} {_shown(run.loc[id, name])}" for name in shown)
-            + f", from {self.source} and the registration: {analysis.model}, sample "
-            f"{analysis.sample}, {analysis.vcov}{weights}, {correction}"
-            + (f"; with what is declared instead: {declared}" if declared else ""),
-            mend=f"run in the notebook what is {'declared' if declared else 'registered'}, or "
-            "declare what is run: claimledger deviate "
-            f"--analysis {analysis.id} --aspect {_aspect(names)}",
+            found=f"{next(both)}, handed over by the notebook",
+            expected=f"{next(both)}, from {self.source} and the registration: {analysis.model}, "
+            f"sample {analysis.sample}, {analysis.vcov}{', weighted' * analysis.weighted}, "
+            + self.registration.families[analysis.family].correction
+            + (f"; with what is declared instead: {ran}" if ran else ""),
+            mend=f"run in the notebook what is {'declared' if ran else 'registered'}, or declare "
+            f"what is run: claimledger deviate --analysis {analysis.id}",
         )
 
     # From tables to entries of the ledger -------------------------------------------------------
@@ -339,10 +337,9 @@ def _tried(source: Source, kind: str, place: int, analysis: Analysis, run: Calla
         told = LedgerError(
             analysis.id, found=f"{type(error).__name__}: {error or 'no message'}", expected="",
             mend="simplify the model, or register another estimator, vcov or rule for covariates")
-    claim = kind == "hypotheses"
     key = "model"
     if "coefficient" in told.found or "main effect" in told.found:
-        key = ("joint" if analysis.joint else "contrast") if claim else "term"
+        key = "term" if kind == "comparisons" else "joint" if analysis.joint else "contrast"
     where = source.where((kind, place, key))
     raise LedgerError(
         where if analysis.id in where else f"{where} ({analysis.id})", found=told.found,
@@ -351,9 +348,9 @@ def _tried(source: Source, kind: str, place: int, analysis: Analysis, run: Calla
     ) from None
 
 
-def _random_answers(registration: Registration, respondents: int = 600) -> pd.DataFrame:
+def _random_answers(registration: Registration) -> pd.DataFrame:
     """Codes as they are read from an export, drawn at random; restricted arms never together."""
-    rng, design = np.random.default_rng(1), registration.design
+    rng, design, respondents = np.random.default_rng(1), registration.design, 600
     n = respondents * (design.rows if design.respondent else 1)
     drawn: dict[str, object] = {}
     if design.respondent:
@@ -374,8 +371,8 @@ def _random_answers(registration: Registration, respondents: int = 600) -> pd.Da
         if scale.labels:
             drawn[name] = rng.choice(list(scale.labels), n).astype(float)
         elif scale.kind == "numeric":
-            low = scale.minimum if scale.minimum is not None else 0
-            high = scale.maximum if scale.maximum is not None else low + 100
+            low = scale.minimum or 0
+            high = low + 100 if scale.maximum is None else scale.maximum
             drawn[name] = np.floor(rng.uniform(low, high + 1, n)).clip(low, high)
     weighting = registration.weighting
     columns = {design.blocks: 8, design.clusters: 60}
@@ -463,23 +460,12 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else "nothing" if value is None else f"{value:.10g}"
 
 
-def _aspect(names: list[str]) -> str:
-    """The aspect that most likely differs, by the columns that do."""
-    for column, aspect in (("n", "sample"), ("estimate", "model"), ("se", "vcov"), ("df", "vcov"),
-                           ("p_adjusted", "correction"), ("p_equivalence", "sesoi")):
-        if column in names:
-            return aspect
-    return "other"
-
-
 def _numbers(row: pd.Series) -> dict:
     """What an entry with a deviation keeps of the result as registered."""
-    names = {"value": "estimate", "se": "se", "df": "df", "p": "p", "p_adjusted": "p_adjusted",
-             "p_equivalence": "p_equivalence", "n": "n", "verdict": "verdict"}
-    kept = {key: row[name] for key, name in names.items()}
-    kept = {key: value if isinstance(value, str) else float(value) for key, value in kept.items()
-            if isinstance(value, str) or isfinite(float(value))}
-    kept["n"] = int(kept["n"])
-    if isfinite(float(row["low"])):
-        return kept | {"ci": [float(row["low"]), float(row["high"])]}
+    kept = {name: float(row[name]) for name in ("se", "df", "p", "p_adjusted", "p_equivalence")
+            if isfinite(row[name])}
+    kept |= {"n": int(row["n"]), "verdict": row["verdict"]}
+    if isfinite(row["low"]):
+        return kept | {"value": float(row["estimate"]),
+                       "ci": [float(row["low"]), float(row["high"])]}
     return kept | {"value": float(row["statistic"])}

@@ -1,21 +1,26 @@
 """One line of the ledger: a result with its provenance, its verdict and its ready texts.
 
-Numbers are rounded once, here, as they are printed: with a real minus sign.
+Numbers are rounded once, here, as they are printed: with a real minus sign. Below: two ledgers,
+claim by claim, which survive, which moved, and which verdicts changed.
 """
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from claimledger.errors import LedgerError
 from claimledger.registration.analyses import POINTS
 from claimledger.validation import about
 
 MINUS = "\u2212"
+RELATIVE = 1e-6  # of the published number; ten significant digits are printed in the ledger
+ABSOLUTE = 1e-9
+SURVIVES = ("same", "not re-run")
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 # Every kind of decision, and all the verdicts that it can come to.
 VERDICTS = {
@@ -79,14 +84,6 @@ def texts(
         out |= {"d": number(value / sd), "absd": number(abs(value / sd))}
     named = {forms[key]: given for key, given in known.items() if given is not None}
     return out | {name: form(given) for (name, form), given in named.items()}
-
-
-def tidy(value: float) -> float:
-    """Ten significant digits: what the ledger keeps of a float."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    value = float(value)
-    return float(f"{value:.10g}") if math.isfinite(value) else value
 
 
 class Equivalence(BaseModel):
@@ -159,7 +156,7 @@ class Entry(BaseModel):
 
     def record(self) -> dict:
         """As it is written to JSON: no empty fields, floats to ten significant digits."""
-        return _tidy(self.model_dump(exclude_none=True, exclude_defaults=False))
+        return _tidy(self.model_dump(exclude_none=True))
 
 
 def _tidy(value: object) -> object:
@@ -167,7 +164,7 @@ def _tidy(value: object) -> object:
         return {key: _tidy(item) for key, item in value.items() if item not in ("", [], {})}
     if isinstance(value, list):
         return [_tidy(item) for item in value]
-    return tidy(value) if isinstance(value, float) else value
+    return float(f"{value:.10g}") if isinstance(value, float) else value
 
 
 def entry(id: str, label: str, row: Mapping, *, unit: str, status: str, model: str, vcov: str,
@@ -236,13 +233,110 @@ def load_ledger(path: Path) -> dict:
         content = json.loads(path.read_text(encoding="utf-8"))
         for entry in content["entries"].values():
             Entry.model_validate(entry)
-    except FileNotFoundError as error:
-        raise LedgerError(
-            path, found="no such file", expected="a ledger", mend="run `make paper`"
-        ) from error
-    except (json.JSONDecodeError, KeyError, ValidationError, UnicodeDecodeError) as error:
-        raise LedgerError(
-            path, found=" ".join(str(error).split())[:300], expected="a ledger of results",
-            mend="delete the file and run `make paper`",
-        ) from error
+    except FileNotFoundError:
+        raise LedgerError(path, found="no such file", expected="a ledger",
+                          mend="run `make paper`") from None
+    except (ValueError, KeyError) as error:
+        raise LedgerError(path, found=" ".join(str(error).split())[:300],
+                          expected="a ledger of results",
+                          mend="delete the file and run `make paper`") from error
     return content
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One published claim beside what was found here.
+
+    `outcome`: same; not re-run (recorded from data that are not shipped); verdict (another one);
+    moved (a number beyond tolerance); text (printed otherwise, within tolerance); described
+    (another label, status, model ...); missing (not found here); page (the page prints otherwise).
+    """
+
+    id: str
+    label: str
+    outcome: str
+    published: float | None = None
+    recomputed: float | None = None
+    verdict: str | None = None
+    verdict_here: str | None = None
+    differs: tuple[str, ...] = ()
+
+    @property
+    def survives(self) -> bool:
+        """Whether what was published still holds here."""
+        return self.outcome in SURVIVES
+
+    @property
+    def difference(self) -> float | None:
+        """Recomputed minus published value."""
+        if self.published is None or self.recomputed is None:
+            return None
+        return self.recomputed - self.published
+
+
+def agree(a: object, b: object) -> bool:
+    """Numbers within tolerance of the published one, `a`; everything else equal."""
+    if _is_number(a) and _is_number(b):
+        return a == b or (math.isfinite(b) and abs(a - b) <= max(ABSOLUTE, RELATIVE * abs(a)))
+    return type(a) is type(b) and a == b
+
+
+def compare(published: dict, here: dict) -> list[Claim]:
+    """Every claim of the published ledger, in its order, then its exhibits and deviations."""
+    claims = [_claim(id, entry, here["entries"].get(id))
+              for id, entry in published["entries"].items()]
+    for label, exhibit in published.get("exhibits", {}).items():
+        found = here.get("exhibits", {}).get(label)
+        differs = _differs(exhibit, found or {})
+        outcome = "missing" if found is None else "described" if differs else "same"
+        claims.append(Claim(label, "exhibit and its description", outcome, differs=differs))
+    if published.get("deviations", []) != here.get("deviations", []):
+        claims.append(Claim("deviations", "the table of deviations", "described"))
+    return claims
+
+
+def added(published: dict, here: dict) -> list[str]:
+    """Entries that are found here, and that the published ledger does not have."""
+    return sorted(set(here["entries"]) - set(published["entries"]))
+
+
+def _claim(id: str, old: dict, new: dict | None) -> Claim:
+    known = {"id": id, "label": old.get("label", ""), "published": old["value"],
+             "verdict": old.get("verdict")}
+    if new is None:
+        return Claim(outcome="missing", **known)
+    differs = _differs(old, new)
+    known |= {"recomputed": new["value"], "verdict_here": new.get("verdict"), "differs": differs}
+    return Claim(outcome=_outcome(old, new, differs), **known)
+
+
+def _outcome(old: dict, new: dict, differs: tuple[str, ...]) -> str:
+    if not differs:
+        return "not re-run" if new.get("recorded") else "same"
+    if old.get("verdict") != new.get("verdict"):
+        return "verdict"
+    leaves = dict(_leaves(old)), dict(_leaves(new))
+    if any(_is_number(leaves[0].get(name)) and _is_number(leaves[1].get(name)) for name in differs):
+        return "moved"
+    return "text" if any(name.startswith("text.") for name in differs) else "described"
+
+
+def _differs(old: dict, new: dict) -> tuple[str, ...]:
+    """Names of the fields in which two entries do not agree, such as `ci.0` or `text.est`."""
+    before, after = dict(_leaves(old)), dict(_leaves(new))
+    return tuple(name for name in sorted((before.keys() | after.keys()) - {"recorded"})
+                 if not agree(before.get(name), after.get(name)))
+
+
+def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """Every number, text and truth value with its name; what is empty is as if it were absent."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            yield from _leaves(item, f"{name}.{key}" if name else str(key))
+    elif value not in (None, "") and value is not False:
+        yield name, value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -146,7 +146,7 @@ def keep(one: External, fragment: dict, today: datetime.date) -> Path:
 
 def require_same(one: External, fragment: dict) -> None:
     """Stop where the data give anything else than what was recorded from them."""
-    from claimledger.ledger.comparison import added, compare
+    from claimledger.ledger.entries import added, compare
 
     if not one.recorded.is_file():
         return

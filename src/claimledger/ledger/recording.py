@@ -1,26 +1,20 @@
 """How a notebook writes down what it found; what it calls registered is audited on the spot."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from IPython import get_ipython
 
 from claimledger.errors import LedgerError
-from claimledger.ledger import audit as auditing
-from claimledger.ledger.audit import Audit, decided, groups, with_intervals
+from claimledger.ledger.audit import Audit, decided, tests_of, with_intervals
 from claimledger.ledger.entries import Entry, entry, fact
 from claimledger.ledger.results import Fitted, results, verdicts
 from claimledger.registration.models import Registration
 
 LABEL = re.compile(r"^#\|\s*label:\s*(\S+)", re.MULTILINE)
-LEVEL = re.compile(r"\[(?:T\.)?(.*)\]$")
-MAKES = {  # the line of a notebook that makes a column
-    "p_adjusted": 'table["p_adjusted"] = multipletests(table["p"], method="holm")[1]',
-    "p_equivalence": 'table["p_equivalence"] = multipletests(tost(table), method="holm")[1]',
-    "verdict": 'table["verdict"] = verdicts(table)',
-}
+LEVEL = re.compile(r".*?\[(?:T\.)?(.*)\]$")
 
 
 def current_cell() -> str:
@@ -53,23 +47,13 @@ class Record:
         unless it was declared (`claimledger deviate`).
         """
         where = f"{self.notebook}: {group}"
-        known = groups(self.registration)
-        if group not in known or not isinstance(table, pd.DataFrame):
+        wanted = [test.id for test in tests_of(self.registration, group)]
+        rows = list(map(str, table.index)) if isinstance(table, pd.DataFrame) else [
+            f"a {type(table).__name__}"]
+        if sorted(rows) != sorted(wanted):
             raise LedgerError(
-                where, found=f"a {type(table).__name__}" if group in known else "no such name",
-                expected="a table of results of one of: " + ", ".join(known),
-                mend='table = study.results(fit, "NAME")',
-            )
-        wanted = [test.id for test in auditing.tests_of(self.registration, group)]
-        if sorted(map(str, table.index)) != sorted(wanted):
-            raise LedgerError(where, found=", ".join(map(str, table.index)) or "no rows",
-                              expected=", ".join(wanted), mend="record the group as a whole")
-        for name in (*auditing.NUMBERS, "verdict"):
-            optional = name == "p_equivalence" and all(
-                analysis.bound(1.0) is None for analysis in known[group])
-            if name not in table and not optional:
-                raise LedgerError(where, found=f"no column {name}", expected="a column with it",
-                                  mend=MAKES.get(name, f'study.results(fit, "{group}") has it'))
+                where, found=", ".join(rows) or "no rows", expected=", ".join(wanted),
+                mend=f'record the group as a whole: table = study.results(fit, "{group}")')
         if self.audit is None:
             raise LedgerError(where, found="no data", expected="the data of this notebook",
                               mend="put what needs data below `if study.has_data:`")
@@ -83,10 +67,8 @@ class Record:
     def add(self, one: Entry) -> Entry:
         """Keep an entry, as it will stand in the ledger; an id is recorded once."""
         if one.id in self.entries:
-            raise LedgerError(
-                f"{self.notebook}: {one.id}", found="recorded twice", expected="once",
-                mend="give the second result another id",
-            )
+            raise LedgerError(f"{self.notebook}: {one.id}", found="recorded twice", expected="once",
+                              mend="give the second result another id")
         one = one.model_copy(update={"notebook": self.notebook, "cell": current_cell()})
         one = Entry.model_validate(one.record())  # exhibits are drawn from what is kept
         self.entries[one.id] = one
@@ -106,27 +88,25 @@ class Record:
             )
 
     def tests(
-        self, table: pd.DataFrame, labels: Mapping[str, str] | Callable[[str], str], *,
-        fits: object = None, groups: pd.Series | None = None, status: str = "exploratory",
-        unit: str | None = None, family: str | None = None, alpha: float = 0.05,
+        self, table: pd.DataFrame, labels: Mapping[str, str], *, fits: object,
+        status: str = "exploratory", unit: str | None = None, family: str | None = None,
     ) -> None:
         """Record tests that are not registered, from a table like that of `study.results`.
 
         `labels` says for each id what it estimates; `fits` (one, or by id) names model and unit.
         """
         self._refuse(status, str(table.index[0]))
-        full = decided(table, alpha, "none")
+        full = decided(table, 0.05, "none")
         for name in ("p_adjusted", "p_equivalence"):
             full[name] = table.get(name, full[name])
-        full["verdict"] = verdicts(full, alpha)
-        for id, row in with_intervals(full, alpha).iterrows():
+        full["verdict"] = verdicts(full)
+        for id, row in with_intervals(full, 0.05).iterrows():
             fit = fits[id] if isinstance(fits, Mapping) else fits
-            fitted = Fitted(fit, groups) if fit is not None else None
+            fitted = Fitted(fit)
             self.add(entry(
-                id, labels(id) if callable(labels) else labels[id], row, status=status,
-                unit=self._unit(fit) if unit is None else unit, family=family,
-                model=fitted.formula if fitted else "", vcov=fitted.vcov if fitted else "",
-                weighted=bool(fitted and fitted.weighted),
+                id, labels[id], row, status=status, family=family, model=fitted.formula,
+                unit=self._unit(fit) if unit is None else unit, vcov=fitted.vcov,
+                weighted=fitted.weighted,
             ))
 
     def estimate(self, id: str, fit, term: str | dict, label: str, *, unit: str | None = None,
@@ -147,16 +127,15 @@ class Record:
         exog = pd.DataFrame(np.asarray(fit.model.exog) != 0, columns=fit.model.exog_names)
         rows = []
         for term in fit.params.index:
-            levels = [LEVEL.search(part)[1] if LEVEL.search(part) else part
-                      for part in term.split(":")]
+            levels = [LEVEL.sub(r"\1", part) for part in term.split(":")]
             id = ".".join([prefix, *levels])
             row = results({id: fit}, {id: term}, groups=groups).loc[id].copy()
             inside = exog[term].to_numpy()
             row["n"] = int(inside.sum() if groups is None
                            else pd.Series(np.asarray(groups))[inside].nunique())
             words = ", ".join(map(self.registration.label, levels))
-            kept = self._described(id, row, f"{label}: {words}", fit, unit, status, groups)
-            self.add(kept)
+            kept = self.add(
+                self._described(id, row, f"{label}: {words}", fit, unit, status, groups))
             low, high = kept.ci
             rows.append({"id": id, "level": ".".join(levels), "label": words,
                          "estimate": kept.value, "low": low, "high": high, "n": kept.n})
@@ -170,7 +149,7 @@ class Record:
         )
 
     def _unit(self, fit) -> str:
-        return self.registration.unit(str(fit.model.endog_names)) if fit is not None else ""
+        return self.registration.unit(str(fit.model.endog_names))
 
     def table(self, ids: list[str]) -> pd.DataFrame:
         """Ready texts of recorded tests, one row a test, the verdict first."""

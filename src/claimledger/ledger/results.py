@@ -16,7 +16,7 @@ from scipy import stats
 
 from claimledger.errors import LedgerError
 from claimledger.statistics import decision
-from claimledger.statistics.clustered import CORRECTIONS, checked_fit, of_fit
+from claimledger.statistics.clustered import checked_fit, of_fit
 
 _ROBUST = {"HC0", "HC1", "HC2", "HC3"}
 
@@ -30,17 +30,20 @@ class Fitted:
     correction: str = "CR2"
 
     def __post_init__(self):
-        """Refuse normal p values (see `use_t` of statsmodels), and a fit that `checked_fit` does.
+        """Refuse a variance that no conclusion here should rest on, and what `checked_fit` does.
 
         statsmodels fits singular designs, constant outcomes and zero weights without a word.
         """
-        if self.clusters is None and not self.fit.use_t:
-            raise LedgerError(
-                f"fit of {shorten(self.formula, 100)}",
-                found="p values from the normal distribution",
-                expected="the t distribution", mend="fit(cov_type=..., use_t=True)",
-            )
+        if self.clusters is None and not (self.fit.use_t and self.vcov in _ROBUST):
+            kind = "t" if self.fit.use_t else "normal"
+            raise self._error(f"{self.vcov} variance, p values from the {kind} distribution",
+                              "HC2 or HC3 and the t distribution, or groups",
+                              'fit(cov_type="HC2", use_t=True)')
         checked_fit(self.fit)
+
+    def _error(self, found: str, expected: str, mend: str) -> LedgerError:
+        return LedgerError(f"fit of {shorten(self.formula, 100)}", found=found, expected=expected,
+                           mend=mend)
 
     @property
     def formula(self) -> str:
@@ -68,10 +71,8 @@ class Fitted:
         names = list(self.fit.params.index)
         for term in contrast:
             if term not in names:
-                raise LedgerError(
-                    f"fit of {shorten(self.formula, 100)}", found=f"no coefficient {term!r}",
-                    expected="one of " + ", ".join(names), mend="correct the contrast or the model",
-                )
+                raise self._error(f"no coefficient {term!r}", "one of " + ", ".join(names),
+                                  "correct the contrast or the model")
         return np.array([contrast.get(name, 0.0) for name in names])
 
     def contrast(self, contrast: dict[str, float]) -> tuple[float, float, float]:
@@ -83,10 +84,8 @@ class Fitted:
         estimate = float(weights @ self.fit.params.to_numpy())
         variance = float(weights @ np.asarray(self.fit.cov_params()) @ weights)
         if not np.isfinite(variance) or variance <= 0:
-            raise LedgerError(
-                f"fit of {shorten(self.formula, 100)}", found=f"a variance of {variance}",
-                expected="above zero", mend="look for a constant outcome or an empty cell",
-            )
+            raise self._error(f"a variance of {variance}", "above zero",
+                              "look for a constant outcome or an empty cell")
         return estimate, float(np.sqrt(variance)), float(self.fit.df_resid)
 
     def joint(self, names: list[str]) -> tuple[float, float, float, float]:
@@ -106,15 +105,6 @@ class Fitted:
         if self.clusters is not None and "Intercept" not in self.fit.params.index:
             outcome = outcome[np.asarray(self.fit.model.exog) @ self.vector(contrast) != 0]
         return float(np.std(outcome, ddof=1))
-
-
-def check_vcov(fitted: Fitted) -> None:
-    """Refuse a variance estimator that no conclusion here should rest on."""
-    if fitted.vcov not in _ROBUST | set(CORRECTIONS):
-        raise LedgerError(
-            f"fit of {shorten(fitted.formula, 100)}", found=f"variance estimator {fitted.vcov}",
-            expected="HC2, HC3 or CR2", mend='fit(cov_type="HC2", use_t=True)',
-        )
 
 
 def results(
@@ -140,7 +130,6 @@ def results(
                 mend='smf.ols("...", data=rows).fit(cov_type="HC2", use_t=True)',
             )
         fitted = Fitted(fits[id], groups, correction)
-        check_vcov(fitted)
         if isinstance(contrast, list):
             f, q, df, p = fitted.joint(contrast)
             rows[id] = {"statistic": f, "df1": q, "df": df, "p": p, "n": fitted.n,
@@ -180,9 +169,7 @@ def verdicts(table: pd.DataFrame, alpha: float = 0.05) -> list[str]:
     """
     direction = table["direction"].to_numpy()
     significant = table["p_adjusted"].to_numpy(float) < alpha
-    equivalent = np.zeros(len(table), dtype=bool)
-    if "p_equivalence" in table:
-        equivalent = table["p_equivalence"].to_numpy(float) < alpha
-    codes = decision.verdict_codes(
-        np.sign(table["estimate"].to_numpy(float)), direction, significant, equivalent)
+    equivalence = table.get("p_equivalence", np.full(len(table), np.nan))
+    codes = decision.verdict_codes(np.sign(table["estimate"].to_numpy(float)), direction,
+                                   significant, np.asarray(equivalence, float) < alpha)
     return [decision.verdict_name(int(c), int(d)) for c, d in zip(codes, direction, strict=True)]

@@ -45,9 +45,6 @@ MADE = (README, CODEMETA, CRATE, CHECKSUMS, "codebook/items.csv", "codebook/vign
 MIT = "https://spdx.org/licenses/MIT"
 CC_BY = "https://creativecommons.org/licenses/by/4.0/"
 CODE = ("src/", "tests/", "_extensions/", ".ci/", ".github/", "benchmarks/")
-TYPES = {".qmd": "text/markdown", ".yml": "application/yaml", ".lua": "text/x-lua",
-         ".ipynb": "application/x-ipynb+json", ".lock": "text/plain", ".bib": "text/x-bibtex",
-         ".cff": "application/yaml", ".toml": "application/toml", ".md": "text/markdown"}
 NOTEBOOK_OF = "notebooks/{}.ipynb"
 TIMES = "benchmarks/steps.json"
 SIMULATED = (
@@ -142,9 +139,8 @@ class Contents:
 
 def checksums(files: dict[str, bytes]) -> str:
     """One line a file, as `sha256sum --check` reads it."""
-    return "".join(
-        f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)
-    )
+    return "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n"
+                   for name in sorted(files))
 
 
 def _listed(root: Path) -> list[str]:
@@ -171,9 +167,8 @@ def _tracked(root: Path) -> list[str]:
     except OSError:
         if (root / ".git").exists():
             raise LedgerError(
-                "archive", found="a checkout, and no git on this machine",
-                expected="a list of the files that belong to the project", mend="install git",
-            ) from None
+                "archive", found="a checkout, and no git on this machine", mend="install git",
+                expected="a list of the files that belong to the project") from None
         return []
     return [name for name in done.stdout.split("\0") if name] if not done.returncode else []
 
@@ -202,15 +197,7 @@ def _caption(page: str, start: int) -> str:
 
 
 def archive(run: Run, target: Path) -> tuple[Path, Contents]:
-    """Write the zip of a built paper of record; return it with what is in it.
-
-    Raises LedgerError where the run is not that of record, or a file that it needs is missing.
-    """
-    if not run.is_record:
-        raise LedgerError(
-            "archive", found=f"the run {run.name}", expected="the run of record",
-            mend="name the data at `ledger: data:` in _quarto.yml",
-        )
+    """Write the zip of a built paper of record; return it with what is in it."""
     contents = Contents(run)
     return write_atomic(target, pack(collect(contents), contents.moment)), contents
 
@@ -219,7 +206,7 @@ def collect(contents: Contents) -> dict[str, bytes]:
     """Every file of the archive by name: sources, outputs, and what is generated of them."""
     root = contents.run.root
     names = [name for name in contents.sources if name not in MADE]
-    files = {name: _read(root, name) for name in [*names, *contents.outputs]}
+    files = {name: (root / name).read_bytes() for name in [*names, *contents.outputs]}
     promise = load(contents.run.registration)
     for name, table in (("items", instrument_table), ("vignette", vignette_table)):
         files[f"codebook/{name}.csv"] = table_of(table(promise))
@@ -251,16 +238,6 @@ def pack(files: dict[str, bytes], moment: int) -> bytes:
             entry.external_attr = (0o100755 if name == ".ci/run" else 0o100644) << 16
             packed.writestr(entry, files[name])
     return buffer.getvalue()
-
-
-def _read(root: Path, name: str) -> bytes:
-    try:
-        return (root / name).read_bytes()
-    except OSError as error:
-        raise LedgerError(
-            name, found=(error.strerror or "no such file").lower(),
-            expected="a file of the archive", mend="run `make paper`",
-        ) from None
 
 
 def codemeta(contents: Contents) -> str:
@@ -326,10 +303,10 @@ def _context(contents: Contents) -> list[dict]:
 
 def _file(name: str, content: bytes) -> dict:
     path = Path(name)
-    kind = TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "text/plain"
     entity = {
         "@id": name, "@type": "File", "name": path.name, "contentSize": str(len(content)),
-        "encodingFormat": kind, "license": {"@id": MIT if _is_code(name) else CC_BY},
+        "encodingFormat": mimetypes.guess_type(name)[0] or "text/plain",
+        "license": {"@id": MIT if _is_code(name) else CC_BY},
     }
     if name.startswith("notebooks/") or (_is_code(name) and path.suffix == ".py"):
         entity["@type"] = ["File", "SoftwareSourceCode"]

@@ -1,26 +1,42 @@
 """Read a published paper or ledger, which anybody may have written: data, never instructions.
 
-Kind, size, depth, types and characters are checked before anything is compared or shown.
+Kind, size, depth, types and characters are checked before anything is compared or shown. A PDF or
+Word file gives the same units as a page; a PDF is read in a process of its own, within limits.
 """
 
+import hashlib
+import io
 import json
 import os
+import re
 import stat
+import subprocess
+import sys
 import unicodedata
-from dataclasses import dataclass, field
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated
+from xml.parsers import expat
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from claimledger.errors import LedgerError
-from claimledger.replication.documents import read_docx, read_strange_pdf
-from claimledger.replication.reading import Page, Unit, read_page
+from claimledger.replication.reading import PAGE, Page, Unit, read_page, sentences, squeeze
 
 LARGEST = 64_000_000  # bytes of a file; the paper of record has 3 million
+UNPACKED = 64_000_000  # bytes of all parts of a Word file; the paper's has 2 million
+SECONDS, MEMORY = 120, 4_000_000_000  # of the process that reads a stranger's PDF
 IN_FOLDER = ("_manuscript/index.html", "index.html", "results/ledger.json", "ledger.json")
 PAGES = "build/notebooks"  # beside the paper: the pages of its notebooks
+PARTS = re.compile(
+    r"word/(document|header\d*|footer\d*|footnotes|comments)\.xml|docProps/core\.xml")
+LINKS = "word/_rels/document.xml.rels"
+RUNS_CODE = ("/JavaScript", "/JS", "/Launch", "/SubmitForm", "/ImportData", "/EmbeddedFiles")
 EXPECTED = "a paper (HTML, PDF or DOCX) or a ledger (JSON)"
 NAME_IT = "name the paper's HTML, PDF or DOCX file, or its ledger.json"
 
@@ -76,18 +92,13 @@ def read_published(target: Path) -> Published:
     if content.startswith(b"PK\x03\x04") or kind == "docx":
         return Published(path.name, "docx", units=read_docx(content, path.name))
     if kind not in ("html", "htm", "json"):
-        raise LedgerError(path.name, found=f"a file named {path.suffix or 'without an ending'}",
-                          expected=EXPECTED, mend=NAME_IT)
+        raise _refused(path.name, f"a file named {path.suffix or 'without an ending'}")
     if kind == "json":
         return Published(path.name, "json", parse(_decoded(content, path), path.name))
     page = read_page(_decoded(content, path), path.name, partial(_picture, path.parent))
     if page.ledgers != 1:
-        number = page.ledgers or "no"
-        raise LedgerError(
-            path.name, found=f"{number} embedded ledger{'s' if page.ledgers > 1 else ''}",
-            expected='a page with one <script id="ledger">, as this project publishes it',
-            mend=NAME_IT,
-        )
+        raise _refused(path.name, f"{page.ledgers or 'no'} embedded ledgers",
+                       'a page with one <script id="ledger">, as this project publishes it')
     beside = {
         one.name: read_page(_decoded(_content(one), one), one.name, partial(_picture, one.parent))
         for one in sorted((path.parent / PAGES).glob("*-preview.html"))
@@ -101,17 +112,24 @@ def parse(text: str, name: str) -> dict:
         content = json.loads(text, parse_constant=_refuse)
         ledger = _Ledger.model_validate(content)
         return json.loads(ledger.model_dump_json())
-    except (ValueError, RecursionError, ValidationError) as error:
-        raise _broken(name, error) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except (ValueError, RecursionError) as error:
+        found = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    raise _refused(name, found, "a ledger of results, as this project writes it")
 
 
 def plain(text: object) -> str:
     """One line without control characters: a stranger's text cannot steer a terminal."""
-    shown = "".join(
-        " " if character.isspace() else character for character in str(text)
-        if character.isspace() or unicodedata.category(character)[0] != "C"
-    )
-    return " ".join(shown.split())
+    shown = (letter for letter in str(text)
+             if letter.isspace() or unicodedata.category(letter)[0] != "C")
+    return " ".join("".join(shown).split())
+
+
+def _refused(name: str, found: str, expected: str = EXPECTED) -> LedgerError:
+    found = plain(found.encode("utf-8", "replace").decode())[:300]
+    return LedgerError(name, found=found, expected=expected, mend=NAME_IT)
 
 
 def _file(target: Path) -> Path:
@@ -120,10 +138,8 @@ def _file(target: Path) -> Path:
     for name in IN_FOLDER:
         if (target / name).is_file():
             return target / name
-    raise LedgerError(
-        target.name or "folder", found="neither a paper nor a ledger",
-        expected="one of " + ", ".join(IN_FOLDER), mend="name the file itself",
-    )
+    raise _refused(target.name or "folder", "neither a paper nor a ledger",
+                   "one of " + ", ".join(IN_FOLDER))
 
 
 def _content(path: Path) -> bytes:
@@ -132,17 +148,14 @@ def _content(path: Path) -> bytes:
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
             known = os.fstat(file.fileno())
             if not stat.S_ISREG(known.st_mode):
-                raise LedgerError(path.name, found="a pipe, a device or a folder",
-                                  expected=EXPECTED, mend=NAME_IT)
+                raise _refused(path.name, "a pipe, a device or a folder")
             content = file.read(LARGEST + 1)
     except OSError as error:
-        raise LedgerError(path.name, found=(error.strerror or "no such file").lower(),
-                          expected=EXPECTED, mend="correct the name") from None
+        raise _refused(path.name, error.strerror.lower()) from None
     except ValueError as error:  # a name with a null
-        raise _broken(plain(path.name), error) from None
+        raise _refused(plain(path.name), str(error)) from None
     if len(content) > LARGEST:
-        raise LedgerError(path.name, found=f"{max(known.st_size, LARGEST + 1):,} bytes",
-                          expected=f"at most {LARGEST:,}", mend=NAME_IT)
+        raise _refused(path.name, f"{known.st_size:,} bytes", f"at most {LARGEST:,}")
     return content
 
 
@@ -150,7 +163,7 @@ def _decoded(content: bytes, path: Path) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _broken(path.name, error) from None
+        raise _refused(path.name, str(error)) from None
 
 
 def _picture(folder: Path, name: str) -> bytes | None:
@@ -165,14 +178,227 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number that JSON knows")
 
 
-def _broken(name: str, error: Exception) -> LedgerError:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        found += f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    else:
-        found = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-    found = found.encode("utf-8", "replace").decode()
-    return LedgerError(
-        name, found=plain(found)[:300], expected="a ledger of results, as this project writes it",
-    )
+# PDF and Word ----------------------------------------------------------------------------------
+
+
+def read_docx(content: bytes, name: str) -> list[Unit]:
+    """Paragraphs, rows of tables, alt texts and pictures of a Word file, and what it would run."""
+    parts = _unpacked(content, name)
+    if "word/document.xml" not in parts:
+        raise _refused(name, "a zip without word/document.xml")
+    units: list[Unit] = []
+    links: dict[str, str] = {}
+    _Word(LINKS, links, parts, name).read(parts.get(LINKS, b"<none/>"))
+    for part, data in sorted(parts.items()):
+        if PARTS.fullmatch(part):
+            units += _Word(part, links, parts, name).read(data)
+        elif not part.startswith("word/media/"):  # styles, settings, and whatever it runs
+            units.append(Unit("active", "Word", f"[{part}] {_digest(data)}"))
+    return units
+
+
+def _unpacked(content: bytes, name: str) -> dict[str, bytes]:
+    """The parts of a zip by name, which are not large together."""
+    parts: dict[str, bytes] = {}
+    left = UNPACKED
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            for one in packed.infolist():
+                if one.filename in parts:
+                    raise _refused(name, "a part that stands in it twice")
+                with packed.open(one) as file:
+                    parts[one.filename] = file.read(left + 1)
+                left -= len(parts[one.filename])
+                if left < 0:
+                    raise _refused(name, f"more than {UNPACKED:,} bytes unpacked")
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError,
+            zlib.error) as error:
+        raise _refused(name, str(error) or "a broken zip") from None
+    return parts
+
+
+class _Word:
+    """An XML part, read without a tree: nothing in it is expanded, and depth costs nothing."""
+
+    def __init__(self, part: str, links: dict[str, str], parts: dict[str, bytes], name: str):
+        self.links, self.parts, self.name = links, parts, name
+        self.main = part == "word/document.xml"
+        self.place = part.removesuffix(".xml").rpartition("/")[2]
+        self.units: list[Unit] = []
+        self.pieces: list[str] = []
+        self.cells: list[str] | None = None
+        self.cell: list[str] = []
+        self.heading = self.reading = False
+        self.marks: list[str] = []  # how what follows is set: its size, its color
+
+    def read(self, data: bytes) -> list[Unit]:
+        parser = expat.ParserCreate()
+        parser.StartElementHandler = self.start
+        parser.EndElementHandler = self.end
+        parser.CharacterDataHandler = self.text
+        parser.StartDoctypeDeclHandler = self.refuse
+        try:
+            parser.Parse(data, True)
+        except expat.ExpatError as error:
+            raise _refused(self.name, f"XML that is broken: {error}") from None
+        return self.units
+
+    def refuse(self, *_: object) -> None:
+        raise _refused(self.name, "a document type of its own")
+
+    def add(self, group: str, text: str, content: bytes = b"") -> None:
+        self.units.append(Unit(group if self.main else "header", self.place, text,
+                               markup="".join(self.marks), content=content))
+
+    def start(self, tag: str, given: dict) -> None:
+        tag = tag.rpartition(":")[2]
+        if tag == "Relationship":
+            self.links[given.get("Id", "")] = given.get("Target", "")
+        elif tag in ("t", "instrText", "title", "creator", "subject", "keywords", "description"):
+            self.reading = True
+        elif tag in ("tab", "br", "cr"):
+            self.pieces.append(" ")
+        elif tag == "pStyle" and re.match(r"(Heading|Title|Abstract)", given.get("w:val", "")):
+            self.heading = True
+        elif tag == "tr":
+            self.cells = []
+        elif tag == "hyperlink" and given.get("r:id"):
+            self.add("text", f"[link] {self.links.get(given['r:id'], '')}")
+        elif tag == "docPr" and given.get("descr"):
+            self.add("exhibits", f"[alt] {squeeze(given['descr'])}")
+        elif tag == "blip":
+            target = self.links.get(given.get("r:embed", ""), "")
+            data = self.parts.get(f"word/{target}", b"")
+            self.add("exhibits", f"[picture] {_digest(data)}", data)
+        elif tag == "vanish":
+            self.add("active", "hidden text")
+        if tag not in ("t", "r", "p", "tc", "tr", "docPr", "blip"):
+            self.marks.append("".join(["<", tag, *(f' {k}="{v}"' for k, v in given.items()), ">"]))
+
+    def text(self, text: str) -> None:
+        if self.reading:
+            self.pieces.append(text)
+
+    def end(self, tag: str) -> None:
+        tag = tag.rpartition(":")[2]
+        if tag in ("t", "instrText"):
+            self.reading = False
+        elif tag in ("p", "title", "creator", "subject", "keywords", "description"):
+            text, self.pieces, self.reading = squeeze("".join(self.pieces)), [], False
+            if self.cells is not None:
+                self.cell.append(text)
+            elif text:
+                if self.heading and self.main:
+                    self.place = text[:80]
+                for one in sentences(text):
+                    self.add("text", one)
+                self.marks = []
+            self.heading = False
+        elif tag == "tc" and self.cells is not None:
+            self.cells.append(" ".join(filter(None, self.cell)))
+            self.cell = []
+        elif tag == "tr" and self.cells is not None:
+            self.add("exhibits", " | ".join(self.cells))
+            self.cells, self.marks = None, []
+
+
+def read_pdf(content: bytes, name: str) -> list[Unit]:
+    """The sentences of a PDF, its title and authors, its links, and what it would run."""
+    from pypdf import PdfReader
+
+    reader = PdfReader(io.BytesIO(content))
+    if reader.is_encrypted:
+        raise _refused(name, "an encrypted PDF")
+    about = [(key.strip("/").lower(), str(value)) for key, value in (reader.metadata or {}).items()]
+    units = [Unit("header", "PDF", f"{key}: {value}")
+             for key, value in sorted(about) if key in ("title", "author", "subject", "keywords")]
+    pages = [page.extract_text().split("\n") for page in reader.pages]
+    running = _running(pages)
+    units += [Unit("header", "each page", line) for line in sorted(running)]
+    lines = [line for page in pages for line in page if _plain(line) not in running]
+    for one in sentences(squeeze("\n".join(lines))):
+        units.append(Unit("text", "PDF", one, re.sub(r"[\s\u00ad\u2010-]+", "", one)))
+    fonts: set[str] = set()
+    for number, page in enumerate(reader.pages, start=1):
+        place = f"page {number}"
+        for note in (one.get_object() for one in page.get("/Annots") or []):
+            uri = (note.get("/A") or {}).get("/URI")
+            units += [Unit("text", place, f"[link] {uri}")] if uri else []
+            if note.get("/Subtype") != "/Link":
+                units.append(Unit("active", place, f"an annotation: {note.get('/Subtype')}"))
+        digest = _digest(page.extract_text().encode("utf-8", "replace"))
+        shown = repr([page.mediabox, page.cropbox, page.rotation]).encode()
+        drawn = [PAGE, shown, *_drawn(page.get_contents(), page.get("/Resources"), fonts)]
+        units.append(Unit("exhibits", place, f"[page] {digest}", content=b"\n".join(drawn)))
+    drawn = PAGE + repr(sorted(fonts)).encode()
+    units.append(Unit("exhibits", "the type", "[page]", content=drawn))
+    numbers = {*reader.xref.get(0, {}), *reader.xref_objStm}
+    parts = {key for number in numbers for key in RUNS_CODE
+             if key in repr(reader.get_object(number))}
+    return units + [Unit("active", "PDF", key) for key in sorted(parts)]
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def _plain(line: str) -> str:
+    return re.sub(r"\d+", "#", squeeze(line))
+
+
+def _running(pages: list[list[str]]) -> set[str]:
+    """The lines over and under the text of most pages, without their numbers."""
+    edges = Counter(_plain(line) for page in pages for line in {*page[:2], *page[-2:]})
+    return {line for line, number in edges.items() if line and number > max(2, len(pages) / 2)}
+
+
+def _drawn(content, resources, fonts: set[str], depth: int = 0) -> Iterator[bytes]:
+    """What draws a page, how opaque, and what draws the figures on it; `fonts` takes the type."""
+    if content is not None:
+        yield content.get_data()
+    own = resources.get_object() if resources and depth < 9 else {}
+    states, used, forms = (
+        [one.get_object() for _, one in sorted((own.get(key) or {}).items())]
+        for key in ("/ExtGState", "/Font", "/XObject"))
+    yield repr(states).encode()
+    for font in used:
+        inner = [one.get_object() for one in font.get("/DescendantFonts") or [font]]
+        files = [file for one in inner for key, file in (one.get("/FontDescriptor") or {}).items()
+                 if key.startswith("/FontFile")]
+        fonts |= {_digest(file.get_object().get_data()) for file in files}
+    for form in forms:
+        yield from _drawn(form, form.get("/Resources"), fonts, depth + 1)
+
+
+def read_strange_pdf(content: bytes, name: str) -> list[Unit]:
+    """The same in a process of its own, which is ended where it takes too long or too much."""
+    command = [sys.executable, "-m", "claimledger.replication.published", name]
+    try:
+        done = subprocess.run(command, input=content, capture_output=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        raise _refused(name, f"not read in {SECONDS} s") from None
+    if done.returncode:
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise _refused(name, "".join(last) or "no PDF that can be read")
+    return [Unit(**one | {"content": one["content"].encode("latin-1")})
+            for one in json.loads(done.stdout)]
+
+
+def main() -> None:
+    """Read a PDF from standard input, and write its units as JSON."""
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    except (ImportError, ValueError, OSError):
+        pass  # a system without such limits
+    try:
+        units = read_pdf(sys.stdin.buffer.read(), sys.argv[1])
+    except LedgerError as error:
+        sys.exit(error.found)
+    print(json.dumps([{key: value for key, value in asdict(one).items() if key != "bound"} | {
+        "content": one.content.decode("latin-1")} for one in units]))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from html import escape
 from pathlib import Path
 
-from claimledger.ledger.comparison import ABSOLUTE, Claim
+from claimledger.ledger.entries import ABSOLUTE, RELATIVE, Claim
 from claimledger.page import page
 from claimledger.project import write_atomic
 from claimledger.replication.differences import GROUPS, Difference
@@ -48,7 +48,7 @@ def grouped(report: Report) -> dict[str, list[Difference]]:
 
 def notes(report: Report) -> list[str]:
     """The notes, with the tolerance that was applied."""
-    tolerance = (f"tolerance: {report.relative:g} of the published number or {ABSOLUTE:g}, "
+    tolerance = (f"tolerance: {RELATIVE:g} of the published number or {ABSOLUTE:g}, "
                  "whichever is larger; verdicts, texts and all else must be equal")
     return [*filter(None, [report.first]), *report.notes, tolerance]
 
@@ -85,7 +85,7 @@ def data(report: Report) -> str:
     content = {
         "schema": 2, "target": report.target, "survives": report.survives,
         "headline": headline(report), "notes": notes(report), "failure": report.failure,
-        "tolerance": {"relative": report.relative, "absolute": ABSOLUTE},
+        "tolerance": {"relative": RELATIVE, "absolute": ABSOLUTE},
         "claims": [
             asdict(claim) | {"difference": claim.difference, "survives": claim.survives,
                              "amendments": report.amended.get(claim.id, [])}

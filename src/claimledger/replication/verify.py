@@ -8,22 +8,20 @@ page is compared with one that prints the published numbers: whatever differs th
 import contextlib
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.ledger.comparison import RELATIVE, Claim, added, compare
-from claimledger.ledger.entries import dump, load_ledger
+from claimledger.ledger.entries import Claim, added, compare, dump, load_ledger
 from claimledger.ledger.merging import merge
 from claimledger.pipeline import build
 from claimledger.progress import Progress
 from claimledger.project import Run, write_atomic
 from claimledger.prose.source import Source
 from claimledger.rendering.pages import FILES, Press
-from claimledger.replication import documents, elsewhere
+from claimledger.replication import elsewhere
 from claimledger.replication.differences import (
     Difference,
     Found,
@@ -33,7 +31,7 @@ from claimledger.replication.differences import (
     compare_units,
     of_claim,
 )
-from claimledger.replication.published import Published, plain
+from claimledger.replication.published import Published, plain, read_docx, read_pdf
 from claimledger.replication.reading import Page, Unit, read_page
 from claimledger.settings import notebook_stems
 
@@ -41,7 +39,6 @@ SAFE = re.compile(r"[\w\s.,;:%()\[\]/+=’'–−-]*|[<>] ?[\d.]+")  # a text th
 PLACE = re.compile(r'( output = "build)/runs/[\w.-]+(?=")')
 MADE_WITH = ("code", "packages")  # of a ledger's header: what another version may change
 LEDGER = {"header", "entries", "exhibits", "deviations"}  # the parts compared one by one
-OTHER_DATA = ("data", "status")  # and what may differ where somebody asked for other data
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,6 @@ class Here:
     pages: dict[str, Page] = field(default_factory=dict)
     commit: str = ""  # of which the words are, where it is not the present state
     then: dict | None = None  # the ledger of that commit
-    may_change: tuple[str, ...] = MADE_WITH  # of a ledger's header
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,6 @@ class Report:
     sentences: list[Sentence]
     notes: list[str]
     differences: list[Difference] = field(default_factory=list)
-    relative: float = RELATIVE
     failure: str = ""
     first: str = ""  # said before anything else: the page is of another state of the project
     amended: dict[str, list[str]] = field(default_factory=dict)  # what touched a claim's analysis
@@ -87,37 +82,25 @@ class Report:
         return [one for one in self.sentences if id in one.ids]
 
 
-def verify(
-    published: Published, run: Run, relative: float = RELATIVE, progress: Progress | None = None
-) -> Report:
+def verify(published: Published, run: Run) -> Report:
     """Run this project's notebooks in a scratch folder, render, and compare with the published."""
-    progress = progress or Progress()
+    progress = Progress()
     with scratch(run) as apart:
         here = recompute(apart, progress)
-        if not run.is_record:
-            here = replace(here, may_change=MADE_WITH + OTHER_DATA)
         if published.kind != "json" and not here.failure:
             progress.say("verify: rendering the paper")
             here = of_commit(published, here, apart, progress) or rendered(published, here, apart)
-    return judge(published, here, build.prose_of(run), relative)
+    return judge(published, here, build.prose_of(run))
 
 
 @contextlib.contextmanager
 def scratch(run: Run) -> Iterator[Run]:
     """The same data and registration in a run of its own, which is removed afterwards."""
     folder = run.root / "build" / "runs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(dir=folder, prefix="verify-"))
-    except OSError as error:
-        raise LedgerError(
-            folder.relative_to(run.root), found=error.strerror,
-            expected="a folder that can be written to", mend="change the folder's permissions",
-        ) from None
-    try:
-        yield replace(run, name=place.name)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+            dir=folder, prefix="verify-", ignore_cleanup_errors=True) as place:
+        yield replace(run, name=Path(place).name)
 
 
 def recompute(run: Run, progress: Progress) -> Here:
@@ -136,7 +119,7 @@ def recompute(run: Run, progress: Progress) -> Here:
 def rendered(published: Published, here: Here, run: Run) -> Here:
     """What is found here, with the paper rendered in the format of the published one."""
     ledger = here.ledger if published.ledger is None else as_published(
-        published.ledger, here.ledger, here.may_change)
+        published.ledger, here.ledger)
     write_atomic(run.ledger, dump(ledger))
     named = {file: name for name, file in FILES.items()}  # the formats that the page links to
     linked = dict.fromkeys(named[link.target] for unit in published.units for link in unit.links
@@ -146,7 +129,7 @@ def rendered(published: Published, here: Here, run: Run) -> Here:
         press.prepare()
         page = read_page(press.html().decode())
         if published.kind != "html":
-            read = documents.read_pdf if published.kind == "pdf" else documents.read_docx
+            read = read_pdf if published.kind == "pdf" else read_docx
             content = getattr(press, published.kind)()
             return replace(here, units=read(content, published.name), pages={"index.html": page})
         pages = {}
@@ -187,7 +170,7 @@ def of_commit(published: Published, here: Here, run: Run, progress: Progress) ->
     return replace(rendered(published, here, run), commit=said)
 
 
-def as_published(old: dict, new: dict, may_change: tuple[str, ...] = MADE_WITH) -> dict:
+def as_published(old: dict, new: dict) -> dict:
     """The ledger found here with the numbers, texts and verdicts that were published.
 
     Only what can be no markup is taken over, and only verdicts that the sentences know.
@@ -201,7 +184,7 @@ def as_published(old: dict, new: dict, may_change: tuple[str, ...] = MADE_WITH) 
         entries[id] |= {key: entry[key] for key in kept if key in entry}
     header = new["header"] | {
         key: _taken(new["header"][key], old["header"].get(key))
-        for key in may_change if key in new["header"]
+        for key in MADE_WITH if key in new["header"]
     }
     return new | {"header": header, "entries": entries}
 
@@ -221,13 +204,11 @@ def _taken(here: object, published: object) -> object:
     return here
 
 
-def judge(
-    published: Published, here: Here, sources: list[Source], relative: float = RELATIVE
-) -> Report:
+def judge(published: Published, here: Here, sources: list[Source]) -> Report:
     """Compare what was published with what was found here."""
     found = _found(published, here)
     old = published.ledger or here.ledger
-    claims = [one for one in compare(old, here.ledger, relative) if one.id in old["entries"]]
+    claims = [one for one in compare(old, here.ledger) if one.id in old["entries"]]
     if published.kind in ("pdf", "docx"):
         shown = {one.target for page in here.pages.values() for one in page.claims}
         claims = [one for one in claims if one.id in shown]
@@ -241,7 +222,7 @@ def judge(
         if isinstance(one, Misprint) and one.shown:
             sentences += of_claim(sources, one.id, here.ledger, one.shown)
     return Report(published.name, claims, list(dict.fromkeys(sentences)),
-                  list(_notes(published, here)), differences, relative, here.failure, here.commit,
+                  list(_notes(published, here)), differences, here.failure, here.commit,
                   _amended(here.ledger))
 
 
@@ -249,7 +230,7 @@ def _amended(ledger: dict) -> dict[str, list[str]]:
     """By claim, the amendments of the registration that touched its analysis."""
     listed = ledger["header"].get("registration", {}).get("amendments", [])
     said = {one["number"]: f"amendment {one['number']} of {one['date']}: {one['what']} "
-            f"({one['why']})" for one in listed} if isinstance(listed, list) else {}
+            f"({one['why']})" for one in listed}
     return {id: [said[number] for number in entry["amended"] if number in said]
             for id, entry in ledger["entries"].items() if entry.get("amended")}
 
@@ -326,7 +307,7 @@ def _of_ledgers(old: dict, here: Here, known: list[Difference]) -> list[Differen
     """
     found, new = [], here.then or here.ledger
     parts = [(f"the ledger's header: {key}", old["header"].get(key), new["header"].get(key))
-             for key in sorted({*old["header"], *new["header"]} - {*here.may_change})]
+             for key in sorted({*old["header"], *new["header"]} - {*MADE_WITH})]
     parts += [(f"the ledger: {key}", old.get(key), new.get(key))
               for key in sorted({*old, *new} - LEDGER)]
     found += [Difference("header", place, plain(_parts(a, b))[:200], plain(_parts(b, a))[:200])
