@@ -134,6 +134,9 @@ def test_computed_results_must_be_the_recorded_ones(folder, one):
     more["entries"]["b.other"] = more["entries"]["b.mean"]
     with pytest.raises(LedgerError, match=r"b\.other: not recorded"):
         external.require_same(one, more)
+    drawn = found(folder) | {"exhibits": {"fig-b": {"kind": "figure"}}}
+    with pytest.raises(LedgerError, match="other exhibits"):
+        external.require_same(one, drawn)
     renamed = found(folder)
     renamed["entries"]["b.mean"]["verdict"] = "higher"
     with pytest.raises(LedgerError, match=r"b\.mean: verdict"):

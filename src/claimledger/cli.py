@@ -139,7 +139,7 @@ def review() -> None:
     """Render the paper without a word of who wrote it, and search every byte for the names."""
     from claimledger.pipeline import build as paper
     from claimledger.progress import Progress
-    from claimledger.replication.review import render_review
+    from claimledger.replication.archive import render_review
 
     run, progress = paper.open_run(), Progress()
     paper.build(run, progress=progress)

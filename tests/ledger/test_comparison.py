@@ -16,7 +16,7 @@ def outcomes(published: dict, here: dict = HERE) -> dict[str, str]:
 
 def test_the_same_ledger_survives():
     claims = compare(HERE, deepcopy(HERE))
-    assert [claim.outcome for claim in claims] == ["same"] * 3
+    assert [claim.outcome for claim in claims] == ["same"] * 2
     assert all(claim.survives for claim in claims) and claims[0].difference == 0
 
 
@@ -48,8 +48,8 @@ def test_the_difference_is_recomputed_minus_published():
 
 def test_claims_that_are_missing_and_claims_that_are_new():
     less = deepcopy(HERE)
-    del less["entries"]["H1"], less["exhibits"]["fig-a"]
-    assert outcomes(HERE, less) == {"H1": "missing", "H2": "same", "fig-a": "missing"}
+    del less["entries"]["H1"]
+    assert outcomes(HERE, less) == {"H1": "missing", "H2": "same"}
     assert added(less, HERE) == ["H1"] and added(HERE, less) == []
 
 
@@ -59,14 +59,6 @@ def test_what_is_recorded_is_not_re_run_and_still_compared():
     assert outcomes(altered("H1", recorded=True, value=1.0), recorded)["H1"] == "moved"
     assert outcomes(HERE, recorded)["H1"] == "not re-run"
     assert outcomes(recorded, HERE)["H1"] == "same"
-
-
-def test_exhibits_and_deviations_are_claims_too():
-    other = deepcopy(HERE)
-    other["exhibits"]["fig-a"]["alt"] = "Mean 2.2."
-    other["deviations"] = [{"analysis": "H1", "reason": "none"}]
-    assert outcomes(other) == {
-        "H1": "same", "H2": "same", "fig-a": "described", "deviations": "described"}
 
 
 @pytest.mark.parametrize(("a", "b", "same"), [

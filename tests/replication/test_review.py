@@ -13,7 +13,7 @@ from pypdf import PdfReader, PdfWriter
 from claimledger.errors import LedgerError
 from claimledger.project import Run
 from claimledger.rendering import render
-from claimledger.replication.review import render_review
+from claimledger.replication.archive import render_review
 from claimledger.survey import disclosure
 from claimledger.survey.disclosure import find_names, names_of
 from fixture.project import make_project

@@ -147,8 +147,8 @@ def test_three_reports_are_written_and_the_json_has_every_claim(tmp_path):
     assert read["tolerance"] == {"relative": 1e-6, "absolute": 1e-9}
     for path in written:
         assert str(tmp_path) not in path.read_text("utf-8")
-    assert "H1 | -0.2112345678 | -0.2112345678 | 0 | supported, unchanged | survives" in (
-        written[1].read_text("utf-8"))
+    assert ("H1: survives\n  The effect H1\n  published -0.2112345678, here -0.2112345678, "
+            "difference 0\n  verdict: supported, unchanged") in written[1].read_text("utf-8")
 
 
 @pytest.mark.parametrize("between", ["", "\n", "\n  "])

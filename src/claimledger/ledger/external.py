@@ -151,10 +151,10 @@ def require_same(one: External, fragment: dict) -> None:
     if not one.recorded.is_file():
         return
     old, new = json.loads(one.recorded.read_text("utf-8")), fragment
-    wrong = [
-        f"{claim.id}: {claim.outcome} ({', '.join(claim.differs)})"
-        for claim in compare(old, new) if not claim.survives
-    ] + [f"{id}: not recorded" for id in added(old, new)]
+    wrong = [f"{claim.id}: {claim.outcome} ({', '.join(claim.differs)})"
+             for claim in compare(old, new) if not claim.survives]
+    wrong += [f"{id}: not recorded" for id in added(old, new)]
+    wrong += [f"other {part}" for part in ("exhibits", "deviations") if old[part] != new[part]]
     if wrong:
         raise LedgerError(
             one.recorded, found=f"{len(wrong)} difference(s): {'; '.join(wrong[:5])}",

@@ -1,4 +1,4 @@
-"""One deterministic zip, ready for a data archive, and what it says of itself.
+"""What is sent away: one deterministic zip for a data archive, and the version for reviewers.
 
 README, codemeta.json, and an RO-Crate that names what made every exhibit. The README has the
 headings that the data editors of the social sciences ask for; what stands below them is generated
@@ -13,8 +13,9 @@ import mimetypes
 import os
 import re
 import subprocess
+import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -32,8 +33,11 @@ from claimledger.pipeline import notebooks as execute
 from claimledger.project import Run, sha256_file, write_atomic
 from claimledger.registration.codebook import instrument_table, vignette_table
 from claimledger.registration.loading import load
+from claimledger.rendering import FILES, press_files
 from claimledger.rendering.document import epoch, read_paper
+from claimledger.rendering.pages import Press
 from claimledger.settings import notebook_stems, settings
+from claimledger.survey.disclosure import find_names, names_of
 from claimledger.yaml_files import load_yaml
 
 CHECKSUMS = "SHA256SUMS"
@@ -87,7 +91,7 @@ class Contents:
     def moment(self) -> int:
         """The one date of all outputs, in seconds."""
         paper = read_paper(build.article(self.run), settings(self.run.root))
-        return epoch(paper.options, dict(os.environ))
+        return epoch(paper.options, os.environ)
 
     @cached_property
     def citation(self) -> dict:
@@ -467,3 +471,24 @@ def _reference(work: dict) -> str:
     people = "; ".join(_agent(one)["name"] for one in work["authors"])
     place = f"*{work['journal']}* {work['volume']}({work['issue']})" if "journal" in work else ""
     return f"- {people} ({work['year']}). “{work['title']}.” {place}.".replace(" .", ".")
+
+
+def render_review(
+    run: Run, formats: Iterable[str] = tuple(FILES),
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[dict[str, Path], list[str]]:
+    """Render anonymously below `build/review`; return the files and the names looked for.
+
+    Left out are author, affiliation and all that is marked `.identifying`. Nothing is written
+    where one of the names stands: a LedgerError lists all places.
+    """
+    with tempfile.TemporaryDirectory(prefix="review-") as folder:
+        named = names_of(run, read_paper(build.article(run), settings(run.root)).options)
+        files = press_files(Press(run, Path(folder), tuple(formats), review=True), progress)
+    if found := find_names(files, named):
+        raise LedgerError(
+            "the version for review", found="\n    ".join(["names in it:", *found[:20]]),
+            expected="no name of an author, a place or a committer",
+            mend="mark the passage: `::: {.identifying}` or `[...]{.identifying}`")
+    place = run.base / "review"
+    return {name: write_atomic(place / name, content) for name, content in files.items()}, named

@@ -33,44 +33,38 @@ NOTHING = "(not in the paper)"
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is otherwise: empty `published` is missing there, empty `here` is added."""
+    """One thing that is otherwise: empty `published` is missing there, empty `here` is added.
+
+    In the group `claims`: what the page prints or binds otherwise than its own ledger has it;
+    `id` is the claim, `shown` its text here.
+    """
 
     group: str
     place: str
     published: str
     here: str
     note: str = ""
+    id: str = ""
+    shown: str = ""
 
 
-@dataclass(frozen=True)
-class Misprint:
-    """A claim that the page prints or binds otherwise than its own ledger has it."""
-
-    id: str
-    place: str
-    published: str
-    here: str
-    shown: str = ""  # its text here
-
-
-Found = Difference | Misprint
-
-
-def compare_units(published: list[Unit], here: list[Unit], strict: bool = True) -> list[Found]:
+def compare_units(
+    published: list[Unit], here: list[Unit], strict: bool = True
+) -> list[Difference]:
     """Every difference, in the order of the page.
 
     Where not `strict`, markup is not compared: two renderers write the same page in other tags.
     """
-    found: list[Found] = []
+    found: list[Difference] = []
     if not strict:
         published, here = ([_normal(unit) for unit in units] for units in (published, here))
     for group in ("header", "text", "exhibits", "claims", "active"):
         old = [unit for unit in published if unit.group == group]
         new = [unit for unit in here if unit.group == group]
         for one, other in pairs(old, new):
-            found += _differences(one, other, strict)
-    told = {(one.place, one.published, one.here, getattr(one, "group", "")): one
-            for one in reversed(found)}  # markup of a paragraph is that of each of its sentences
+            found += _differences(one, other)
+    told = {(one.place, one.published, one.here, one.group): one  # markup of a paragraph is
+            for one in reversed(found)}  # that of each of its sentences
     return list(reversed(told.values()))
 
 
@@ -136,7 +130,7 @@ def _alike(one: Unit, other: Unit) -> bool:
     return matcher.quick_ratio() >= ALIKE and matcher.ratio() >= ALIKE
 
 
-def _differences(one: Unit | None, other: Unit | None, strict: bool) -> Iterator[Found]:
+def _differences(one: Unit | None, other: Unit | None) -> Iterator[Difference]:
     """What differs between a unit of the published page and the one of this paper."""
     unit = other or one
     if unit.content.startswith(PAGE):  # of a PDF; where its words differ, that is told with them
@@ -144,21 +138,21 @@ def _differences(one: Unit | None, other: Unit | None, strict: bool) -> Iterator
             yield Difference("exhibits", unit.place, "drawn otherwise", "as this paper draws it")
     elif one is None or other is None:
         if unit.text:
-            yield from _whole(unit, one, other)
+            yield from _whole(one, other)
         elif unit.markup:
             yield Difference("active", unit.place, one.markup if one else "",
                              other.markup if other else "")
     else:
-        yield from _of_pair(one, other, strict)
+        yield from _of_pair(one, other)
 
 
-def _of_pair(one: Unit, other: Unit, strict: bool) -> Iterator[Found]:
-    unit = other
-    if one.masked == other.masked or one.text == other.text:
-        yield from _claims(one, other)
-    elif unit.group == "active" or not _same_drawing(one, other):  # a script's tag counts, too
-        yield from _whole(unit, one, other)
-    links = [[link.target for link in side.links] for side in (one, other)]
+def _of_pair(one: Unit, unit: Unit) -> Iterator[Difference]:
+    """What differs between a published unit and the one here that it corresponds to."""
+    if one.masked == unit.masked or one.text == unit.text:
+        yield from _claims(one, unit)
+    elif unit.group == "active" or not _same_drawing(one, unit):  # a script's tag counts, too
+        yield from _whole(one, unit)
+    links = [[link.target for link in side.links] for side in (one, unit)]
     if links[0] != links[1]:
         changed = [(a, b) for a, b in zip(*links, strict=False) if a != b] or [
             tuple("; ".join(side) for side in links)]
@@ -166,33 +160,35 @@ def _of_pair(one: Unit, other: Unit, strict: bool) -> Iterator[Found]:
             yield Difference("text" if unit.group == "claims" else unit.group, unit.place,
                              f"a link to {a}" if a else "", f"a link to {b}" if b else "",
                              f"in: {unit.text[:120]}")
-    elif one.markup != other.markup and one.masked == other.masked:
-        a, b = _part(one.markup, other.markup)
+    elif one.markup != unit.markup and one.masked == unit.masked:
+        a, b = _part(one.markup, unit.markup)
         yield Difference("active", unit.place, a or "no such tag", b or "no such tag",
                          f"before: {unit.text[:80]}")
 
 
-def _whole(unit: Unit, one: Unit | None, other: Unit | None) -> Iterator[Found]:
-    texts = one.text if one else "", other.text if other else ""
+def _whole(one: Unit | None, other: Unit | None) -> Iterator[Difference]:
+    unit, texts = other or one, (one.text if one else "", other.text if other else "")
     if unit.group == "claims":
-        yield Misprint(unit.place.removeprefix("ledger: "), "the ledger on the page", *texts)
+        yield Difference("claims", "the ledger on the page", *texts,
+                         id=unit.place.removeprefix("ledger: "))
     else:
         yield Difference(unit.group, unit.place, *texts, letters(*texts))
 
 
-def _claims(one: Unit, other: Unit) -> Iterator[Misprint]:
+def _claims(one: Unit, other: Unit) -> Iterator[Difference]:
     """Claims of two sentences that are equal but for them."""
     if len(one.claims) == len(other.claims):
         for a, b in zip(one.claims, other.claims, strict=True):
             if a != b:
-                yield Misprint(a.target if a.target == b.target else b.target, one.place,
-                               _shown(a, b), _shown(b, a), b.text)
+                yield Difference("claims", one.place, _shown(a, b), _shown(b, a), id=b.target,
+                                 shown=b.text)
         return
     gone = Counter(other.claims) - Counter(one.claims)
     for claim in gone or Counter(one.claims) - Counter(other.claims):
         bound = "bound to its entry", "not bound to any entry"
         texts = (f"“{claim.text}” {word}" for word in (reversed(bound) if gone else bound))
-        yield Misprint(claim.target, one.place, *texts, claim.text)
+        yield Difference("claims", one.place, *texts, id=claim.target,
+                         shown=claim.text)
 
 
 def _shown(claim: Bound, beside: Bound) -> str:
@@ -245,32 +241,28 @@ class Sentence:
     here: str
 
 
-def changed(sources: Iterable[Source], published: dict, here: dict) -> list[Sentence]:
-    """The sentences that read otherwise under the second ledger than under the first."""
+def sentences_of(
+    sources: Iterable[Source], shown: dict[str, list[str]], published: dict, here: dict
+) -> list[Sentence]:
+    """The lines that would have to change, for claims that do not hold.
+
+    `shown` has each of these claims, with its texts here that the page misprints.
+    """
     found = []
-    for source in sources:
+    for source in sources if shown else ():
         asked = tokens(source)
         before, after = (resolve(source, asked, one) for one in (published, here))
-        for number, texts in enumerate(zip(before, after, strict=True), start=1):
-            if texts[0] != texts[1]:  # by the tokens on that line, or around it, that differ
-                ids = {id for token in asked for id in token.ids
-                       if _line(source, token.start) <= number <= _line(source, token.end)
-                       and published["entries"].get(id) != here["entries"].get(id)}
-                shown = [re.sub(r"^(#\|[ ])?[\w-]+:[ ]\|$", "", one) or NOTHING for one in texts]
-                found.append(Sentence(*_file_line(source, number), tuple(sorted(ids)), *shown))
-    return found
-
-
-def of_claim(sources: Iterable[Source], id: str, ledger: dict, shown: str) -> list[Sentence]:
-    """The sentences that print a claim as `shown`, as they read under a ledger."""
-    found = []
-    for source in sources:
-        asked = [token for token in tokens(source) if token.kind in SHORTCODES]
-        lines = resolve(source, tokens(source), ledger)
-        for number in sorted({_line(source, t.start) for t in asked if id in t.ids}):
-            text = lines[number - 1]
-            if shown in text:
-                found.append(Sentence(*_file_line(source, number), (id,), text, text))
+        lines: dict[int, set[str]] = defaultdict(set)
+        for token in asked:
+            for id in shown.keys() & set(token.ids):
+                for number in range(_line(source, token.start), _line(source, token.end) + 1):
+                    if before[number - 1] != after[number - 1] or any(
+                            text in after[number - 1] for text in shown[id]):
+                        lines[number].add(id)
+        for number, ids in sorted(lines.items()):
+            texts = [re.sub(r"^(#\|[ ])?[\w-]+:[ ]\|$", "", one[number - 1]) or NOTHING
+                     for one in (before, after)]
+            found.append(Sentence(*_file_line(source, number), tuple(sorted(ids)), *texts))
     return found
 
 

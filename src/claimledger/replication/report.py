@@ -21,7 +21,6 @@ OUTCOME = {
     "verdict": "another verdict", "text": "printed otherwise", "described": "described otherwise",
     "missing": "not found here", "page": "the page prints it otherwise",
 }
-HEAD = ("Claim", "Published", "Here", "Difference", "Verdict", "Outcome")
 SHOWN = 100  # differences of a group in the text; the JSON has all
 
 
@@ -69,8 +68,8 @@ def text(report: Report, every: bool = False) -> str:
             lines += _difference(one)
         lines += [f"  and {len(found) - SHOWN} more: see report.json"] if found[SHOWN:] else []
     if every:
-        lines += ["", " | ".join(HEAD)]
-        lines += [" | ".join(_cells(claim)) for claim in report.claims]
+        lines += ["", "ALL CLAIMS"]
+        lines += [line for claim in report.claims for line in _claim(claim, report)]
     return "\n".join(lines) + "\n"
 
 
@@ -114,13 +113,6 @@ def _verdict(claim: Claim) -> str:
     if claim.verdict == claim.verdict_here or claim.outcome == "page":
         return f"{plain(claim.verdict)}, unchanged" if claim.verdict else ""
     return f"{plain(claim.verdict or 'none')} -> {claim.verdict_here or 'none'}"
-
-
-def _cells(claim: Claim) -> list[str]:
-    return [
-        plain(claim.id), _number(claim.published), _number(claim.recomputed),
-        _number(claim.difference), _verdict(claim), OUTCOME[claim.outcome],
-    ]
 
 
 def _claim(claim: Claim, report: Report) -> Iterator[str]:

@@ -5,8 +5,6 @@ Claims are judged by tolerance. To tell a claim that moved from words that are n
 page is compared with one that prints the published numbers: whatever differs then is no claim's.
 """
 
-import contextlib
-import json
 import re
 import tempfile
 from collections.abc import Iterator
@@ -24,14 +22,17 @@ from claimledger.rendering.pages import FILES, Press
 from claimledger.replication import elsewhere
 from claimledger.replication.differences import (
     Difference,
-    Found,
-    Misprint,
     Sentence,
-    changed,
     compare_units,
-    of_claim,
+    sentences_of,
 )
-from claimledger.replication.published import Published, plain, read_docx, read_pdf
+from claimledger.replication.published import (
+    Published,
+    plain,
+    read_docx,
+    read_pdf,
+    read_published,
+)
 from claimledger.replication.reading import Page, Unit, read_page
 from claimledger.settings import notebook_stems
 
@@ -84,23 +85,16 @@ class Report:
 
 def verify(published: Published, run: Run) -> Report:
     """Run this project's notebooks in a scratch folder, render, and compare with the published."""
-    progress = Progress()
-    with scratch(run) as apart:
+    progress, folder = Progress(), run.root / "build" / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+            dir=folder, prefix="verify-", ignore_cleanup_errors=True) as place:
+        apart = replace(run, name=Path(place).name)
         here = recompute(apart, progress)
         if published.kind != "json" and not here.failure:
             progress.say("verify: rendering the paper")
             here = of_commit(published, here, apart, progress) or rendered(published, here, apart)
     return judge(published, here, build.prose_of(run))
-
-
-@contextlib.contextmanager
-def scratch(run: Run) -> Iterator[Run]:
-    """The same data and registration in a run of its own, which is removed afterwards."""
-    folder = run.root / "build" / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-            dir=folder, prefix="verify-", ignore_cleanup_errors=True) as place:
-        yield replace(run, name=Path(place).name)
 
 
 def recompute(run: Run, progress: Progress) -> Here:
@@ -118,8 +112,7 @@ def recompute(run: Run, progress: Progress) -> Here:
 
 def rendered(published: Published, here: Here, run: Run) -> Here:
     """What is found here, with the paper rendered in the format of the published one."""
-    ledger = here.ledger if published.ledger is None else as_published(
-        published.ledger, here.ledger)
+    ledger = as_published(published.ledger or here.ledger, here.ledger)
     write_atomic(run.ledger, dump(ledger))
     named = {file: name for name, file in FILES.items()}  # the formats that the page links to
     linked = dict.fromkeys(named[link.target] for unit in published.units for link in unit.links
@@ -158,12 +151,10 @@ def of_commit(published: Published, here: Here, run: Run, progress: Progress) ->
         said = f"this page is of another state of the project, {found}"
         with tempfile.TemporaryDirectory(prefix="verify-") as folder:
             if built := elsewhere.build(run, found, Path(folder)):
-                page = read_page((built.output / "index.html").read_text("utf-8"))
-                books = (built.output / "build" / "notebooks").glob("*.html")
-                pages = {one.name: read_page(one.read_text("utf-8"), one.name) for one in books
-                         if one.name in published.notebooks}
-                then = json.loads(built.ledger.read_text("utf-8"))  # of an engine with other fields
-                return replace(here, units=page.units, pages=pages, then=then, commit=(
+                then = read_published(built.output / "index.html")
+                pages = {name: page for name, page in then.notebooks.items()
+                         if name in published.notebooks}
+                return replace(here, units=then.units, pages=pages, then=then.ledger, commit=(
                     f"{said}: its words are compared with those of that commit, its claims with "
                     "what is found now"))
         said += ", which could not be built here: it is compared with the present words"
@@ -208,20 +199,19 @@ def judge(published: Published, here: Here, sources: list[Source]) -> Report:
     """Compare what was published with what was found here."""
     found = _found(published, here)
     old = published.ledger or here.ledger
-    claims = [one for one in compare(old, here.ledger) if one.id in old["entries"]]
+    claims = compare(old, here.ledger)
     if published.kind in ("pdf", "docx"):
-        shown = {one.target for page in here.pages.values() for one in page.claims}
-        claims = [one for one in claims if one.id in shown]
-    differences = [one for one in found if isinstance(one, Difference)]
-    claims = _with_misprints(claims, [one for one in found if isinstance(one, Misprint)])
-    sentences = []
+        printed = {one.target for page in here.pages.values() for one in page.claims}
+        claims = [one for one in claims if one.id in printed]
+    misprints = [one for one in found if one.group == "claims"]
+    differences = [one for one in found if one.group != "claims"]
     if published.ledger:
-        sentences += changed(sources, published.ledger, here.ledger)
         differences += _of_ledgers(published.ledger, here, differences)
-    for one in found:
-        if isinstance(one, Misprint) and one.shown:
-            sentences += of_claim(sources, one.id, here.ledger, one.shown)
-    return Report(published.name, claims, list(dict.fromkeys(sentences)),
+    claims = _with_misprints(claims, misprints)
+    shown = {one.id: [] for one in claims if not one.survives}
+    for one in misprints:
+        shown[one.id] += [one.shown] if one.shown else []
+    return Report(published.name, claims, sentences_of(sources, shown, old, here.ledger),
                   list(_notes(published, here)), differences, here.failure, here.commit,
                   _amended(here.ledger))
 
@@ -235,7 +225,7 @@ def _amended(ledger: dict) -> dict[str, list[str]]:
             for id, entry in ledger["entries"].items() if entry.get("amended")}
 
 
-def _found(published: Published, here: Here) -> list[Found]:
+def _found(published: Published, here: Here) -> list[Difference]:
     """What the page, and the pages of its notebooks, print otherwise than those made here."""
     if published.kind == "json" or here.failure or not here.units:
         return []
@@ -268,9 +258,9 @@ def _without_place(unit: Unit) -> Unit:
     return replace(unit, text=text, masked=text)
 
 
-def _as_claims(one: Found, here: Here) -> list[Found]:
+def _as_claims(one: Difference, here: Here) -> list[Difference]:
     """A sentence without bindings that differs in nothing but what the page binds to claims."""
-    if isinstance(one, Misprint) or not (one.published and one.here):
+    if not (one.published and one.here):
         return [one]
     same = re.sub(r"\W", "", one.here)
     for unit in here.pages["index.html"].units:
@@ -279,13 +269,14 @@ def _as_claims(one: Found, here: Here) -> list[Found]:
                                    for part in unit.masked.split("…"))
             matched = re.fullmatch(pattern, " ".join(one.published.split()))
             texts = zip(unit.claims, matched.groups() if matched else (), strict=False)
-            moved = [Misprint(claim.target, one.place, f"“{text}”", f"“{claim.text}”", claim.text)
+            moved = [Difference("claims", one.place, f"“{text}”", f"“{claim.text}”",
+                                id=claim.target, shown=claim.text)
                      for claim, text in texts if text != claim.text]
             return moved or [one]
     return [one]
 
 
-def _with_misprints(claims: list[Claim], misprints: list[Misprint]) -> list[Claim]:
+def _with_misprints(claims: list[Claim], misprints: list[Difference]) -> list[Claim]:
     """Mark claims that hold in the ledger but are printed otherwise; add those nobody knows."""
     faults: dict[str, list[str]] = {}
     for one in misprints:
