@@ -10,7 +10,7 @@ from claimledger.errors import LedgerError
 from claimledger.project import Run, sha256_tree
 from claimledger.replication import elsewhere, verify
 from claimledger.replication.published import Published
-from claimledger.replication.reading import Page, Unit
+from claimledger.replication.reading import Unit
 from published_paper import found_here
 
 CONFIG = "ledger: {registration: r.yml, data: d.csv, seed: 1, lint: []}\n"
@@ -71,8 +71,8 @@ def test_a_page_of_another_state_is_told_so_first(run, monkeypatch, words, said)
         words = elsewhere.words_here(run)
         git(run.root, "checkout", "-q", "-")
     words = elsewhere.words_here(run) if words == "new" else words
-    page = Page("x.html", [Unit("header", "colophon", f"Words: paper.qmd, SHA-1 {words}")])
-    published = Published("x.html", "html", found_here(), page, page.units)
+    units = [Unit("header", "colophon", f"Words: paper.qmd, SHA-1 {words}")]
+    published = Published("x.html", "html", found_here(), units)
     monkeypatch.setattr(elsewhere, "build", lambda *_: None)
     monkeypatch.setattr(verify, "rendered", lambda published, here, run: here)
     here = verify.Here(found_here(), 1)

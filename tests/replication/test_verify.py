@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from claimledger.replication import report as reports
-from claimledger.replication.published import read_published
+from claimledger.replication.published import Published, read_published
 from claimledger.replication.reading import read_page
 from claimledger.replication.verify import Here, judge
 from published_paper import PAPER, altered, entry, found_here, html
@@ -159,4 +159,4 @@ def test_a_page_is_known_by_its_renderer_however_its_colophon_is_set(between, na
     page = read_page(f"<html><body>{body}</body></html>")
     told = [unit.text for unit in page.units if unit.place == "colophon"]
     assert told == [f"Rendered by: {name}"]
-    assert page.quarto == name.startswith("Quarto")
+    assert Published("x", "html", units=page.units).quarto == name.startswith("Quarto")

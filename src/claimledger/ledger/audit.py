@@ -59,10 +59,8 @@ def tests_of(registration: Registration, group: str) -> list[Test]:
     """The claims of a group, in their registered order."""
     known = groups(registration)
     if group not in known:
-        raise LedgerError(
-            group, found="no such family of hypotheses or set of comparisons",
-            expected="one of: " + ", ".join(known), mend="correct the name",
-        )
+        raise LedgerError(group, found="no such family of hypotheses or set of comparisons",
+                          expected="one of: " + ", ".join(known), mend="correct the name")
     found = []
     for analysis in known[group]:
         if isinstance(analysis, Hypothesis):
@@ -72,11 +70,10 @@ def tests_of(registration: Registration, group: str) -> list[Test]:
         for id, contrast in contrasts_of(analysis).items():
             levels = id.removeprefix(f"{analysis.id}.").split(".")
             label = f"{analysis.estimand}: " + " minus ".join(map(registration.label, levels))
-            found += [
-                Test(id + ending, label + place, analysis, contrast, 0) for ending, place in [
-                    (ending, f", at {registration.label(name)} {value:g}")
-                    for name, value, ending in moderator_values(analysis)] or [("", "")]
-            ]
+            places = [(ending, f", at {registration.label(name)} {value:g}")
+                      for name, value, ending in moderator_values(analysis)] or [("", "")]
+            found += [Test(id + ending, label + place, analysis, contrast, 0)
+                      for ending, place in places]
     return found
 
 
@@ -124,9 +121,8 @@ class Audit:
     def _decided(self, group: str, declared: dict[str, list[Deviation]], handed) -> pd.DataFrame:
         tests = tests_of(self.registration, group)
         family = self.registration.families[tests[0].analysis.family]
-        correction = family.correction
-        for deviation in (one for listed in declared.values() for one in listed):
-            correction = deviation.run if deviation.aspect == "correction" else correction
+        corrections = [one.run for listed in declared.values() for one in listed
+                       if one.aspect == "correction"]
         run = {test.id: _ran(test.analysis, declared.get(test.analysis.id, [])) for test in tests}
         parts = [self.estimates(analysis) for analysis in {a.id: a for a in run.values()}.values()]
         table = pd.concat(parts).loc[[test.id for test in tests]]
@@ -139,7 +135,7 @@ class Audit:
         bounds = [run[id].bound(sd) for id, sd in table["sd"].items()]
         table["bound"] = np.array(bounds, dtype=float)
         table["direction"] = [test.direction for test in tests]
-        return decided(table, family.alpha, correction)
+        return decided(table, family.alpha, [family.correction, *corrections][-1])
 
     def deviations(self, analysis: Analysis) -> list[Deviation]:
         """What is declared for an analysis."""
@@ -156,9 +152,9 @@ class Audit:
         given: dict = {"restrictions": self.registration.design.restrictions}
         if analysis.weighted:
             given["weights"] = self.weigh().loc[rows.index]
-        if analysis.vcov == "survey":
-            given |= {key: rows[name] for key, name in (("strata", STRATUM), ("clusters", UNIT))
-                      if name in rows}
+        for key, name in (("strata", STRATUM), ("clusters", UNIT)):
+            if analysis.vcov == "survey" and name in rows:
+                given[key] = rows[name]
         return rows, given
 
     def compare(self, group: str, handed: dict[str, dict], where: str) -> None:

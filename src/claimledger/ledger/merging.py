@@ -17,7 +17,6 @@ from claimledger.ledger.sets import lock_entries, ready_texts, set_entries
 from claimledger.project import Run, sha256_file, sha256_tree, write_atomic
 from claimledger.registration.loading import load
 from claimledger.registration.lock import Lock, check_lock
-from claimledger.registration.models import Registration
 from claimledger.settings import notebook_stems, settings
 from claimledger.survey.loading import Survey, open_survey
 
@@ -50,56 +49,47 @@ def merge(
     fragments = {stem: _fragment(run, stem) for stem in stems or notebook_stems(run.root)}
     own: dict[str, dict] = {}
     origin: dict[str, str] = {}
-    entries, exhibits, deviations, others = {}, {}, [], {}
+    entries, exhibits, deviations, others, ours = {}, {}, [], {}, {}
     for stem, fragment in fragments.items():
         for id, entry in fragment["entries"].items():
             if id in origin or entry.get("id") != id:
                 raise LedgerError(
                     f"{stem}: {id}", found=f"also recorded by {origin.get(id, 'another id')}",
-                    expected="one notebook", mend="give one of them another id",
-                )
+                    expected="one notebook", mend="give one of them another id")
             origin[id] = stem
         exhibits |= {k: v | {"notebook": stem} for k, v in fragment["exhibits"].items()}
         other = external_of(run, stem)
         if other is None:
             own |= {id: entry | {"notebook": stem} for id, entry in fragment["entries"].items()}
+            ours[stem] = fragment["data"]
             continue
-        found, rows, header = _other(run, other, fragment)
+        found, rows, others[other.name] = _other(run, other, fragment)
         entries |= {id: entry | {"notebook": stem} for id, entry in found.items()}
         deviations += rows
-        others[other.name] = header
-    ours = [f["data"] for stem, f in fragments.items() if external_of(run, stem) is None]
-    audit, data = None, ours[0] if ours else {}
-    if groups(registration) and ours:
+    audit, data = None, next(iter(ours.values()))
+    if groups(registration):
         survey = open_survey(run.data, registration, run.root, run.mapping)
         audit, data = Audit.of(registration, lock, survey), provenance(run, survey)
         for line in survey.warnings if tell else ():
             tell(f"{run.data.name}: warning: {line}")
-    _same_data(run, fragments, data)
+    for stem, theirs in ours.items():
+        if theirs != data:
+            raise LedgerError(
+                run.fragments / f"{stem}.json", found=str(theirs)[:200], expected=str(data)[:200],
+                mend="all notebooks must run on the same data: run `make paper`")
     found, rows = audited(audit, own, origin, part=stems is not None)
     header = _header(run, lock, data) | ({"external": others} if others else {})
     found = {id: (entries | found)[id] for id in origin}
-    phrases = complete(run, registration, lock, found)
+    # What the prose asks for beside: sets, the lock, ready texts, and phrases of the settings.
+    config = settings(run.root)["ledger"]
+    found |= set_entries(found, registration, config.get("words") or {}, config.get("sets") or {})
+    found |= lock_entries(lock)
+    for entry in found.values():
+        entry["text"] = entry.get("text", {}) | ready_texts(entry)
     content = {"header": header, "entries": found, "exhibits": exhibits,
                "deviations": [*rows, *deviations]}
+    phrases = {"phrases": config["phrases"]} if config.get("phrases") else {}
     return write_atomic(run.ledger, dump(content | phrases))
-
-
-def complete(
-    run: Run, registration: Registration, lock: Lock, entries: dict[str, dict]
-) -> dict[str, dict]:
-    """What the prose asks of the ledger beside the notebooks' own entries.
-
-    Adds the ready texts `test` and `stat` and the entries of all sets to `entries`, in place.
-    Returns the phrases that `_quarto.yml` names, which both renderers read from the ledger.
-    """
-    config = settings(run.root).get("ledger", {})
-    words, sets = config.get("words") or {}, config.get("sets") or {}
-    entries |= set_entries(entries, registration, words, sets)
-    entries |= lock_entries(lock)
-    for entry in entries.values():
-        entry["text"] = entry.get("text", {}) | ready_texts(entry)
-    return {"phrases": config["phrases"]} if config.get("phrases") else {}
 
 
 def audited(
@@ -110,7 +100,8 @@ def audited(
     In a `part` of the notebooks, a group of which nothing was recorded may be missing.
     """
     found, rows, known = dict(claimed), [], set()
-    for group in groups(audit.registration) if audit else ():
+    registered = groups(audit.registration) if audit else {}
+    for group in registered:
         tests = [test.id for test in tests_of(audit.registration, group)]
         missing = [id for id in tests if id not in claimed]
         if part and missing == tests:
@@ -119,8 +110,7 @@ def audited(
             raise LedgerError(
                 f"registered: {group}", found=f"no result for {', '.join(missing)}",
                 expected="one of each registered analysis, in one of the paper's notebooks",
-                mend=f'study.record("{group}", study.results(fit, "{group}")) and so on',
-            )
+                mend=f'study.record("{group}", study.results(fit, "{group}")) and so on')
         handed = {id: handed_over(claimed[id]) for id in tests}
         audit.compare(group, handed, origin[tests[0]])
         made = audit.entries(group, handed)
@@ -128,27 +118,23 @@ def audited(
             if id not in claimed or claimed[id].get("verdict") != one.verdict:
                 raise LedgerError(
                     f"{origin.get(id, group)}: {id}", found=claimed.get(id, {}).get("verdict"),
-                    expected=one.verdict, mend=f'record it by study.record("{group}", table)',
-                )
+                    expected=one.verdict, mend=f'record it by study.record("{group}", table)')
             said = {key: claimed[id][key] for key in ("notebook", "cell") if key in claimed[id]}
             found[id] = Entry.model_validate(one.record() | said).record()
         known |= made.keys()
         rows += audit.deviation_rows(group, made)
-    analyses = [a.id for members in groups(audit.registration).values() for a in members] \
-        if audit else []
+    analyses = [one.id for members in registered.values() for one in members]
     for id, entry in claimed.items():
         if entry["status"] == "alternative" and not any(f".{a}." in f".{id}." for a in analyses):
             raise LedgerError(
                 f"{origin[id]}: {id}", found="status alternative",
                 expected="an id that holds that of a registered analysis, such as H1.weighted",
-                mend="name it so, or record it as exploratory",
-            )
+                mend="name it so, or record it as exploratory")
         if id not in known and entry["status"] in ("registered", "deviation"):
             raise LedgerError(
                 f"{origin[id]}: {id}", found=f"status {entry['status']}",
                 expected="a status that the notebook may give: this is no registered result",
-                mend="record it as exploratory, as an alternative, or as a description",
-            )
+                mend="record it as exploratory, as an alternative, or as a description")
     return found, rows
 
 
@@ -189,16 +175,6 @@ def provenance(run: Run, survey: Survey) -> dict:
     if run.mapping:
         data["mapping"] = {"file": run.relative(run.mapping), "sha256": sha256_file(run.mapping)}
     return data
-
-
-def _same_data(run: Run, fragments: dict[str, dict], data: dict) -> None:
-    for stem, fragment in fragments.items():
-        if external_of(run, stem) is None and fragment["data"] != data:
-            raise LedgerError(
-                run.fragments / f"{stem}.json", found=str(fragment["data"])[:200],
-                expected=str(data)[:200],
-                mend="all notebooks must run on the same data: run `make paper`",
-            )
 
 
 def _other(run: Run, one: External, fragment: dict) -> tuple[dict, list[dict], dict]:

@@ -15,7 +15,7 @@ Each but the last three has the text `members`: "all four kinds", "every kind bu
 from collections.abc import Iterator
 from itertools import combinations
 
-from claimledger.ledger.entries import VERDICTS, WORDS
+from claimledger.ledger.entries import VERDICTS, WORDS, lower_first
 from claimledger.registration.lock import Lock
 from claimledger.registration.models import Registration
 
@@ -95,11 +95,9 @@ def ready_texts(entry: dict) -> dict[str, str]:
     return {"test": test, "stat": f"{shown}, {test}"}
 
 
-def listed(names: list[str], last: str = "and") -> str:
+def listed(names: list[str]) -> str:
     """`a`, `a and b`, `a, b, and c`."""
-    if len(names) < 3:
-        return f" {last} ".join(names)
-    return ", ".join(names[:-1]) + f", {last} {names[-1]}"
+    return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])}, and {names[-1]}"
 
 
 class _Naming:
@@ -118,7 +116,7 @@ class _Naming:
             label = self.registration.label(last)
         except (KeyError, ValueError):
             return id
-        return id if label == last else label[:1].lower() + label[1:]
+        return id if label == last else lower_first(label)
 
     def noun(self, name: str) -> tuple[str, str, str] | None:
         """Singular, plural and preposition of what a set, or the set it is part of, is made of."""
@@ -140,23 +138,22 @@ def _plain_sets(registration: Registration, sets: dict) -> Iterator[tuple[str, l
 
 def _of_pairs(id: str, levels: list[str], entries: dict, naming: _Naming) -> dict[str, dict]:
     """Of each level, the others that it is higher or lower than; and of the pairs, the order."""
+    ids = {pair: f"{id}.{pair[0]}.{pair[1]}" for pair in combinations(levels, 2)}
+    if not entries.keys() >= {*ids.values()}:
+        return {}
     verdicts: dict[tuple[str, str], str] = {}
-    ids, gaps = {}, dict.fromkeys(levels, 0.0)
-    for one, other in combinations(levels, 2):
-        pair = f"{id}.{one}.{other}"
-        if pair not in entries:
-            return {}
+    gaps = dict.fromkeys(levels, 0.0)
+    for (one, other), pair in ids.items():
         verdict = entries[pair]["verdict"]
         verdicts[one, other], verdicts[other, one] = verdict, FLIPPED.get(verdict, verdict)
-        ids[one, other] = ids[other, one] = pair
         gaps[one] += entries[pair]["value"]
         gaps[other] -= entries[pair]["value"]
     found: dict[str, dict] = {}
     for one in levels:
         others = {other: verdicts[one, other] for other in levels if other != one}
-        pairs = [ids[one, other] for other in others]
-        found |= _by_verdict(f"{id}.{one}", others, entries, pairs, naming, "other ")
-    pairs = {pair: entries[pair]["verdict"] for pair in dict.fromkeys(ids.values())}
+        sources = [ids.get((one, other)) or ids[other, one] for other in others]
+        found |= _by_verdict(f"{id}.{one}", others, entries, sources, naming, "other ")
+    pairs = {pair: entries[pair]["verdict"] for pair in ids.values()}
     for verdict in ("negligible", "undecided"):
         found |= _entry(f"{id}.{verdict}", f"Pairs of {id} that are {verdict}",
                         [p for p in pairs if pairs[p] == verdict], list(pairs), entries, {})

@@ -5,7 +5,6 @@ headings that the data editors of the social sciences ask for; what stands below
 from what is known.
 """
 
-import ast
 import hashlib
 import io
 import json
@@ -48,6 +47,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MADE = (README, CODEMETA, CRATE, CHECKSUMS, "codebook/items.csv", "codebook/vignette.csv")
 MIT = "https://spdx.org/licenses/MIT"
 CC_BY = "https://creativecommons.org/licenses/by/4.0/"
+TYPES = {".qmd": "text/markdown", ".yml": "application/yaml", ".lua": "text/x-lua",
+         ".ipynb": "application/x-ipynb+json", ".lock": "text/plain", ".bib": "text/x-bibtex",
+         ".cff": "application/yaml", ".toml": "application/toml", ".md": "text/markdown"}
 CODE = ("src/", "tests/", "_extensions/", ".ci/", ".github/", "benchmarks/")
 NOTEBOOK_OF = "notebooks/{}.ipynb"
 TIMES = "benchmarks/steps.json"
@@ -98,7 +100,7 @@ class Contents:
         """`CITATION.cff`: title, authors, licences, version."""
         path = self.run.root / "CITATION.cff"
         content = load_yaml(path, "how this paper is cited, in the Citation File Format, 1.2.0")
-        for key in ("title", "authors", "license", "version", "abstract"):
+        for key in ("title", "authors", "version", "abstract"):
             if not isinstance(content, dict) or not content.get(key):
                 raise LedgerError(f"{path.name}: {key}", found="nothing", expected="a value")
         return content
@@ -264,7 +266,7 @@ def codemeta(contents: Contents) -> str:
 
 
 def crate(contents: Contents, files: dict[str, bytes]) -> str:
-    """RO-Crate 1.1: every file, and an action for everything that was made from others."""
+    """RO-Crate 1.1: every file, and of every exhibit what made it."""
     graph = [
         {"@id": "ro-crate-metadata.json", "@type": "CreativeWork",
          "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"}, "about": {"@id": "./"}},
@@ -296,21 +298,16 @@ def _context(contents: Contents) -> list[dict]:
         {"@id": MIT, "@type": "CreativeWork", "name": "MIT License (code)",
          "description": "The text of the licence is in LICENSE"},
     ]
-    packages = [
-        {"@id": f"#package-{name}", "@type": "SoftwareApplication", "name": name,
-         "version": version, "softwareVersion": version}
-        for name, version in sorted(contents.header["packages"].items())
-    ]
     agents = [{"@id": _agent_id(one), **_agent(one)} for one in contents.citation["authors"]]
-    return licences + packages + agents
+    return licences + agents
 
 
 def _file(name: str, content: bytes) -> dict:
     path = Path(name)
     entity = {
         "@id": name, "@type": "File", "name": path.name, "contentSize": str(len(content)),
-        "encodingFormat": mimetypes.guess_type(name)[0] or "text/plain",
         "license": {"@id": MIT if _is_code(name) else CC_BY},
+        "encodingFormat": TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "text/plain",
     }
     if name.startswith("notebooks/") or (_is_code(name) and path.suffix == ".py"):
         entity["@type"] = ["File", "SoftwareSourceCode"]
@@ -322,43 +319,20 @@ def _is_code(name: str) -> bool:
 
 
 def _actions(contents: Contents) -> list[dict]:
-    """Which notebook made which exhibit from which data; then the ledger, then the paper."""
+    """Which notebook made which exhibit, from which data."""
     run, header = contents.run, contents.header
     given = [name for name in [
         header["data"]["file"], header["registration"]["file"], "registration.lock",
         "data/population-margins.csv"] if name in contents.sources]
-    actions = []
-    for exhibit in contents.exhibits:
-        executed = f"{run.relative(run.notebooks)}/{exhibit.notebook}.ipynb"
-        actions.append({
-            "@id": f"#make-{exhibit.label}", "@type": "CreateAction",
-            "name": exhibit.caption or f"{exhibit.kind} {exhibit.label}",
-            "description": f"Cell {exhibit.label} of {exhibit.notebook}",
-            "instrument": {"@id": NOTEBOOK_OF.format(exhibit.notebook)},
-            "object": _ids(inputs(contents, exhibit.notebook, given)),
-            "result": _ids([*exhibit.files, executed]),
-        })
-    entries = contents.ledger["entries"].values()
-    notebooks = sorted({entry["notebook"] for entry in entries if entry.get("notebook")})
-    sources = [NOTEBOOK_OF.format(stem) for stem in notebooks]
-    packages = [f"#package-{name}" for name in sorted(header["packages"])]
-    actions.append({
-        "@id": "#make-ledger", "@type": "CreateAction", "name": "The ledger of results",
-        "description": f"{len(contents.ledger['entries'])} entries, seed {header['seed']}",
-        "instrument": _ids([*(name for name in sources if name in contents.sources), *packages]),
-        "object": _ids(dict.fromkeys(
-            name for stem in notebooks for name in inputs(contents, stem, given))),
-        "result": {"@id": run.relative(run.ledger)},
-    })
-    paper = [name for name in contents.outputs if name.startswith("_manuscript/")]
-    actions.append({
-        "@id": "#make-paper", "@type": "CreateAction", "name": "The paper from prose and ledger",
-        "description": "Numbers and verdict words of paper.qmd come from the ledger",
-        "instrument": {"@id": "src/claimledger/cli.py"},
-        "object": _ids(["paper.qmd", "references.bib", run.relative(run.ledger)]),
-        "result": _ids(paper),
-    })
-    return actions
+    return [{
+        "@id": f"#make-{exhibit.label}", "@type": "CreateAction",
+        "name": exhibit.caption or f"{exhibit.kind} {exhibit.label}",
+        "description": f"Cell {exhibit.label} of {exhibit.notebook}",
+        "instrument": {"@id": NOTEBOOK_OF.format(exhibit.notebook)},
+        "object": _ids(inputs(contents, exhibit.notebook, given)),
+        "result": _ids([*exhibit.files,
+                        f"{run.relative(run.notebooks)}/{exhibit.notebook}.ipynb"]),
+    } for exhibit in contents.exhibits]
 
 
 def inputs(contents: Contents, notebook: str, given: list[str]) -> list[str]:
@@ -403,6 +377,8 @@ def readme(contents: Contents, files: dict[str, bytes]) -> str:
     measured = json.loads(times.read_text("utf-8")) if times.is_file() else {}
     everything = not contents.withheld and data["file"] in sources
     withheld = ", ".join(f"`{name}`" for name in contents.withheld) or "none"
+    packages = {name: (contents.run.root / name).read_text("utf-8").splitlines()[0].strip('"')
+                for name in sources if re.fullmatch(r"src/claimledger/\w+/__init__\.py", name)}
     values = {
         "title": contents.citation["title"], "books": len(listed), "seed": header["seed"],
         "exhibits": len(contents.exhibits), "entries": len(contents.ledger["entries"]),
@@ -421,8 +397,7 @@ def readme(contents: Contents, files: dict[str, bytes]) -> str:
         "programs": "\n".join([
             *(f"| `notebooks/{Path(one['notebook']).name}` | {one.get('title', '')} |"
               for one in listed),
-            *(f"| `{Path(name).parent}/` | {_docstring(contents.run.root / name)} |"
-              for name in sources if re.fullmatch(r"src/claimledger/\w+/__init__\.py", name))]),
+            *(f"| `{Path(name).parent}/` | {said} |" for name, said in packages.items())]),
         "first": "" if data["file"] in sources else f"Put the export at `{data['file']}`.\n1. ",
         "exhibit_rows": "\n".join(map(_row, contents.exhibits)),
         "references": "\n".join(map(_reference, contents.citation.get("references", []))),
@@ -437,12 +412,11 @@ def _data_rows(contents: Contents) -> Iterator[str]:
     listed = {name: sha256_file(contents.run.root / name)
               for name in [*provided, *contents.withheld]}
     for name, sha in ({data["file"]: data["sha256"]} | listed).items():
+        source = "this project" if name.endswith(".yml") else "see `data/README.md`"
         if name.endswith(".manifest.json"):
             source = "says what was simulated"
         elif name.startswith("data/raw/"):
             source = "simulated by this project" if name in sources else "collected"
-        else:
-            source = "this project" if name.endswith(".yml") else "see `data/README.md`"
         yield f"| `{name}` | {source} | {'yes' if name in sources else 'no'} | `{sha[:16]}` |"
 
 
@@ -453,12 +427,6 @@ def _time(measured: dict) -> str:
     return (f"{cold['seconds']:.0f} seconds on {measured['machine']} at a load average of "
             f"{measured['load']}, of which {cold['work']:.0f} seconds of processor time; measured "
             "with the environment in place, which takes a minute or two to make")
-
-
-def _docstring(path: Path) -> str:
-    """The first line of what a package says of itself."""
-    text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-    return text.partition("\n")[0]
 
 
 def _row(exhibit: Exhibit) -> str:

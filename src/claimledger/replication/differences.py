@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from itertools import zip_longest
 
 from claimledger.prose.source import Source
 from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
@@ -21,8 +22,6 @@ GROUPS = {
     "active": "scripts, styles and markup that are not this paper's",
     "header": "head, notices and colophon that differ",
 }
-ALIKE = 0.5  # of two sentences that are shown as one that was changed
-TRIED = 20_000  # pairs whose likeness is measured; a stranger's page may have many more
 PAIRS = 5_000_000  # equal pairs of units, beyond which repeated ones are not aligned
 NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 HIDES = re.compile(r' (?:style="[^"]*"|hidden="[^"]*")')  # of all markup, what changes what is seen
@@ -91,43 +90,8 @@ def pairs(old: list[Unit], new: list[Unit]) -> Iterator[tuple[Unit | None, Unit 
     counts = Counter(before), Counter(after)
     repeated = sum(number * counts[1][key] for key, number in counts[0].items())
     matcher = SequenceMatcher(None, before, after, autojunk=repeated > PAIRS)
-    tries = iter(range(TRIED))
-    for kind, a, b, c, d in matcher.get_opcodes():
-        if kind == "equal":
-            yield from zip(old[a:b], new[c:d], strict=True)
-        else:
-            yield from _nearest(old[a:b], new[c:d], tries)
-
-
-def _nearest(
-    old: list[Unit], new: list[Unit], tries: Iterator[int]
-) -> Iterator[tuple[Unit | None, Unit | None]]:
-    """In a stretch that was changed: pairs that are alike, in order; the rest alone."""
-    start = 0
-    for one in old:
-        near = next((number for number in range(start, min(len(new), start + 12))
-                     if next(tries, None) is not None and _alike(one, new[number])), None)
-        if near is None:
-            yield one, None
-            continue
-        for other in new[start:near]:
-            yield None, other
-        yield one, new[near]
-        start = near + 1
-    for other in new[start:]:
-        yield None, other
-
-
-def _alike(one: Unit, other: Unit) -> bool:
-    same = one.text[:1] == "[" and other.text[:1] == "["  # of one kind: [alt] ..., [picture] ...
-    if same and one.text.partition("]")[0] != other.text.partition("]")[0]:
-        return False
-    if same and one.place == other.place:
-        return True
-    if one.text.partition(": ")[0] == other.text.partition(": ")[0] and one.group == "header":
-        return True
-    matcher = SequenceMatcher(None, one.text[:2000], other.text[:2000], autojunk=False)
-    return matcher.quick_ratio() >= ALIKE and matcher.ratio() >= ALIKE
+    for _, a, b, c, d in matcher.get_opcodes():
+        yield from zip_longest(old[a:b], new[c:d])
 
 
 def _differences(one: Unit | None, other: Unit | None) -> Iterator[Difference]:
@@ -220,14 +184,10 @@ def _same_drawing(one: Unit, other: Unit) -> bool:
 
 
 def letters(published: str, here: str) -> str:
-    """The characters that look like others, or like nothing, named."""
-    for kind, a, b, c, d in SequenceMatcher(None, published[:5000], here[:5000],
-                                            autojunk=False).get_opcodes():
-        strange = [x for x in published[a:b] if not x.isascii() and x not in here[c:d]]
-        if kind != "equal" and strange and b - a <= 3:
-            names = ", ".join(f"U+{ord(x):04X} {unicodedata.name(x, 'unnamed')}" for x in strange)
-            return f"it has {names}" + (f" where this paper has “{here[c:d]}”" if c < d else "")
-    return ""
+    """The characters of one side alone that may look like others, or like nothing, named."""
+    strange = [x for x in sorted({*published} - {*here}) if not x.isascii()] if here else []
+    names = ", ".join(f"U+{ord(x):04X} {unicodedata.name(x, 'unnamed')}" for x in strange[:5])
+    return f"it has {names}" if names else ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -48,9 +50,10 @@ class Commit:
 
 def words_here(run: Run) -> str:
     """The digest of the words as they are now."""
-    files = {name: _blob((run.root / name).read_bytes()) for name in _included(run)
-             if (run.root / name).is_file()}
-    return _words(_included(run), files)
+    article = _article(run)
+    names = _included(article, (run.root / article).read_bytes())
+    return _words(names, {name: _blob((run.root / name).read_bytes()) for name in names
+                          if (run.root / name).is_file()})
 
 
 def _words(names: list[str], files: dict[str, str]) -> str:
@@ -63,59 +66,45 @@ def _blob(data: bytes) -> str:
     return hashlib.sha1(b"blob %d" % len(data) + bytes(1) + data).hexdigest()
 
 
-def _included(run: Run, text: str | None = None) -> list[str]:
+def _article(run: Run) -> str:
+    return settings(run.root).get("manuscript", {}).get("article", "paper.qmd")
+
+
+def _included(article: str, content: bytes) -> list[str]:
     """The article and what it includes."""
-    article = settings(run.root).get("manuscript", {}).get("article", "paper.qmd")
-    if text is None:
-        text = (run.root / article).read_text("utf-8", "replace")
-    return [article, *INCLUDE.findall(text)]
+    return [article, *INCLUDE.findall(content.decode("utf-8", "replace"))]
 
 
 def find(run: Run, words: str, engine: str) -> Commit | None:
     """The newest commit with these words, with this engine if there is one; None without git."""
-    article, found = _included(run, "")[0], None
-    sums: dict[str, str] = {}
-    texts: dict[str, list[str]] = {}
-    for line in (_git(run.root, "log", f"-n{NEWEST}", "--format=%H %cs") or b"").decode().split(
-            "\n"):
-        id, _, date = line.partition(" ")
-        listed = (_git(run.root, "ls-tree", "-r", "-z", id) or b"").decode() if id else ""
-        parts = (one.split("\t", 1) for one in listed.split("\0") if "\t" in one)
-        files = {name: about.split()[2] for about, name in parts}
-        if (blob := files.get(article)) is None:
-            continue
-        if blob not in texts:
-            texts[blob] = _included(run, _read(run.root, blob).decode("utf-8", "replace"))
-        if _words(texts[blob], files) == words:
-            exact = _engine(run.root, files, sums) == engine
-            found = Commit(id, date, exact) if exact or found is None else found
-            if exact:
-                break
+    article, found = _article(run), None
+    read = cache(lambda blob: _git(run.root, "cat-file", "blob", blob))
+    for line in _git(run.root, "log", f"-n{NEWEST}", "--format=%H %cs").decode().splitlines():
+        id, date = line.split()
+        listed = _git(run.root, "ls-tree", "-r", "-z", id).decode().split("\0")
+        files = {name: about.split()[2] for about, _, name in (one.partition("\t")
+                                                              for one in listed if one)}
+        if article in files and words == _words(_included(article, read(files[article])), files):
+            commit = Commit(id, date, _engine(read, files) == engine)
+            if commit.exact:
+                return commit
+            found = found or commit
     return found
 
 
-def _engine(root: Path, files: dict[str, str], sums: dict[str, str]) -> str:
-    """As `sha256_tree` has it; `sums` keeps what is known of git's objects."""
+def _engine(read: Callable[[str], bytes], files: dict[str, str]) -> str:
+    """As `sha256_tree` has it."""
     digest = hashlib.sha256()
-    inside = [Path(name).relative_to(ENGINE) for name in files
-              if name.startswith(f"{ENGINE}/") and name.endswith(".py")]
-    for path in sorted(inside):
-        blob = files[f"{ENGINE}/{path.as_posix()}"]
-        if blob not in sums:
-            sums[blob] = hashlib.sha256(_read(root, blob)).hexdigest()
-        digest.update(f"{path.as_posix()}\0{sums[blob]}\n".encode())
+    for path in sorted(Path(name).relative_to(ENGINE) for name in files
+                       if name.startswith(f"{ENGINE}/") and name.endswith(".py")):
+        content = read(files[f"{ENGINE}/{path.as_posix()}"])
+        digest.update(f"{path.as_posix()}\0{hashlib.sha256(content).hexdigest()}\n".encode())
     return digest.hexdigest()
-
-
-def _read(root: Path, blob: str) -> bytes:
-    return _git(root, "cat-file", "blob", blob) or b""
 
 
 def build(run: Run, commit: Commit, folder: Path) -> Run | None:
     """The paper of a commit, built in a folder by its own engine; None where that fails."""
     packed = _git(run.root, "archive", "--format=tar", commit.id)
-    if packed is None:
-        return None
     with tarfile.open(fileobj=io.BytesIO(packed)) as tree:
         tree.extractall(folder, filter="data")
     kept = {key: value for key, value in os.environ.items() if not key.startswith("CLAIMLEDGER_")}
@@ -124,17 +113,18 @@ def build(run: Run, commit: Commit, folder: Path) -> Run | None:
         done = subprocess.run(
             [sys.executable, "-m", "claimledger", "render", "--formats", "html"], cwd=folder,
             env=kept | own, capture_output=True, timeout=SECONDS)
-    except (OSError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
         return None
     return Run.open(folder) if done.returncode == 0 else None
 
 
-def _git(root: Path, *words: str) -> bytes | None:
+def _git(root: Path, *words: str) -> bytes:
+    """What git says; nothing without git, or outside a checkout."""
     try:
         done = subprocess.run(["git", *words], cwd=root, capture_output=True)
     except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None
+        return b""
+    return done.stdout if done.returncode == 0 else b""
 
 
 def requirements(wanted: list[str]) -> list[Requirement]:
@@ -143,14 +133,12 @@ def requirements(wanted: list[str]) -> list[Requirement]:
     for one in wanted:
         try:
             requirement = Requirement(one)
+            found = "an address" if requirement.url else ""
         except InvalidRequirement as error:
-            raise LedgerError(
-                f"--with {one}", found=str(error).splitlines()[0], expected="a name and a version",
-                mend=OFFER,
-            ) from None
-        if requirement.url:
-            raise LedgerError(
-                f"--with {one}", found="an address", expected="a name and a version", mend=OFFER)
+            found = str(error).splitlines()[0]
+        if found:
+            raise LedgerError(f"--with {one}", found=found, expected="a name and a version",
+                              mend=OFFER)
         parsed.append(requirement)
     return parsed
 
@@ -179,10 +167,8 @@ def run_there(root: Path, wanted: list[str], arguments: list[str]) -> int:
             last = "\n    ".join(made.stderr.strip().splitlines()[-12:])
             raise LedgerError(
                 f"--with {' --with '.join(wanted)}",
-                found=f"the environment was not made:\n    {last}",
-                expected="versions that exist and fit together, and a package index within reach",
-                mend="correct the versions, or check that this machine reaches a package index",
-            )
+                found=f"the environment was not made:\n    {last}", mend="correct the versions",
+                expected="versions that exist and fit together, and a package index within reach")
         return subprocess.run([*command, "python", "-m", "claimledger", *arguments], cwd=root,
                               env=environment).returncode
 
@@ -192,10 +178,9 @@ def _uv() -> str:
     places = [str(Path(sys.prefix) / "tools" / "bin"), str(Path(sys.executable).parent)]
     found = shutil.which("uv", path=os.pathsep.join([*places, os.environ.get("PATH", "")]))
     if not found:
-        raise LedgerError(
-            "--with", found="no uv on this machine", expected="uv, which makes environments",
-            mend="run `make paper` once, which fetches it, or install uv",
-        )
+        raise LedgerError("--with", found="no uv on this machine", expected="uv, which makes "
+                          "environments", mend="run `make paper` once, which fetches it, or "
+                          "install uv")
     return found
 
 

@@ -4,7 +4,6 @@ Kind, size, depth, types and characters are checked before anything is compared 
 Word file gives the same units as a page; a PDF is read in a process of its own, within limits.
 """
 
-import hashlib
 import io
 import json
 import os
@@ -26,7 +25,7 @@ from xml.parsers import expat
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from claimledger.errors import LedgerError
-from claimledger.replication.reading import PAGE, Page, Unit, read_page, sentences, squeeze
+from claimledger.replication.reading import PAGE, Page, Unit, digest, read_page, sentences, squeeze
 
 LARGEST = 64_000_000  # bytes of a file; the paper of record has 3 million
 UNPACKED = 64_000_000  # bytes of all parts of a Word file; the paper's has 2 million
@@ -36,6 +35,7 @@ PAGES = "build/notebooks"  # beside the paper: the pages of its notebooks
 PARTS = re.compile(
     r"word/(document|header\d*|footer\d*|footnotes|comments)\.xml|docProps/core\.xml")
 LINKS = "word/_rels/document.xml.rels"
+QUARTO = re.compile(r"(.*Rendered by:?\s+)?Quarto \d")
 RUNS_CODE = ("/JavaScript", "/JS", "/Launch", "/SubmitForm", "/ImportData", "/EmbeddedFiles")
 EXPECTED = "a paper (HTML, PDF or DOCX) or a ledger (JSON)"
 NAME_IT = "name the paper's HTML, PDF or DOCX file, or its ledger.json"
@@ -68,15 +68,19 @@ class _Ledger(BaseModel):
 class Published:
     """A published paper: its ledger if it carries one, and what a reader of it sees.
 
-    `kind` is html, pdf, docx or json (a ledger alone); `notebooks` holds the pages beside it.
+    `kind` is html, pdf, docx or json (a ledger alone); `notebooks` are the pages beside it.
     """
 
     name: str
     kind: str
     ledger: dict | None = None
-    page: Page | None = None
     units: list[Unit] = field(default_factory=list)
-    notebooks: dict[str, Page] = field(default_factory=dict)
+    notebooks: dict[str, list[Unit]] = field(default_factory=dict)
+
+    @property
+    def quarto(self) -> bool:
+        """Whether it says that Quarto made it."""
+        return any(QUARTO.match(unit.text) for unit in self.units)
 
 
 def read_published(target: Path) -> Published:
@@ -94,16 +98,14 @@ def read_published(target: Path) -> Published:
     if kind not in ("html", "htm", "json"):
         raise _refused(path.name, f"a file named {path.suffix or 'without an ending'}")
     if kind == "json":
-        return Published(path.name, "json", parse(_decoded(content, path), path.name))
-    page = read_page(_decoded(content, path), path.name, partial(_picture, path.parent))
-    if page.ledgers != 1:
-        raise _refused(path.name, f"{page.ledgers or 'no'} embedded ledgers",
+        return Published(path.name, "json", parse(_text(path), path.name))
+    page = _page(path)
+    if len(page.ledgers) != 1:
+        raise _refused(path.name, f"{len(page.ledgers) or 'no'} embedded ledgers",
                        'a page with one <script id="ledger">, as this project publishes it')
-    beside = {
-        one.name: read_page(_decoded(_content(one), one), one.name, partial(_picture, one.parent))
-        for one in sorted((path.parent / PAGES).glob("*-preview.html"))
-    }
-    return Published(path.name, "html", parse(page.ledger, path.name), page, page.units, beside)
+    beside = {one.name: _page(one).units
+              for one in sorted((path.parent / PAGES).glob("*-preview.html"))}
+    return Published(path.name, "html", parse(page.ledgers[0], path.name), page.units, beside)
 
 
 def parse(text: str, name: str) -> dict:
@@ -159,9 +161,13 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _decoded(content: bytes, path: Path) -> str:
+def _page(path: Path) -> Page:
+    return read_page(_text(path), path.name, partial(_picture, path.parent))
+
+
+def _text(path: Path) -> str:
     try:
-        return content.decode("utf-8")
+        return _content(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise _refused(path.name, str(error)) from None
 
@@ -193,7 +199,7 @@ def read_docx(content: bytes, name: str) -> list[Unit]:
         if PARTS.fullmatch(part):
             units += _Word(part, links, parts, name).read(data)
         elif not part.startswith("word/media/"):  # styles, settings, and whatever it runs
-            units.append(Unit("active", "Word", f"[{part}] {_digest(data)}"))
+            units.append(Unit("active", "Word", f"[{part}] {digest(data)}"))
     return units
 
 
@@ -269,7 +275,7 @@ class _Word:
         elif tag == "blip":
             target = self.links.get(given.get("r:embed", ""), "")
             data = self.parts.get(f"word/{target}", b"")
-            self.add("exhibits", f"[picture] {_digest(data)}", data)
+            self.add("exhibits", f"[picture] {digest(data)}", data)
         elif tag == "vanish":
             self.add("active", "hidden text")
         if tag not in ("t", "r", "p", "tc", "tr", "docPr", "blip"):
@@ -326,20 +332,16 @@ def read_pdf(content: bytes, name: str) -> list[Unit]:
             units += [Unit("text", place, f"[link] {uri}")] if uri else []
             if note.get("/Subtype") != "/Link":
                 units.append(Unit("active", place, f"an annotation: {note.get('/Subtype')}"))
-        digest = _digest(page.extract_text().encode("utf-8", "replace"))
+        words = digest(page.extract_text().encode("utf-8", "replace"))
         shown = repr([page.mediabox, page.cropbox, page.rotation]).encode()
         drawn = [PAGE, shown, *_drawn(page.get_contents(), page.get("/Resources"), fonts)]
-        units.append(Unit("exhibits", place, f"[page] {digest}", content=b"\n".join(drawn)))
+        units.append(Unit("exhibits", place, f"[page] {words}", content=b"\n".join(drawn)))
     drawn = PAGE + repr(sorted(fonts)).encode()
     units.append(Unit("exhibits", "the type", "[page]", content=drawn))
     numbers = {*reader.xref.get(0, {}), *reader.xref_objStm}
     parts = {key for number in numbers for key in RUNS_CODE
              if key in repr(reader.get_object(number))}
     return units + [Unit("active", "PDF", key) for key in sorted(parts)]
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:12]
 
 
 def _plain(line: str) -> str:
@@ -365,7 +367,7 @@ def _drawn(content, resources, fonts: set[str], depth: int = 0) -> Iterator[byte
         inner = [one.get_object() for one in font.get("/DescendantFonts") or [font]]
         files = [file for one in inner for key, file in (one.get("/FontDescriptor") or {}).items()
                  if key.startswith("/FontFile")]
-        fonts |= {_digest(file.get_object().get_data()) for file in files}
+        fonts |= {digest(file.get_object().get_data()) for file in files}
     for form in forms:
         yield from _drawn(form, form.get("/Resources"), fonts, depth + 1)
 

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import unescape
 from urllib.parse import unquote, unquote_to_bytes
@@ -85,27 +85,11 @@ class Unit:
 
 @dataclass
 class Page:
-    """A finished paper, taken apart; `ledger` is the text of the script that holds it."""
+    """A finished paper, taken apart; `ledgers` are the texts of the scripts that hold one."""
 
     file: str
     units: list[Unit] = field(default_factory=list)
-    ledger: str = ""
-    ledgers: int = 0
-
-    @property
-    def quarto(self) -> bool:
-        """Whether it says that Quarto made it."""
-        return self.named("Rendered by").startswith("Quarto")
-
-    @property
-    def claims(self) -> list[Bound]:
-        """Every claim that is bound outside the list of entries."""
-        return [one for unit in self.units for one in unit.claims]
-
-    def named(self, start: str) -> str:
-        """What stands in the head or the colophon under a name."""
-        found = (unit.text for unit in self.units if unit.text.startswith(f"{start}: "))
-        return next(found, "").removeprefix(f"{start}: ")
+    ledgers: list[str] = field(default_factory=list)
 
 
 def read_page(html: str, file: str = "index.html", pictures=None) -> Page:
@@ -121,6 +105,11 @@ def read_page(html: str, file: str = "index.html", pictures=None) -> Page:
 def squeeze(text: str) -> str:
     """One blank for each stretch of white space."""
     return " ".join(text.split())
+
+
+def digest(data: bytes) -> str:
+    """The first digits of SHA-256: enough to tell two contents apart."""
+    return hashlib.sha256(data).hexdigest()[:12]
 
 
 def sentences(text: str) -> list[str]:
@@ -139,7 +128,7 @@ class _Reader:
         self.zone, self.exhibit = "head", None
         self.section, self.heading, self.entry = "", "", ""
         self.pieces: list[str] = []
-        self.bound: list[list] = []
+        self.bound: list[Bound] = []
         self.opened: list[int] = []  # links and claims that have not ended
         self.markup: list[str] = []
         self.cells: list[str] | None = None
@@ -230,11 +219,9 @@ class _Reader:
 
     @property
     def place(self) -> str:
-        if self.exhibit:
-            return self.exhibit
-        own = {"head": "head", "status": "notice", "title": "title", "colophon": "colophon",
-               "nav": "contents", "ledger": f"ledger: {self.entry}"}
-        return own.get(self.zone) or self.section or "before the first section"
+        named = {"status": "notice", "nav": "contents", "ledger": f"ledger: {self.entry}",
+                 "text": self.section or "before the first section"}
+        return self.exhibit or named.get(self.zone, self.zone)
 
     def add(self, group: str, text: str, content: bytes = b"", **more) -> None:
         markup, self.markup = "".join(self.markup), []
@@ -271,14 +258,10 @@ class _Reader:
 
     def enter(self, name: str, given: dict[str, str]) -> None:
         id, classes = given.get("id", ""), given.get("class", "").split()
-        if name == "body":
-            self.zone = "text"
-        elif name == "nav":
-            self.zone = "nav"
+        if zone := {"body": "text", "nav": "nav", "header": "title"}.get(name):
+            self.zone = zone
         elif "status" in classes and name == "aside":
             self.zone = "status"
-        elif name == "header":
-            self.zone = "title"
         elif id == "ledger-colophon":
             self.zone = "colophon"
         elif id == "ledger-entries":
@@ -304,7 +287,7 @@ class _Reader:
                 index = self.opened.pop()
                 if index >= 0:
                     self.pieces.append(SHUT)
-                    claim = bool(self.bound[index][1])
+                    claim = bool(self.bound[index].kind)
             if tag == name:
                 break
         if not claim:
@@ -325,28 +308,23 @@ class _Reader:
             return
         if DANGEROUS.match(target):
             self.active(f"a link to {target[:80]}")
-        kind = next((k for k in ("num", "says", "when") if k in classes), "")
-        if "claim" in classes and kind and target.startswith("#claim-"):
-            target = unquote(target).removeprefix("#claim-")
-            name = given.get("data-field") or given.get("data-verdict") or ""
-        else:
-            kind = name = ""
+        kind = next((k for k in ("num", "says", "when") if {"claim", k} <= {*classes}), "")
+        kind = kind if target.startswith("#claim-") else ""
+        name = (given.get("data-field") or given.get("data-verdict") or "") if kind else ""
+        target = unquote(target).removeprefix("#claim-") if kind else target
         if self.opened and self.opened[-1] >= 0:  # a link inside a link: the first one ends
             self.pieces.append(SHUT)
             self.opened[-1] = -1
-        self.bound.append([target, kind, name])
+        self.bound.append(Bound("", target, kind, name))
         self.opened.append(len(self.bound) - 1)
         self.pieces.append(f"{OPEN}{len(self.bound) - 1}:")
 
     def picture(self, given: dict[str, str]) -> None:
         source = given.get("src", "")
-        content = _bytes_of(source)
-        if content is None:
-            content = self.pictures(source)
-        digest = hashlib.sha256(content).hexdigest()[:12] if content is not None else (
-            f"none at {source[:80]}")
+        content = _bytes_of(source) if source.startswith("data:") else self.pictures(source)
+        shown = f"none at {source[:80]}" if content is None else digest(content)
         self.flush()
-        self.add("exhibits", f"[picture] {digest}", content or b"")
+        self.add("exhibits", f"[picture] {shown}", content or b"")
         self.add("exhibits", f"[alt] {squeeze(given.get('alt', ''))}")
 
     def text(self, text: str) -> None:
@@ -389,14 +367,10 @@ class _Reader:
                 self.sentence(one)
 
     def sentence(self, marked: str) -> None:
-        bound = []
-        for number, text in MARK.findall(marked):
-            target, kind, name = self.bound[int(number)]
-            bound.append(Bound(text.strip(), target, kind, name))
-        masked = MARK.sub(lambda m: "…" if self.bound[int(m[1])][1] else m[2], marked)
-        group = self.group
-        if self.zone == "ledger":
-            group = "claims"
+        bound = [replace(self.bound[int(number)], text=text.strip())
+                 for number, text in MARK.findall(marked)]
+        masked = MARK.sub(lambda m: "…" if self.bound[int(m[1])].kind else m[2], marked)
+        group = "claims" if self.zone == "ledger" else self.group
         self.add(group, MARK.sub(r"\2", marked), masked=masked, bound=tuple(bound))
 
     # What a browser does --------------------------------------------------------------------------
@@ -428,16 +402,14 @@ class _Reader:
             self.page.units.append(Unit("header", "head", f"title: {squeeze(unescape(content))}"))
             return
         if name == "script" and given.get("id") == "ledger":
-            self.page.ledgers += 1
-            self.page.ledger = content
+            self.page.ledgers.append(content)
             if given == {"id": "ledger", "type": "application/json"}:
                 return
             content = ""
         if name == "style":
             content = squeeze(COMMENT.sub("", content))
         data = content.encode("utf-8", "replace")
-        digest = hashlib.sha256(data).hexdigest()[:12]
-        self.active(f"{_shown(name, given)} {squeeze(content[:400])[:60]} ({digest})", data)
+        self.active(f"{_shown(name, given)} {squeeze(content[:400])[:60]} ({digest(data)})", data)
         if name in ("textarea", "noscript", "xmp", "plaintext", "noembed", "noframes"):
             self.text(content)
 
@@ -462,14 +434,10 @@ def _split(marked: str) -> list[str]:
     return [*found, current + SHUT] if current else found
 
 
-def _bytes_of(source: str) -> bytes | None:
+def _bytes_of(source: str) -> bytes:
     """What a `data:` address holds."""
-    if not source.startswith("data:"):
-        return None
     head, _, data = source.partition(",")
-    if head.endswith(";base64"):
-        try:
-            return base64.b64decode(data, validate=False)
-        except ValueError:
-            return data.encode("utf-8", "replace")
-    return unquote_to_bytes(data)
+    try:
+        return base64.b64decode(data) if head.endswith(";base64") else unquote_to_bytes(data)
+    except ValueError:
+        return data.encode("utf-8", "replace")

@@ -33,7 +33,7 @@ from claimledger.replication.published import (
     read_pdf,
     read_published,
 )
-from claimledger.replication.reading import Page, Unit, read_page
+from claimledger.replication.reading import Unit, read_page
 from claimledger.settings import notebook_stems
 
 SAFE = re.compile(r"[\w\s.,;:%()\[\]/+=’'–−-]*|[<>] ?[\d.]+")  # a text that holds no markup
@@ -50,7 +50,7 @@ class Here:
     notebooks: int
     failure: str = ""
     units: list[Unit] = field(default_factory=list)
-    pages: dict[str, Page] = field(default_factory=dict)
+    pages: dict[str, list[Unit]] = field(default_factory=dict)
     commit: str = ""  # of which the words are, where it is not the present state
     then: dict | None = None  # the ledger of that commit
 
@@ -120,30 +120,29 @@ def rendered(published: Published, here: Here, run: Run) -> Here:
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         press = Press(run, Path(folder), tuple({"html": None} | linked))
         press.prepare()
-        page = read_page(press.html().decode())
+        units = read_page(press.html().decode()).units
         if published.kind != "html":
             read = read_pdf if published.kind == "pdf" else read_docx
             content = getattr(press, published.kind)()
-            return replace(here, units=read(content, published.name), pages={"index.html": page})
+            return replace(here, units=read(content, published.name), pages={"index.html": units})
         pages = {}
         for book, title in press.books:
             name = f"{book.path.stem}-preview.html"
             if name in published.notebooks:
-                pages[name] = read_page(press.notebook_page(book, title).decode(), name)
-    return replace(here, units=page.units, pages=pages)
+                pages[name] = read_page(press.notebook_page(book, title).decode(), name).units
+    return replace(here, units=units, pages=pages)
 
 
 def of_commit(published: Published, here: Here, run: Run, progress: Progress) -> Here | None:
     """The words of the commit that a page is of, where it is another state of the project."""
-    if not published.page:
+    named = [words[1] for unit in published.units if unit.place == "colophon"
+             and (words := re.match(r"Words: .*\b([0-9a-f]{40})\b", unit.text))]
+    now = elsewhere.words_here(run), _sha(here.ledger["header"].get("code"))
+    engine = _sha((published.ledger or here.ledger)["header"].get("code"))
+    if not named or (named[0], engine) == now:
         return None
-    words = re.search(r"\b[0-9a-f]{40}\b", published.page.named("Words"))
-    engine = _sha(published.ledger["header"].get("code"))
-    if not words or (words[0], engine) == (
-            elsewhere.words_here(run), _sha(here.ledger["header"].get("code"))):
-        return None
-    found = elsewhere.find(run, words[0], engine)
-    if words[0] == elsewhere.words_here(run) and not (found and found.exact):
+    found = elsewhere.find(run, named[0], engine)
+    if named[0] == now[0] and not (found and found.exact):
         return None
     said = "this page has words that no commit known here has: it is compared with the present ones"
     if found:
@@ -201,7 +200,8 @@ def judge(published: Published, here: Here, sources: list[Source]) -> Report:
     old = published.ledger or here.ledger
     claims = compare(old, here.ledger)
     if published.kind in ("pdf", "docx"):
-        printed = {one.target for page in here.pages.values() for one in page.claims}
+        printed = {one.target for unit in here.pages["index.html"]
+                   for one in unit.claims}
         claims = [one for one in claims if one.id in printed]
     misprints = [one for one in found if one.group == "claims"]
     differences = [one for one in found if one.group != "claims"]
@@ -229,14 +229,13 @@ def _found(published: Published, here: Here) -> list[Difference]:
     """What the page, and the pages of its notebooks, print otherwise than those made here."""
     if published.kind == "json" or here.failure or not here.units:
         return []
-    strict = not (published.page.quarto if published.page else any(
-        re.match(r"(.*Rendered by:?\s+)?Quarto \d", unit.text) for unit in published.units))
+    strict = not published.quarto
     both = [units if here.then is None else _without_files(units)
             for units in (published.units, here.units)]
     found = compare_units(*both, strict)
-    for name, page in here.pages.items() if published.kind == "html" else ():
-        both = ([_without_place(unit) for unit in one.units]
-                for one in (published.notebooks[name], page))
+    for name, units in here.pages.items() if published.kind == "html" else ():
+        both = ([_without_place(unit) for unit in one]
+                for one in (published.notebooks[name], units))
         others = compare_units(*both, strict)
         found += [replace(one, place=f"{name}: {one.place}") for one in others]
     if published.kind in ("pdf", "docx"):
@@ -263,7 +262,7 @@ def _as_claims(one: Difference, here: Here) -> list[Difference]:
     if not (one.published and one.here):
         return [one]
     same = re.sub(r"\W", "", one.here)
-    for unit in here.pages["index.html"].units:
+    for unit in here.pages["index.html"]:
         if unit.claims and re.sub(r"\W", "", unit.text) == same:
             pattern = "(.+?)".join(re.escape(" ".join(part.split()))
                                    for part in unit.masked.split("…"))
@@ -338,7 +337,7 @@ def _notes(published: Published, here: Here) -> Iterator[str]:
     elif published.kind in ("pdf", "docx"):
         yield (f"{published.kind.upper()} carries no ledger: numbers are compared as they are "
                "printed")
-    elif published.page and published.page.quarto:
+    elif published.quarto:
         yield "made by Quarto: compared by what is seen and what runs, not by its markup"
     touched = _amended(here.ledger)
     for said in dict.fromkeys(said for listed in touched.values() for said in listed):
