@@ -151,8 +151,7 @@ def _claims(one: Unit, other: Unit) -> Iterator[Difference]:
     for claim in gone or Counter(one.claims) - Counter(other.claims):
         bound = "bound to its entry", "not bound to any entry"
         texts = (f"“{claim.text}” {word}" for word in (reversed(bound) if gone else bound))
-        yield Difference("claims", one.place, *texts, id=claim.target,
-                         shown=claim.text)
+        yield Difference("claims", one.place, *texts, id=claim.target, shown=claim.text)
 
 
 def _shown(claim: Bound, beside: Bound) -> str:
@@ -167,7 +166,7 @@ def _part(one: str, other: str) -> tuple[str, str]:
     """The tags in which two stretches of markup differ."""
     a, b = (re.findall(r"<[^<]*", text) for text in (one, other))
     return tuple("".join((Counter(x) - Counter(y)).elements())[:200] or "".join(x)[:200]
-                 for x, y in ((a, b), (b, a))) if a != b else (one[:200], other[:200])
+                 for x, y in ((a, b), (b, a)))
 
 
 def _same_drawing(one: Unit, other: Unit) -> bool:
@@ -261,9 +260,5 @@ def _line(source: Source, offset: int) -> int:
 
 def _file_line(source: Source, number: int) -> tuple[str, int]:
     """File and line there: a notebook's source is a stretch of it, a paper may include others."""
-    start = 0
-    for _ in range(number - 1):
-        start = source.text.index("\n", start) + 1
-    if not source.text:
-        return source.file, 1
-    return source.where(min(start, len(source.text) - 1))[:2]
+    before = source.text.split("\n")[:number - 1]
+    return source.where(sum(map(len, before)) + len(before))[:2]
