@@ -36,8 +36,7 @@ class LedgerError(Exception):
 def errors_of(where: object) -> Callable[[str, str, str], LedgerError]:
     """What makes the errors of one module: found, expected, and how to mend it."""
     return lambda found, expected, mend: LedgerError(
-        where, found=found, expected=expected, mend=mend
-    )
+        where, found=found, expected=expected, mend=mend)
 
 
 def no_room(error: OSError) -> LedgerError:
@@ -46,5 +45,4 @@ def no_room(error: OSError) -> LedgerError:
         raise error
     return LedgerError(
         error.filename or "the disk", found=error.strerror, expected="room to write",
-        mend="free space, or change the folder's permissions; what was finished is kept",
-    )
+        mend="free space, or change the folder's permissions; what was finished is kept")

@@ -60,8 +60,7 @@ class Study:
         run = run_for(run, notebook)
         run = replace(
             run, registration=run.root / registration, data=run.root / (data or run.data),
-            seed=int(seed),
-        )
+            seed=int(seed))
         promise = load(run.registration)
         lock = check_lock(run.registration)
         other, earlier = external_of(run, notebook), None
@@ -90,8 +89,7 @@ class Study:
         if self.survey is None:
             raise LedgerError(
                 self.run.data, found="no such file", expected="the data of this notebook",
-                mend="put what needs data below `if study.has_data:`",
-            )
+                mend="put what needs data below `if study.has_data:`")
         return self.survey
 
     @property
@@ -184,11 +182,8 @@ class Study:
     @property
     def simulated(self) -> bool:
         """Whether no person gave these answers."""
-        return self._status == "simulated"
-
-    @property
-    def _status(self) -> str:
-        return self.survey.status if self.survey else self.earlier["data"]["status"]
+        status = self.survey.status if self.survey else self.earlier["data"]["status"]
+        return status == "simulated"
 
     def save(self) -> None:
         """Write down everything that the notebook found; its last cell."""

@@ -178,8 +178,7 @@ class Audit:
             + self.registration.families[analysis.family].correction
             + (f"; with what is declared instead: {ran}" if ran else ""),
             mend=f"run in the notebook what is {'declared' if ran else 'registered'}, or declare "
-            f"what is run: claimledger deviate --analysis {analysis.id}",
-        )
+            f"what is run: claimledger deviate --analysis {analysis.id}")
 
     # From tables to entries of the ledger -------------------------------------------------------
 
@@ -198,8 +197,7 @@ class Audit:
                 family=test.analysis.family, status="registered" if same else "deviation",
                 deviation=None if same else self._words(test.analysis),
                 as_registered=None if same else _numbers(registered),
-                amended=self.lock.amended(test.analysis.id),
-            )
+                amended=self.lock.amended(test.analysis.id))
         analysis = tests[0].analysis
         if tests[0].direction:
             return found | self._pattern(group, found)
@@ -262,8 +260,7 @@ class Audit:
                 f"{c.id}.{end}", place[one],
                 f"{'Highest' if end == 'top' else 'Lowest'} of {c.id}", status=pair.status,
                 decision="rank", verdict="clear" if pair.verdict in ("higher", "lower") else "tied",
-                text={"name": lower_first(name(one)), "second": lower_first(name(other))},
-            )
+                text={"name": lower_first(name(one)), "second": lower_first(name(other))})
         return ranks
 
 
@@ -340,8 +337,7 @@ def _tried(source: Source, kind: str, place: int, analysis: Analysis, run: Calla
     raise LedgerError(
         where if analysis.id in where else f"{where} ({analysis.id})", found=told.found,
         expected=told.expected or "an analysis that can be computed on answers drawn at random",
-        mend=told.mend or "correct it before the registration is frozen",
-    ) from None
+        mend=told.mend or "correct it before the registration is frozen") from None
 
 
 def _random_answers(registration: Registration) -> pd.DataFrame:

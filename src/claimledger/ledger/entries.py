@@ -179,8 +179,7 @@ def entry(id: str, label: str, row: Mapping, *, unit: str, status: str, model: s
         return Entry(
             id=id, label=label, value=row["statistic"], unit="F", **ready, status=status,
             decision=decision, model=model, vcov=vcov, verdict=row["verdict"],
-            verdicts=["supported", "undecided"], text=text, **more,
-        )
+            verdicts=["supported", "undecided"], text=text, **more)
     ci, corrected = [row["low"], row["high"]], [row["corrected_low"], row["corrected_high"]]
     ready = dict(se=row["se"], ci=ci, p=row["p"], p_adjusted=row["p_adjusted"],
                  df=row["df"] if math.isfinite(row["df"]) else None,
@@ -190,14 +189,12 @@ def entry(id: str, label: str, row: Mapping, *, unit: str, status: str, model: s
                  p_equivalence=None if bound is None else row["p_equivalence"], **ready)
     equivalence = None if bound is None else Equivalence(
         bound=bound, ci=[row["narrow_low"], row["narrow_high"]], p=row["equivalence_p"],
-        p_adjusted=row["p_equivalence"], ci_corrected=[row["inner_low"], row["inner_high"]],
-    )
+        p_adjusted=row["p_equivalence"], ci_corrected=[row["inner_low"], row["inner_high"]])
     return Entry(
         id=id, label=label, value=row["estimate"], unit=unit, ci_level=1 - row["alpha"], **ready,
         ci_corrected=corrected, equivalence=equivalence, status=status, decision=decision,
         model=model, vcov=vcov, verdict=row["verdict"],
-        verdicts=VERDICTS[decision], text=text, **more,
-    )
+        verdicts=VERDICTS[decision], text=text, **more)
 
 
 def fact(

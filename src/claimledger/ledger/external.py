@@ -36,16 +36,14 @@ class External:
             if self.asked:
                 raise LedgerError(
                     self.data, found="no such file", expected=f"the data of {self.name}",
-                    mend=f"correct the path after {self.name}=, or leave it out",
-                )
+                    mend=f"correct the path after {self.name}=, or leave it out")
             return False
         found = sha256_file(self.data)
         if found != self.sha256:
             raise LedgerError(
                 self.data, found=f"SHA-256 {found[:16]}…",
                 expected=f"{self.sha256[:16]}…, the data of {self.name}",
-                mend="fetch the file again as the README beside it says, or take it away",
-            )
+                mend="fetch the file again as the README beside it says, or take it away")
         return True
 
     def inputs(self) -> list[Path]:
@@ -78,8 +76,7 @@ def places(root: Path, given: list[str]) -> dict[str, Path]:
         if not (sign and file and name in known):
             raise LedgerError(
                 f"--external {one}", found="no such study" if sign else "no `=`",
-                expected="NAME=FILE, with NAME one of: " + (", ".join(known) or "none"),
-            )
+                expected="NAME=FILE, with NAME one of: " + (", ".join(known) or "none"))
         found[name] = Path(file).resolve()
     return found
 
@@ -90,8 +87,7 @@ def named(run: Run, name: str) -> External:
     if name not in known:
         raise LedgerError(
             name, found="no such study", expected="one of: " + (", ".join(known) or "none"),
-            mend=f"add it below `ledger: external:` in {CONFIG}",
-        )
+            mend=f"add it below `ledger: external:` in {CONFIG}")
     return known[name]
 
 
@@ -116,8 +112,7 @@ def recorded(one: External) -> dict:
         raise LedgerError(
             one.data, found=f"no such file, and no {one.recorded.name}",
             expected=f"the data of {one.name}, or results that were recorded from them",
-            mend="fetch the file as the README beside it says",
-        )
+            mend="fetch the file as the README beside it says")
     content = load_ledger(one.recorded)
     for what, found, wanted in (
         ("data", content["data"]["sha256"], one.sha256),
@@ -127,8 +122,7 @@ def recorded(one: External) -> dict:
             raise LedgerError(
                 one.recorded, found=f"results from {what} with SHA-256 {found[:16]}…",
                 expected=f"{wanted[:16]}…",
-                mend=f"with the data at hand: claimledger record {one.name}",
-            )
+                mend=f"with the data at hand: claimledger record {one.name}")
     return content
 
 
@@ -139,8 +133,7 @@ def keep(one: External, fragment: dict, today: datetime.date) -> Path:
     if "recorded" in fragment:
         raise LedgerError(
             one.data, found="no such file", expected=f"the data of {one.name}",
-            mend=f"name its place: --external {one.name}=FILE",
-        )
+            mend=f"name its place: --external {one.name}=FILE")
     return write_atomic(one.recorded, dump(fragment | {"recorded": today.isoformat()}))
 
 
@@ -159,5 +152,4 @@ def require_same(one: External, fragment: dict) -> None:
         raise LedgerError(
             one.recorded, found=f"{len(wrong)} difference(s): {'; '.join(wrong[:5])}",
             expected="the results that its data give",
-            mend=f"if the new results are right: claimledger record {one.name}",
-        )
+            mend=f"if the new results are right: claimledger record {one.name}")

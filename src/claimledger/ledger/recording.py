@@ -84,8 +84,7 @@ class Record:
             raise LedgerError(
                 f"{self.notebook}: {id}", found=f"status {status}",
                 expected="exploratory, description, alternative, design or public",
-                mend='what is registered is recorded as a whole: study.record("H3", table)',
-            )
+                mend='what is registered is recorded as a whole: study.record("H3", table)')
 
     def tests(
         self, table: pd.DataFrame, labels: Mapping[str, str], *, fits: object,
@@ -145,8 +144,7 @@ class Record:
         return fact(
             id, row["estimate"], label, unit=self._unit(fit) if unit is None else unit,
             status=status, se=row["se"], ci=[row["low"], row["high"]], df=row["df"],
-            n=int(row["n"]), vcov="CR2" if groups is not None else fit.cov_type,
-        )
+            n=int(row["n"]), vcov="CR2" if groups is not None else fit.cov_type)
 
     def _unit(self, fit) -> str:
         return self.registration.unit(str(fit.model.endog_names))

@@ -127,8 +127,7 @@ def results(
         if not hasattr(fits[id], "params"):
             raise LedgerError(
                 id, found=f"a {type(fits[id]).__name__}", expected="a fitted statsmodels model",
-                mend='smf.ols("...", data=rows).fit(cov_type="HC2", use_t=True)',
-            )
+                mend='smf.ols("...", data=rows).fit(cov_type="HC2", use_t=True)')
         fitted = Fitted(fits[id], groups, correction)
         if isinstance(contrast, list):
             f, q, df, p = fitted.joint(contrast)

@@ -62,8 +62,7 @@ def lock_entries(lock: Lock) -> dict[str, dict]:
     count = len(lock.amendments)
     changes = "; ".join(
         f"on {day(one.date)}, “{one.what.rstrip('.')}” (reason: “{one.why.rstrip('.')}”)"
-        for one in lock.amendments
-    )
+        for one in lock.amendments)
     frozen = {
         "id": "registration.frozen", "label": "When the registration was frozen, as a day number",
         "value": lock.frozen.toordinal(), "status": "design", "text": {"est": day(lock.frozen)},

@@ -137,8 +137,7 @@ class Contents:
         return [
             Exhibit(
                 label, known["kind"], _caption(page, place[label]), known["notebook"],
-                tuple(name for name in self.outputs if Path(name).stem == label),
-            )
+                tuple(name for name in self.outputs if Path(name).stem == label))
             for label in order for known in [self.ledger["exhibits"][label]]
         ]
 

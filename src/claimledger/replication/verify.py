@@ -39,7 +39,6 @@ from claimledger.settings import notebook_stems
 SAFE = re.compile(r"[\w\s.,;:%()\[\]/+=’'–−-]*|[<>] ?[\d.]+")  # a text that holds no markup
 PLACE = re.compile(r'( output = "build)/runs/[\w.-]+(?=")')
 MADE_WITH = ("code", "packages")  # of a ledger's header: what another version may change
-LEDGER = {"header", "entries", "exhibits", "deviations"}  # the parts compared one by one
 
 
 @dataclass(frozen=True)
@@ -277,17 +276,14 @@ def _as_claims(one: Difference, here: Here) -> list[Difference]:
 
 def _with_misprints(claims: list[Claim], misprints: list[Difference]) -> list[Claim]:
     """Mark claims that hold in the ledger but are printed otherwise; add those nobody knows."""
-    faults: dict[str, list[str]] = {}
+    faults: dict[str, tuple[str, ...]] = {}
     for one in misprints:
         fault = f"{one.published or 'nothing'} in place of {one.here or 'nothing'} ({one.place})"
-        faults.setdefault(one.id, []).append(plain(fault)[:400])
-    known = {claim.id for claim in claims}
-    marked = [
-        replace(claim, outcome="page", differs=tuple(faults[claim.id]))
-        if claim.survives and claim.id in faults else claim for claim in claims
-    ]
-    return marked + [Claim(id, "", "page", differs=tuple(fault))
-                     for id, fault in faults.items() if id not in known]
+        faults[one.id] = (*faults.get(one.id, ()), plain(fault)[:400])
+    marked = [replace(claim, outcome="page", differs=faults[claim.id])
+              if claim.survives and claim.id in faults else claim for claim in claims]
+    unknown = faults.keys() - {claim.id for claim in claims}
+    return marked + [Claim(id, "", "page", differs=faults[id]) for id in sorted(unknown)]
 
 
 def _of_ledgers(old: dict, here: Here, known: list[Difference]) -> list[Difference]:
@@ -295,23 +291,16 @@ def _of_ledgers(old: dict, here: Here, known: list[Difference]) -> list[Differen
 
     Another engine and other packages are a note: they are what a replication may change.
     """
-    found, new = [], here.then or here.ledger
-    parts = [(f"the ledger's header: {key}", old["header"].get(key), new["header"].get(key))
+    new, shown = here.then or here.ledger, {one.place for one in known}
+    parts = [("header", f"the ledger's header: {key}", old["header"].get(key),
+              new["header"].get(key))
              for key in sorted({*old["header"], *new["header"]} - {*MADE_WITH})]
-    parts += [(f"the ledger: {key}", old.get(key), new.get(key))
-              for key in sorted({*old, *new} - LEDGER)]
-    found += [Difference("header", place, plain(_parts(a, b))[:200], plain(_parts(b, a))[:200])
-              for place, a, b in parts if a != b]
-    shown = {one.place for one in known}
-    for label in sorted({*old.get("exhibits", {}), *new.get("exhibits", {})} - shown):
-        a, b = (one.get("exhibits", {}).get(label) for one in (old, new))
-        if a != b:
-            found.append(Difference("exhibits", label, plain(_parts(a, b))[:400],
-                                    plain(_parts(b, a))[:400], "as the ledger describes it"))
-    if old.get("deviations", []) != new.get("deviations", []):
-        found.append(Difference("text", "the table of deviations", f"{len(old['deviations'])} rows",
-                                f"{len(new['deviations'])} rows, or others"))
-    return found
+    parts += [("header", f"the ledger: {key}", old.get(key), new.get(key))
+              for key in sorted({*old, *new} - {"header", "entries", "exhibits"})]
+    parts += [("exhibits", label, old["exhibits"].get(label), new["exhibits"].get(label))
+              for label in sorted({*old["exhibits"], *new["exhibits"]} - shown)]
+    return [Difference(group, place, plain(_parts(a, b))[:400], plain(_parts(b, a))[:400],
+                       "as the ledger has it") for group, place, a, b in parts if a != b]
 
 
 def _parts(one: object, other: object) -> object:
