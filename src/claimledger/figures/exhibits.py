@@ -10,7 +10,6 @@ import base64
 import io
 import os
 import re
-from itertools import count
 from pathlib import Path
 
 import matplotlib as mpl
@@ -40,7 +39,6 @@ _PLACE = re.compile(r'(?<=\s)([xy])="(-?[\d.]+)"')
 _SHIFT = re.compile(r'(<use [^>]*?)transform="translate\((-?[\d.]+) (-?[\d.]+)\)"')
 _COMMAND = re.compile(r"([MLQCzZ])([^MLQCzZ]*)")
 _COARSER = 16  # a glyph's unit is a fortieth of a point at ten points: finer than a press
-_DOT = 25  # a curve within a quarter of a point (a hatch's dots are full of them) is a line
 
 
 def use_style() -> None:
@@ -192,10 +190,8 @@ def _coarse(found: re.Match) -> str:
 
 def _renamed(svg: str) -> str:
     """Names that something refers to become short; the others go."""
-    used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
-    numbers = count()
-    short = {name: f"_{next(numbers)}" for name in re.findall(r'\sid="([^"]+)"', svg)
-             if name in used}
+    used = dict.fromkeys(re.findall(r'(?:href="|url\()#([^")]+)', svg))
+    short = {name: f"_{number}" for number, name in enumerate(used)}
     svg = re.sub(r'\sid="([^"]+)"',
                  lambda m: f' id="{short[m[1]]}"' if m[1] in short else "", svg)
     return re.sub(r'(href="|url\()#([^")]+)', lambda m: f"{m[1]}#{short[m[2]]}", svg)
@@ -210,8 +206,6 @@ def _relative(path: str) -> str:
     for command, numbers in _COMMAND.findall(path):
         places = [round(100 * float(n)) for n in numbers.split()]
         points = list(zip(places[::2], places[1::2], strict=True))
-        if command in "QC" and all(abs(p[i] - here[i]) <= _DOT for p in points for i in (0, 1)):
-            command, points = "L", points[-1:]
         name, steps = command.lower(), [_short(p[i] - here[i]) for p in points for i in (0, 1)]
         if name == "l" and "0" in steps:
             name, steps = ("v", steps[1:]) if steps[0] == "0" else ("h", steps[:1])
@@ -226,8 +220,7 @@ def _relative(path: str) -> str:
 
 def _short(hundredths: int) -> str:
     """25 as .25, 300 as 3."""
-    text = f"{abs(hundredths) // 100}.{abs(hundredths) % 100:02d}".rstrip("0").rstrip(".")
-    return ("-" if hundredths < 0 else "") + (text.removeprefix("0") or "0")
+    return re.sub(r"^(-?)0\.", r"\1.", f"{hundredths / 100:.10g}")
 
 
 mpl.use(os.environ.get("MPLBACKEND", "agg"), force=False)
