@@ -166,15 +166,12 @@ def as_published(old: dict, new: dict) -> dict:
     """
     entries = {}
     for id, entry in new["entries"].items():
-        was = old["entries"].get(id)
-        entries[id] = _taken(entry, was) if was else entry
+        was = old["entries"].get(id, {})
         kept = ["id", "decision", "verdicts"]  # what the sentences rely on
-        kept += ["verdict"] if (was or {}).get("verdict") not in entry.get("verdicts", []) else []
-        entries[id] |= {key: entry[key] for key in kept if key in entry}
-    header = new["header"] | {
-        key: _taken(new["header"][key], old["header"].get(key))
-        for key in MADE_WITH if key in new["header"]
-    }
+        kept += ["verdict"] if was.get("verdict") not in entry.get("verdicts", []) else []
+        entries[id] = _taken(entry, was) | {key: entry[key] for key in kept if key in entry}
+    header = new["header"] | {key: _taken(new["header"][key], old["header"].get(key))
+                              for key in MADE_WITH}
     return new | {"header": header, "entries": entries}
 
 
@@ -199,7 +196,7 @@ def judge(published: Published, here: Here, sources: list[Source]) -> Report:
     old = published.ledger or here.ledger
     claims = compare(old, here.ledger)
     if published.kind in ("pdf", "docx"):
-        printed = {one.target for unit in here.pages["index.html"]
+        printed = {one.target for units in here.pages.values() for unit in units
                    for one in unit.claims}
         claims = [one for one in claims if one.id in printed]
     misprints = [one for one in found if one.group == "claims"]
