@@ -32,18 +32,13 @@ def validated(source: Source, model: type[Checked], content: dict, mend: str = "
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        found = {}
-        for problem in error.errors():
+        found = {}  # of the branches of a union, the one that came nearest is told
+        for problem in sorted(error.errors(), key=lambda one: -len(one["loc"])):
             mistake = _mistake(model, content, problem)
-            known = found.get(mistake.key)
-            # Of the branches of a union, the one that came nearest is told.
-            if known is None or len(problem["loc"]) > len(known[0]["loc"]):
-                found[mistake.key] = (problem, mistake)
-        deep = [key for key in found if any(key != k and k[: len(key)] == key for k in found)]
-        for key in deep:      # the other branch of a union whose nearer one is told already
-            if len(found[key][0]["loc"]) > len(key):
-                del found[key]
-        raise complain(source, [mistake for _, mistake in found.values()], mend) from None
+            found.setdefault(mistake.key, (len(problem["loc"]), mistake))
+        told = [mistake for key, (depth, mistake) in found.items() if depth <= len(key)
+                or not any(key != other and other[:len(key)] == key for other in found)]
+        raise complain(source, told, mend) from None
 
 
 def _mistake(model: type[BaseModel], content: object, problem: dict) -> Mistake:

@@ -294,27 +294,20 @@ def _claim(id: str, old: dict, new: dict | None) -> Claim:
              "verdict": old.get("verdict")}
     if new is None:
         return Claim(outcome="missing", **known)
-    differs = _differs(old, new)
-    known |= {"recomputed": new["value"], "verdict_here": new.get("verdict"), "differs": differs}
-    return Claim(outcome=_outcome(old, new, differs), **known)
-
-
-def _outcome(old: dict, new: dict, differs: tuple[str, ...]) -> str:
-    if not differs:
-        return "not re-run" if new.get("recorded") else "same"
-    if old.get("verdict") != new.get("verdict"):
-        return "verdict"
-    leaves = dict(_leaves(old)), dict(_leaves(new))
-    if any(_is_number(leaves[0].get(name)) and _is_number(leaves[1].get(name)) for name in differs):
-        return "moved"
-    return "text" if any(name.startswith("text.") for name in differs) else "described"
-
-
-def _differs(old: dict, new: dict) -> tuple[str, ...]:
-    """Names of the fields in which two entries do not agree, such as `ci.0` or `text.est`."""
     before, after = dict(_leaves(old)), dict(_leaves(new))
-    return tuple(name for name in sorted((before.keys() | after.keys()) - {"recorded"})
-                 if not agree(before.get(name), after.get(name)))
+    differs = {name: (before.get(name), after.get(name))
+               for name in sorted((before.keys() | after.keys()) - {"recorded"})
+               if not agree(before.get(name), after.get(name))}
+    if not differs:
+        outcome = "not re-run" if new.get("recorded") else "same"
+    elif "verdict" in differs:
+        outcome = "verdict"
+    elif any(_is_number(a) and _is_number(b) for a, b in differs.values()):
+        outcome = "moved"
+    else:
+        outcome = "text" if any(name.startswith("text.") for name in differs) else "described"
+    return Claim(outcome=outcome, recomputed=new["value"], verdict_here=new.get("verdict"),
+                 differs=tuple(differs), **known)
 
 
 def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:

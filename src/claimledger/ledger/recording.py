@@ -61,13 +61,19 @@ class Record:
         self.audit.compare(group, handed, where)
         found = self.audit.entries(group, handed)
         for one in found.values():
-            self.add(one)
+            self.add(one, audited=True)
         self.deviations += self.audit.deviation_rows(group, found)
 
-    def add(self, one: Entry) -> Entry:
+    def add(self, one: Entry, audited: bool = False) -> Entry:
         """Keep an entry, as it will stand in the ledger; an id is recorded once."""
+        where = f"{self.notebook}: {one.id}"
+        if one.status in ("registered", "deviation") and not audited:
+            raise LedgerError(
+                where, found=f"status {one.status}",
+                expected="exploratory, description, alternative, design or public",
+                mend='what is registered is recorded as a whole: study.record("H3", table)')
         if one.id in self.entries:
-            raise LedgerError(f"{self.notebook}: {one.id}", found="recorded twice", expected="once",
+            raise LedgerError(where, found="recorded twice", expected="once",
                               mend="give the second result another id")
         one = one.model_copy(update={"notebook": self.notebook, "cell": current_cell()})
         one = Entry.model_validate(one.record())  # exhibits are drawn from what is kept
@@ -76,15 +82,7 @@ class Record:
 
     def fact(self, id: str, value: float, label: str, **more) -> Entry:
         """Record a count, a share, a mean, an omnibus test or a rank; see `entries.fact`."""
-        self._refuse(more.get("status"), id)
         return self.add(fact(id, value, label, **more))
-
-    def _refuse(self, status: str | None, id: str) -> None:
-        if status in ("registered", "deviation"):
-            raise LedgerError(
-                f"{self.notebook}: {id}", found=f"status {status}",
-                expected="exploratory, description, alternative, design or public",
-                mend='what is registered is recorded as a whole: study.record("H3", table)')
 
     def tests(
         self, table: pd.DataFrame, labels: Mapping[str, str], *, fits: object,
@@ -94,7 +92,6 @@ class Record:
 
         `labels` says for each id what it estimates; `fits` (one, or by id) names model and unit.
         """
-        self._refuse(status, str(table.index[0]))
         full = decided(table, 0.05, "none")
         for name in ("p_adjusted", "p_equivalence"):
             full[name] = table.get(name, full[name])
@@ -105,13 +102,11 @@ class Record:
             self.add(entry(
                 id, labels[id], row, status=status, family=family, model=fitted.formula,
                 unit=self._unit(fit) if unit is None else unit, vcov=fitted.vcov,
-                weighted=fitted.weighted,
-            ))
+                weighted=fitted.weighted))
 
     def estimate(self, id: str, fit, term: str | dict, label: str, *, unit: str | None = None,
                  status: str = "exploratory", groups: pd.Series | None = None) -> Entry:
         """Record one coefficient or contrast of a fit, with its interval, without a verdict."""
-        self._refuse(status, id)
         row = results({id: fit}, {id: term}, groups=groups).loc[id]
         return self.add(self._described(id, row, label, fit, unit, status, groups))
 
@@ -122,7 +117,6 @@ class Record:
         Ids are `prefix.level`; n counts the rows (or respondents) of a level that were analyzed.
         Returns the means as a table, with a column `level` and one with its label.
         """
-        self._refuse(status, prefix)
         exog = pd.DataFrame(np.asarray(fit.model.exog) != 0, columns=fit.model.exog_names)
         rows = []
         for term in fit.params.index:

@@ -45,8 +45,8 @@ def rehearse(
             table = pd.concat(Parallel(n_jobs=workers)(
                 delayed(_study)(registration, simulation, root, world, [seed, number], n)
                 for number in range(simulations)))
-            made = table.groupby("id", sort=False)[["estimate", "se"]].mean().assign(
-                sd=table.groupby("id")["estimate"].std())
+            made = table.groupby("id", sort=False).agg(
+                estimate=("estimate", "mean"), se=("se", "mean"), sd=("estimate", "std"))
             shares = pd.crosstab(table["id"], table["verdict"], normalize="index")
             parts.append(made.join(shares).reset_index().assign(n=n, world=world))
     first = ["n", "world", "id", "estimate", "sd", "se"]
