@@ -58,7 +58,7 @@ TAMPERED = [
     ("a quotation", "text", "2.2 Display", ("to see how it is set", "to see how it was set")),
     ("a note", "text", "2.2 Display", ("is a reconstruction", "is the original")),
     ("a footnote", "text", "", ("A note with a number", "A proof with a number")),
-    ("a heading", "text", "3 Proof", ("</span> Discussion</h2>", "</span> Proof</h2>")),
+    ("a heading", "text", "3 Discussion", ("</span> Discussion</h2>", "</span> Proof</h2>")),
     ("a heading in the contents", "text", "contents", (
         "</span> Discussion</a>", "</span> Proof</a>")),
     ("a formula", "text", "2.2 Display", ("<mn>1</mn></mrow></msup>", "<mn>2</mn></mrow></msup>")),

@@ -415,18 +415,16 @@ def with_intervals(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
     corrected p has reached one, the level is that of Bonferroni.
     """
     t, (estimate, se, df) = table.copy(), table[["estimate", "se", "df"]].to_numpy(float).T
-    step = {}
-    for p, adjusted in (("p", "p_adjusted"), ("equivalence_p", "p_equivalence")):
-        p, adjusted = t[p].to_numpy(float), t[adjusted].to_numpy(float)
-        inside = (adjusted > 0) & (adjusted < 1)
-        step[len(step)] = np.where(inside, p / np.where(inside, adjusted, 1), 1 / len(t))
-    for names, share in {
-        ("low", "high"): alpha / 2, ("narrow_low", "narrow_high"): alpha,
-        ("corrected_low", "corrected_high"): step[0] * alpha / 2,
-        ("inner_low", "inner_high"): step[1] * alpha,
-    }.items():
+
+    def step(p: str, adjusted: str) -> np.ndarray:
+        ratio = (t[p] / t[adjusted]).astype(float)
+        return ratio.where(t[adjusted].between(0, 1, inclusive="neither"), 1 / len(t)).to_numpy()
+
+    for name, share in {"": alpha / 2, "narrow_": alpha,
+                        "corrected_": step("p", "p_adjusted") * alpha / 2,
+                        "inner_": step("equivalence_p", "p_equivalence") * alpha}.items():
         half = special.stdtrit(df, 1 - np.broadcast_to(share, len(t))) * se
-        t[names[0]], t[names[1]] = estimate - half, estimate + half
+        t[f"{name}low"], t[f"{name}high"] = estimate - half, estimate + half
     return t
 
 
