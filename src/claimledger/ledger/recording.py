@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -25,20 +26,19 @@ def current_cell() -> str:
     return found[1] if found else ""
 
 
+@dataclass
 class Record:
     """What one notebook found: `record(name, table)` for what is registered, and other results.
 
     `audit` is None in a notebook of another study whose data are not here.
     """
 
-    def __init__(self, notebook: str, registration: Registration, audit: Audit | None):
-        """Nothing is recorded yet."""
-        self.notebook = notebook
-        self.registration = registration
-        self.audit = audit
-        self.entries: dict[str, Entry] = {}
-        self.exhibits: dict[str, dict] = {}
-        self.deviations: list[dict] = []
+    notebook: str
+    registration: Registration
+    audit: Audit | None
+    entries: dict[str, Entry] = field(default_factory=dict)
+    exhibits: dict[str, dict] = field(default_factory=dict)
+    deviations: list[dict] = field(default_factory=list)
 
     def __call__(self, group: str, table: pd.DataFrame) -> None:
         """Record a family of hypotheses or a set of comparisons, after an audit of every column.

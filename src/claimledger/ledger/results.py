@@ -1,10 +1,4 @@
-"""From a fitted model to a table of tests, in pandas: what a notebook computes in plain sight.
-
-    h3 = study.results(fit, "H3")                    # estimate, se, df, p, low, high, n, bound
-    h3["p_adjusted"] = multipletests(h3["p"], method="holm")[1]
-    h3["p_equivalence"] = multipletests(tost(h3), method="holm")[1]
-    h3["verdict"] = verdicts(h3)
-"""
+"""From a fitted model to a table of tests, in pandas: what a notebook computes in plain sight."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

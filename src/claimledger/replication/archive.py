@@ -11,7 +11,7 @@ import json
 import mimetypes
 import os
 import re
-import subprocess
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +35,7 @@ from claimledger.registration.loading import load
 from claimledger.rendering import FILES, press_files
 from claimledger.rendering.document import epoch, read_paper
 from claimledger.rendering.pages import Press
+from claimledger.replication.elsewhere import git
 from claimledger.settings import notebook_stems, settings
 from claimledger.survey.disclosure import find_names, names_of
 from claimledger.yaml_files import load_yaml
@@ -157,25 +158,15 @@ def _listed(root: Path) -> list[str]:
     if (root / CHECKSUMS).is_file() and not (root / ".git").exists():
         lines = (root / CHECKSUMS).read_text("utf-8").splitlines()
         names = [line.split("  ", 1)[1] for line in lines if "  " in line]
-    elif not (names := _tracked(root)):
+    elif not (names := git(root, "ls-files", "-z").decode().split("\0")[:-1]):
+        if (root / ".git").exists() and not shutil.which("git"):
+            raise LedgerError(
+                "archive", found="a checkout, and no git on this machine", mend="install git",
+                expected="a list of the files that belong to the project")
         paths = (path.relative_to(root) for path in root.rglob("*"))
         names = [path.as_posix() for path in paths if path.parts[0] not in GENERATED
                  and not any(part.startswith(".") for part in path.parts)]
     return sorted(name for name in names if _inside(root, name))
-
-
-def _tracked(root: Path) -> list[str]:
-    """What git has of a folder; nothing without git, or outside a checkout."""
-    try:
-        done = subprocess.run(
-            ["git", "ls-files", "-z", "--cached"], cwd=root, capture_output=True, text=True)
-    except OSError:
-        if (root / ".git").exists():
-            raise LedgerError(
-                "archive", found="a checkout, and no git on this machine", mend="install git",
-                expected="a list of the files that belong to the project") from None
-        return []
-    return [name for name in done.stdout.split("\0") if name] if not done.returncode else []
 
 
 def _inside(root: Path, name: str) -> bool:

@@ -78,10 +78,10 @@ def _included(article: str, content: bytes) -> list[str]:
 def find(run: Run, words: str, engine: str) -> Commit | None:
     """The newest commit with these words, with this engine if there is one; None without git."""
     article, found = _article(run), None
-    read = cache(lambda blob: _git(run.root, "cat-file", "blob", blob))
-    for line in _git(run.root, "log", f"-n{NEWEST}", "--format=%H %cs").decode().splitlines():
+    read = cache(lambda blob: git(run.root, "cat-file", "blob", blob))
+    for line in git(run.root, "log", f"-n{NEWEST}", "--format=%H %cs").decode().splitlines():
         id, date = line.split()
-        listed = _git(run.root, "ls-tree", "-r", "-z", id).decode().split("\0")
+        listed = git(run.root, "ls-tree", "-r", "-z", id).decode().split("\0")
         files = {name: about.split()[2] for about, _, name in (one.partition("\t")
                                                               for one in listed if one)}
         if article in files and words == _words(_included(article, read(files[article])), files):
@@ -104,7 +104,7 @@ def _engine(read: Callable[[str], bytes], files: dict[str, str]) -> str:
 
 def build(run: Run, commit: Commit, folder: Path) -> Run | None:
     """The paper of a commit, built in a folder by its own engine; None where that fails."""
-    packed = _git(run.root, "archive", "--format=tar", commit.id)
+    packed = git(run.root, "archive", "--format=tar", commit.id)
     with tarfile.open(fileobj=io.BytesIO(packed)) as tree:
         tree.extractall(folder, filter="data")
     kept = {key: value for key, value in os.environ.items() if not key.startswith("CLAIMLEDGER_")}
@@ -118,7 +118,7 @@ def build(run: Run, commit: Commit, folder: Path) -> Run | None:
     return Run.open(folder) if done.returncode == 0 else None
 
 
-def _git(root: Path, *words: str) -> bytes:
+def git(root: Path, *words: str) -> bytes:
     """What git says; nothing without git, or outside a checkout."""
     try:
         done = subprocess.run(["git", *words], cwd=root, capture_output=True)
