@@ -64,15 +64,15 @@ def test_the_data_count_only_with_the_right_bytes(folder, one):
     one.data.write_bytes(DATA + b"2\n")
     with pytest.raises(LedgerError, match="the data of other-one"):
         _ = one.present
-    run = replace(Run.open(folder), external={"other-one": folder / "typo.csv"})
     with pytest.raises(LedgerError, match="no such file"):
-        _ = external.named(run, "other-one").present
+        external.places(folder, ["other-one=typo.csv"])
 
 
 def test_a_place_is_named_by_study_and_file(folder):
     for wrong in ("other-one", "another=x.csv", "other-one="):
         with pytest.raises(LedgerError, match="NAME=FILE, with NAME one of: other-one"):
             external.places(folder, [wrong])
+    (folder / "here.csv").write_bytes(DATA)
     run = replace(Run.open(folder), external=external.places(folder, ["other-one=here.csv"]))
     assert external.named(run, "other-one").data == folder / "here.csv"
     with pytest.raises(LedgerError, match="no such study"):

@@ -27,16 +27,11 @@ class External:
     sha256: str
     recorded: Path
     mapping: Path | None
-    asked: bool  # whether somebody named the data's place for this very build
 
     @property
     def present(self) -> bool:
         """Whether the data are here; a LedgerError where they are not the ones described."""
         if not self.data.is_file():
-            if self.asked:
-                raise LedgerError(
-                    self.data, found="no such file", expected=f"the data of {self.name}",
-                    mend=f"correct the path after {self.name}=, or leave it out")
             return False
         found = sha256_file(self.data)
         if found != self.sha256:
@@ -55,17 +50,12 @@ class External:
 
 def externals(run: Run) -> list[External]:
     """All other studies that the settings name."""
-    root = run.root
-    listed = settings(root)["ledger"].get("external") or {}
-    found = []
-    for name, given in listed.items():
-        place = run.external.get(name)
-        found.append(External(
-            name, root / given["registration"], given["notebook"], root / (place or given["data"]),
-            given["sha256"], root / given["recorded"],
-            root / given["mapping"] if given.get("mapping") else None, bool(place),
-        ))
-    return found
+    root, listed = run.root, settings(run.root)["ledger"].get("external") or {}
+    return [External(
+        name, root / given["registration"], given["notebook"],
+        root / run.external.get(name, given["data"]), given["sha256"], root / given["recorded"],
+        root / given["mapping"] if given.get("mapping") else None)
+        for name, given in listed.items()]
 
 
 def places(root: Path, given: list[str]) -> dict[str, Path]:
@@ -78,6 +68,8 @@ def places(root: Path, given: list[str]) -> dict[str, Path]:
                 f"--external {one}", found="no such study" if sign else "no `=`",
                 expected="NAME=FILE, with NAME one of: " + (", ".join(known) or "none"))
         found[name] = Path(file).resolve()
+        if not found[name].is_file():
+            raise LedgerError(file, found="no such file", expected=f"the data of {name}")
     return found
 
 
