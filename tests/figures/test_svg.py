@@ -46,6 +46,12 @@ def test_every_point_stays_within_a_hundredth_and_no_error_adds_up(path):
         assert new == pytest.approx(old, abs=0.0051)
 
 
+def test_the_small_curves_of_a_dot_become_lines_between_the_same_ends():
+    dot = ("M 0 72.3 \nC 0.079561 72.3 0.155874 72.26839 0.212132 72.212132 \n"
+           "C 0.26839 72.155874 0.3 72.079561 0.3 72 \nz\n")
+    assert _relative(dot) == "m0 72.3l.21-.09 .09-.21z"
+
+
 def test_a_figure_keeps_its_words_and_references_in_half_the_bytes():
     with matplotlib.rc_context({"svg.fonttype": "path"}):
         figure = Figure()

@@ -38,6 +38,7 @@ _PATH = re.compile(r'(?<=\sd=")[^"]*(?=")')
 _PLACE = re.compile(r'(?<=\s)([xy])="(-?[\d.]+)"')
 _SHIFT = re.compile(r'(<use [^>]*?)transform="translate\((-?[\d.]+) (-?[\d.]+)\)"')
 _COMMAND = re.compile(r"([MLQCzZ])([^MLQCzZ]*)")
+_DOT = 25  # a curve within a quarter of a point (small dots are full of them) is a line
 _COARSER = 16  # a glyph's unit is a fortieth of a point at ten points: finer than a press
 
 
@@ -206,6 +207,8 @@ def _relative(path: str) -> str:
     for command, numbers in _COMMAND.findall(path):
         places = [round(100 * float(n)) for n in numbers.split()]
         points = list(zip(places[::2], places[1::2], strict=True))
+        if command in "QC" and all(abs(p[i] - here[i]) <= _DOT for p in points for i in (0, 1)):
+            command, points = "L", points[-1:]
         name, steps = command.lower(), [_short(p[i] - here[i]) for p in points for i in (0, 1)]
         if name == "l" and "0" in steps:
             name, steps = ("v", steps[1:]) if steps[0] == "0" else ("h", steps[:1])
