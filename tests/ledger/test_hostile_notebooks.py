@@ -82,7 +82,7 @@ HOSTILE = {
     "another sample": (
         'rows = study.sample("misaligned").query("sex == \'Female\'"); '
         'study.record("H3", table_of("H3", dict.fromkeys(["H3a", "H3b", "H3c"], '
-        'fit(study.registration.hypothesis("H3a"), rows))))', "", "H3a, estimate, .*, n "),
+        'fit(study.registration.hypothesis("H3a"), rows))))', "", "H3a, estimate, .*, n"),
     "another model": (
         'f = smf.ols("corrective ~ regime + capability + treaty", study.sample("misaligned"))'
         '.fit(cov_type="HC2", use_t=True); study.record("H3", table_of("H3", '
@@ -148,7 +148,7 @@ HOSTILE = {
         'multipletests = lambda p, **k: (None, np.asarray(p) / 3); rest()', "", "p_adjusted"),
     "methods of pandas patched": (
         'drop = pd.DataFrame.dropna; patch.setattr(pd.DataFrame, "dropna", '
-        "lambda self, *a, **k: drop(self, *a, **k).iloc[:-30]); rest()", "", "H2a, estimate, .*, n "),
+        "lambda self, *a, **k: drop(self, *a, **k).iloc[:-30]); rest()", "", "H2a, est.*, n"),
     "a difference of nothing patched in": (
         "from claimledger.ledger import audit; patch.setattr(audit, 'differences', "
         f"lambda *a: []); rows = study.survey.frame; {TURN}; rest()", "", "deviate"),
