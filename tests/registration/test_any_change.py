@@ -11,8 +11,7 @@ from claimledger.registration import codebook
 from claimledger.registration.codebook import import_file, steps
 from claimledger.registration.loading import load
 from claimledger.start.assumed import assumptions
-from claimledger.start.notebook import notebook
-from claimledger.start.prose import citation, paper
+from claimledger.start.documents import citation, notebook, paper
 from claimledger.yaml_files import Source
 
 VALUES = (

@@ -14,7 +14,6 @@ from claimledger.survey.recoding import derivation_order, derive
 
 _EFFECT = 0.25       # of each level, in SD of the answers: invented
 _SPREAD = 0.4        # between items that are compared within respondents, in points
-_GROUPS = {"blocks": 4, "strata": 4, "clusters": 40}
 
 
 def assumptions(registration: Registration) -> str:
@@ -66,13 +65,13 @@ def _column(registration: Registration, name: str) -> dict:
     design, sample = registration.design, registration.weighting
     if name == design.respondent:
         return {}
-    for owner in filter(None, (design, sample)):
-        outer = "blocks" if owner is design else "strata"
-        if name == owner.clusters:
-            nested = {"inside": getattr(owner, outer)} if getattr(owner, outer) else {}
-            return {"groups": _GROUPS["clusters"], **nested, "alike": 0.05}
-        if name == getattr(owner, outer):
-            return {"groups": _GROUPS[outer]}
+    owners = [(design.clusters, design.blocks)]
+    owners += [(sample.clusters, sample.strata)] if sample else []
+    for clusters, outer in owners:
+        if name == clusters:
+            return {"groups": 40} | ({"inside": outer} if outer else {}) | {"alike": 0.05}
+        if name == outer:
+            return {"groups": 4}
     if sample and name == sample.column:
         return {"log_sd": 0.3}
     rules = [rule for rule in registration.exclusions if rule.column == name]

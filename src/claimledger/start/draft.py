@@ -13,7 +13,7 @@ from string import Template
 from textwrap import shorten
 
 from claimledger.errors import LedgerError
-from claimledger.start.prose import PARTS
+from claimledger.start.documents import PARTS
 from claimledger.survey import qualtrics
 from claimledger.survey.mapping_draft import Definition, read_definition
 from claimledger.survey.tables import READERS, Table

@@ -14,9 +14,8 @@ from claimledger.settings import CONFIG, settings
 from claimledger.simulation.assumptions import FILE as SIMULATION_FILE
 from claimledger.simulation.platform_file import export
 from claimledger.start.assumed import assumptions
+from claimledger.start.documents import STEM, citation, notebook, paper
 from claimledger.start.draft import columns_of, draft
-from claimledger.start.notebook import STEM, notebook
-from claimledger.start.prose import citation, paper
 
 PACKAGE = Path(claimledger.__file__).parent
 TEMPLATE = PACKAGE / "template"

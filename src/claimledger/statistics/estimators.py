@@ -17,7 +17,6 @@ that shows all combinations alike; where these are shown about as often the two 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -33,7 +32,6 @@ from claimledger.survey.recoding import CLUSTER, RESPONDENT, stack
 
 ROBUST = ("HC2", "HC3")
 IMPUTATIONS, BURN_IN = 20, 10
-COLUMNS = ("estimate", "se", "df", "statistic", "p", "n", "sd")
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Model:
         return len(self.y) if self.clusters is None else len(pd.unique(self.clusters))
 
     def contrasts(self, wanted: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
-        """One row for each contrast (by its id), with the columns COLUMNS; p is two-sided."""
+        """A row for each contrast, by its id: estimate, se, df, statistic, p (two-sided), n, sd."""
         if self.estimator in ("logit", "probit"):
             estimate, se, df = self._average_effects(list(wanted.values()))
         else:
@@ -136,33 +134,29 @@ class Model:
         se = np.sqrt(np.einsum("qi,ij,qj->q", G, fit.cov, G))
         return np.array(effects), se, np.full(len(effects), np.inf)
 
-    @cached_property
-    def _info(self):
-        return self.X.design_info
-
     def _term(self, name: str) -> tuple[str, str | None]:
         """The variable of a main effect's column, and its level (None of a number)."""
-        for term in self._info.terms:
-            columns = self._info.column_names[self._info.slice(term)]
-            if len(term.factors) == 1 and name in columns:
-                factor = self._info.factor_infos[term.factors[0]]
-                variable = term.factors[0].name()
-                if factor.type == "categorical":
-                    return variable, name.partition("[")[2].removeprefix("T.").removesuffix("]")
-                return variable, None
+        info = self.X.design_info
+        for term in info.terms:
+            if len(term.factors) == 1 and name in info.column_names[info.slice(term)]:
+                level = None
+                if info.factor_infos[term.factors[0]].type == "categorical":
+                    level = name.partition("[")[2].removeprefix("T.").removesuffix("]")
+                return term.factors[0].name(), level
         raise LedgerError(
             f"contrast {name}", found="no such main effect",
-            expected="one of " + ", ".join(n for n in self._info.column_names if ":" not in n),
+            expected="one of " + ", ".join(n for n in info.column_names if ":" not in n),
             mend="name the column of a factor or of a number; its products are averaged over",
         )
 
     def _partners(self, factor: str) -> list[str]:
         """The variables that the model lets interact with a factor."""
-        names = [{f.name() for f in term.factors} for term in self._info.terms]
+        names = [{f.name() for f in term.factors} for term in self.X.design_info.terms]
         return sorted(set().union(*(n for n in names if factor in n)) - {factor})
 
     def _counterfactual(self, rows: pd.DataFrame, factor: str, level, step: float = 0.5):
         """Designs with the factor at the level and at its reference; a number half up and down."""
+        info = self.X.design_info
         rows = rows.assign(**{name: values[0] for name, values in self.at.items()})
         if factor not in rows:
             raise LedgerError(
@@ -172,13 +166,11 @@ class Model:
         if level is None:
             moved = (rows[factor] + step, rows[factor] - step)
         else:
-            levels = next(i.categories for f, i in self._info.factor_infos.items()
+            levels = next(one.categories for f, one in info.factor_infos.items()
                           if f.name() == factor)  # fmt: skip
             moved = (pd.Categorical([value] * len(rows), levels) for value in (level, levels[0]))
-        return tuple(
-            np.asarray(build_design_matrices([self._info], rows.assign(**{factor: value}))[0])
-            for value in moved
-        )
+        return tuple(np.asarray(build_design_matrices([info], rows.assign(**{factor: value}))[0])
+                     for value in moved)
 
     def joint(self, contrasts) -> tuple[float, int, float, float]:
         """Test that several contrasts are zero at once: F, its two degrees of freedom, p.
@@ -279,16 +271,14 @@ def model_of(
         category; weights that are not above 0; see `Model.contrasts` for the rest.
     """
     where, vcov = f"{analysis.id}: {analysis.model}", vcov or analysis.vcov
-    if vcov not in (*ROBUST, *CORRECTIONS):
-        raise LedgerError(where, found=f"variance estimator {vcov}",
-                          expected=", ".join((*ROBUST, *CORRECTIONS)), mend="correct the name")
+    if vcov not in (known := (*ROBUST, *CORRECTIONS)):
+        raise LedgerError(where, found=f"variance estimator {vcov}", expected=", ".join(known),
+                          mend="correct the name")
     data = rows.dropna(subset=analysis.stack or [analysis.outcome])
-    place = np.arange(len(data))
+    index = data.index
     if analysis.frame == "stacked":
-        place = np.repeat(place, len(analysis.stack))
-        data = stack(data, analysis.stack)
-    index = rows.dropna(subset=analysis.stack or [analysis.outcome]).index[place]
-    data = data.assign(**{"_row": np.arange(len(data))}).set_index("_row")
+        index, data = index.repeat(len(analysis.stack)), stack(data, analysis.stack)
+    data = data.set_axis(np.arange(len(data)))
     try:
         formula, data = completed(analysis, data)
         y, X = dmatrices(formula, data, return_type="dataframe")
@@ -315,19 +305,16 @@ def model_of(
         y.to_numpy(dtype=float)[:, 0], X, vcov, aligned(weights),
         aligned(clusters) if vcov in CORRECTIONS else None,
         aligned(strata) if vcov == "survey" else None,
-        analysis.estimator, data.loc[X.index], restrictions or [], analysis.at,
-    )
+        analysis.estimator, data.loc[X.index], restrictions or [], analysis.at)
 
 
-def contrasts_of(analysis: Analysis) -> dict[str, dict[str, float]]:
+def contrasts_of(analysis: Hypothesis | Comparison) -> dict[str, dict[str, float]]:
     """Registered contrasts by the id of their result: one of a hypothesis, each of a comparison.
 
     Empty for a joint test. At several values of a moderator see `moderator_values`.
     """
     if isinstance(analysis, Hypothesis):
-        return {} if analysis.joint else {analysis.id: dict(analysis.contrast)}
-    if not isinstance(analysis, Comparison):
-        raise TypeError(type(analysis).__name__)
+        return {} if analysis.joint else {analysis.id: analysis.contrast}
     term = {level: analysis.term.format(level=level) for level in analysis.levels}
     if analysis.pairs == "reference":
         return {f"{analysis.id}.{a}": {term[a]: 1.0} for a in analysis.levels}
@@ -348,7 +335,7 @@ def estimate(
     clusters: pd.Series | None = None, strata: pd.Series | None = None,
     restrictions: list | None = None,
 ) -> pd.DataFrame:
-    """Every registered contrast of an analysis: a row each, by id; columns COLUMNS.
+    """Every registered contrast of an analysis: a row each, by id; columns of `Model.contrasts`.
 
     n counts independent units; sd is the standard deviation of the analyzed outcome, of which the
     registered smallest effect is a multiple. A joint test has one row: statistic is its F, df its
@@ -360,7 +347,7 @@ def estimate(
     if analysis.missing == "impute":
         return pooled(analysis, rows, common)
     model, wanted = model_of(analysis, rows, **common), contrasts_of(analysis)
-    if isinstance(analysis, Hypothesis) and analysis.joint:
+    if not wanted:
         f, q, df, p = model.joint([{name: 1.0} for name in analysis.joint])
         row = {"estimate": np.nan, "se": np.nan, "df": df, "statistic": f, "p": p, "n": model.n,
                "sd": float(np.std(model.y, ddof=1)), "df1": q}  # fmt: skip
