@@ -27,9 +27,6 @@ OWN = [
 ]
 FILES = {name: f"statistics/{name}.py" for name in OWN} | {"weighting": "survey/weighting.py"}
 TESTS = {name: [f"tests/statistics/test_{name}.py"] for name in OWN} | {
-    "decision": [f"tests/statistics/test_{name}.py"
-                 for name in ("decision", "corrections", "equivalence")],
-    "balance": ["tests/statistics/test_balance.py", "tests/statistics/test_attrition.py"],
     "weighting": ["tests/survey/test_weighting.py"],
 }
 SWAP = {

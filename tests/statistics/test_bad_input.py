@@ -8,8 +8,6 @@ import statsmodels.formula.api as smf
 from claimledger.errors import LedgerError
 from claimledger.ledger.entries import dump
 from claimledger.ledger.results import Fitted
-from claimledger.statistics.clustered import of_fit
-from claimledger.statistics.linear import LeastSquares
 from claimledger.survey.weighting import rake
 
 N = 60
@@ -19,7 +17,7 @@ N = 60
 def data(rng) -> pd.DataFrame:
     return pd.DataFrame({
         "y": rng.normal(size=N), "arm": pd.Categorical(np.tile(["a", "b", "c"], N // 3)),
-        "x": rng.normal(size=N), "who": np.arange(N) // 2, "w": rng.uniform(0.5, 2, N),
+        "x": rng.normal(size=N), "w": rng.uniform(0.5, 2, N),
     })  # fmt: skip
 
 
@@ -38,11 +36,6 @@ def test_a_constant_outcome(data):
     same = data.assign(y=3.3)
     with pytest.raises(LedgerError):
         contrast_of(same)
-    with pytest.raises(LedgerError):
-        of_fit(smf.ols("y ~ arm", same).fit(), same["who"])
-    X = pd.get_dummies(same["arm"], dtype=float).to_numpy()
-    se = LeastSquares.of(X).estimate(same["y"]).se
-    assert (se == 0).all(), "exactly zero, which every test refuses"
 
 
 def test_an_empty_cell(data):
@@ -55,10 +48,6 @@ def test_a_singular_design(data):
     twice = data.assign(z=2 * data["x"])
     with pytest.raises(LedgerError, match="rank"):
         contrast_of(twice, model="y ~ x + z", term="x")
-    with pytest.raises(LedgerError, match="rank"):
-        of_fit(smf.ols("y ~ x + z", twice).fit(), twice["who"])
-    with pytest.raises(LedgerError, match="rank"):
-        LeastSquares.of(twice[["x", "z"]])
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, np.inf])
@@ -67,9 +56,6 @@ def test_weights_that_are_no_weights(data, bad):
     if bad == 0:  # statsmodels refuses the others itself, or leaves out the row
         with pytest.raises(LedgerError, match="weight"):
             contrast_of(data, weights)
-    if bad == 0:
-        with pytest.raises(LedgerError, match="weight"):
-            of_fit(smf.wls("y ~ arm", data, weights=weights).fit(), data["who"])
     with pytest.raises(LedgerError, match="weights"):
         rake(data, {"arm": {"a": 0.3, "b": 0.3, "c": 0.4}}, base=weights.to_numpy())
 

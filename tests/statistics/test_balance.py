@@ -1,4 +1,4 @@
-"""Balance of the background over the arms."""
+"""Balance of the background over the arms; attrition and Lee bounds."""
 
 from types import SimpleNamespace
 
@@ -10,12 +10,15 @@ from statsmodels.multivariate.manova import MANOVA
 
 from claimledger.errors import LedgerError
 from claimledger.statistics.balance import (
+    attrition_by_arm,
     covariate_matrix,
+    lee_bounds,
     omnibus_balance,
     standardised_differences,
 )
 
 N = 90
+NA = np.nan
 
 
 @pytest.fixture
@@ -100,3 +103,98 @@ def test_differences_of_the_reference_against_all_others(frame, registration):
     assert row["se"] == pytest.approx(np.sqrt(1 / treated.sum() + 1 / (~treated).sum()))
     arms = table.set_index(["contrast", "variable"]).loc[("Arm", "Age")]
     assert arms["se"] == pytest.approx(np.sqrt(1 / 60 + 1 / 30))
+
+
+# Attrition
+
+
+def test_by_hand():
+    """Treated: 4 of 4 answer; control: 3 of 4. A quarter of the treated answers is cut."""
+    y = np.array([1, 2, 3, 4, 1, 2, 3, NA])
+    found = lee_bounds(y, [1] * 4 + [0] * 4, seed=1, draws=50)
+    assert (found.lower, found.upper) == (2 - 2, 3 - 2)
+    turned = lee_bounds(y, [0] * 4 + [1] * 4, seed=1, draws=50)
+    assert (turned.lower, turned.upper) == (-1, 0)
+
+
+def test_a_fraction_of_a_row_is_trimmed():
+    """Four of four against two of three: a third is cut from four rows, 4/3 rows."""
+    y = np.array([0, 0, 3, 6, 1, 2, NA])
+    found = lee_bounds(y, [1] * 4 + [0] * 3, seed=1, draws=50)
+    assert found.lower == pytest.approx((0 + 0 + 3 * 2 / 3) / (8 / 3) - 1.5)
+    assert found.upper == pytest.approx((6 + 3 + 0) / (8 / 3) - 1.5)
+
+
+def test_the_share_trimmed_is_relative_to_the_arm_that_answers_more():
+    """Four of five against two of four: 1 - .5 / .8 is cut from four rows, 1.5 rows."""
+    y = np.array([1, 2, 4, 8, NA, 3, 5, NA, NA])
+    found = lee_bounds(y, [1] * 5 + [0] * 4, seed=1, draws=50)
+    assert found.lower == pytest.approx((1 + 2 + 4 / 2) / 2.5 - 4)
+    assert found.upper == pytest.approx((8 + 4 + 2 / 2) / 2.5 - 4)
+    turned = lee_bounds(y, [0] * 5 + [1] * 4, seed=1, draws=50)
+    assert (turned.lower, turned.upper) == pytest.approx((-found.upper, -found.lower))
+
+
+def test_the_interval_of_imbens_and_manski(rng):
+    """Its critical value solves their equation, and lies between the one- and two-sided ones."""
+    y, d = rng.normal(size=200), np.arange(200) % 2
+    y[rng.random(200) < 0.1 * d] = NA
+    found = lee_bounds(y, d, seed=1, draws=200)
+    c = (found.ci[1] - found.upper) / found.upper_se
+    assert c == pytest.approx((found.lower - found.ci[0]) / found.lower_se)
+    width = (found.upper - found.lower) / max(found.lower_se, found.upper_se)
+    assert stats.norm.cdf(c + width) - stats.norm.cdf(-c) == pytest.approx(0.95, abs=1e-9)
+    assert stats.norm.ppf(0.95) < c < stats.norm.ppf(0.975)
+
+
+def test_two_answers_in_an_arm_are_enough():
+    found = lee_bounds([1.0, 2, NA, 1, 3, NA], [1, 1, 1, 0, 0, 0], seed=1, draws=20)
+    assert found.lower == found.upper == -0.5
+
+
+def test_without_attrition_both_bounds_are_the_difference(rng):
+    y, d = rng.normal(size=60), np.arange(60) % 2
+    found = lee_bounds(y, d, seed=1)
+    difference = y[d == 1].mean() - y[d == 0].mean()
+    assert found.lower == pytest.approx(difference) and found.upper == pytest.approx(difference)
+    # The interval is then the ordinary one.
+    half = 1.96 * np.sqrt(y[d == 1].var(ddof=1) / 30 + y[d == 0].var(ddof=1) / 30)
+    assert found.ci[1] - found.ci[0] == pytest.approx(2 * half, rel=0.15)
+
+
+def test_bounds_hold_the_effect_on_those_who_always_answer():
+    """Treatment drives the unhappy away: the naive difference is off, the bounds are not."""
+    rng = np.random.default_rng(4)
+    n = 40_000
+    d, mood = np.arange(n) % 2, rng.normal(size=n)
+    always = mood > -0.8
+    y = np.where(always | (d == 0), mood + 0.3 * d, NA)
+    found = lee_bounds(y, d, seed=1, draws=20)
+    naive = np.nanmean(y[d == 1]) - np.nanmean(y[d == 0])
+    assert found.lower - 0.02 < 0.3 < found.upper + 0.02
+    assert naive > 0.5
+
+
+@pytest.mark.parametrize(
+    "y, d",
+    [([1, 2, 3, 4], [0, 1, 2, 1]), ([1, 2, 3, 4, 5], [0, 0, 1, 1, 2]),
+     ([1, 2, NA, NA], [0, 0, 1, 1])],
+)  # fmt: skip
+def test_bad_input(y, d):
+    with pytest.raises(LedgerError):
+        lee_bounds(y, d, seed=1)
+
+
+def test_attrition_by_arm():
+    """Against R: fisher.test(matrix(c(6, 94, 15, 85), 2)) and prop.test of three arms."""
+    outcome = pd.Series(np.r_[np.repeat([np.nan, 1.0], [6, 94]), np.repeat([np.nan, 1.0], [15, 85]),
+                              np.repeat([np.nan, 1.0], [9, 91])])  # fmt: skip
+    arm = pd.Series(pd.Categorical(np.repeat(["control", "a", "b"], 100), ["control", "a", "b"]))
+    table, p = attrition_by_arm(outcome, arm)
+    assert list(table["missing"]) == [6, 15, 9]
+    assert p == pytest.approx(0.09697196786, rel=1e-8)
+    two = arm != "b"
+    assert attrition_by_arm(outcome[two], arm[two]).p == pytest.approx(0.0629127157452, rel=1e-8)
+    assert attrition_by_arm(outcome.fillna(1.0), arm).p == 1
+    with pytest.raises(LedgerError, match="arm"):
+        attrition_by_arm(outcome, arm.where(arm != "b"))

@@ -43,7 +43,7 @@ def drawn_again(rows: pd.DataFrame, h: Hypothesis, draws: int, seed: int = 1) ->
     design = SimpleNamespace(factors={"arm": None, "other": None}, restrictions=[])
     registration = SimpleNamespace(
         design=design, hypotheses=[h], samples={"all": {}},
-        instrument=SimpleNamespace(items={}, covariates=[]),
+        instrument=SimpleNamespace(items={}, derived={}, covariates=[]),
     )  # fmt: skip
     return randomization_tests(registration, rows, draws=draws, seed=seed)["T"]
 

@@ -55,7 +55,7 @@ def study(effect: float, seed: int, n: int = 120, robustness=ALL) -> SimpleNames
         robustness={k: SimpleNamespace(options=dict.fromkeys(v)) for k, v in robustness.items()},
         families={"F": SimpleNamespace(alpha=0.05)},
         instrument=SimpleNamespace(
-            covariates=["age"], items={"age": numeric},
+            covariates=["age"], items={"age": numeric}, derived={},
             scales={"n": SimpleNamespace(kind="numeric")},
         ),
         label=lambda name: name, samples={"all": {}},

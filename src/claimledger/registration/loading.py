@@ -30,14 +30,12 @@ def parse(source: Source) -> Registration:
         raise LedgerError(
             source.where(("schema",)), found=f"schema {schema}",
             expected=f"1 or {SCHEMA}: this engine is older than the registration",
-            mend="install a newer claimledger",
-        )
+            mend="install a newer claimledger")
     if unfinished := source.open_marks():
         raise LedgerError(
             source.path, found=f"{len(unfinished)} unfinished: " + "; ".join(unfinished[:20]),
             expected=f"no text that begins with {OPEN!r}",
-            mend="put in what each stands for, or remove its lines",
-        )
+            mend="put in what each stands for, or remove its lines")
     content = lifted(source.content) if schema == 1 else source.content
     registration = validated(source, Registration, content)
     # What its parts say of each other: each is built on the one before it.

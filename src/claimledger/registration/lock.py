@@ -136,8 +136,7 @@ def _check_history(path: Path, lock: Lock) -> None:
             raise LedgerError(
                 f"{path}: amendment {number}", found=f"dated {after}",
                 expected=f"{before} or later: it was {'amended' if number > 1 else 'frozen'} then",
-                mend="restore the file, or set this machine's clock and amend again",
-            )
+                mend="restore the file, or set this machine's clock and amend again")
     if lock.seal != _seal(lock):
         raise LedgerError(path, found="changed by hand: its seal is broken",
                           expected="the file as it was written", mend=ALTERED)
@@ -146,8 +145,7 @@ def _check_history(path: Path, lock: Lock) -> None:
         if sha256(text.encode()).hexdigest() != wanted:
             raise LedgerError(
                 f"{path}: {f'amendment {number}' if number else 'the first text'}",
-                found="a text with another SHA-256", expected=f"{wanted[:12]}…", mend=ALTERED,
-            )
+                found="a text with another SHA-256", expected=f"{wanted[:12]}…", mend=ALTERED)
 
 
 def check_lock(registration: Path) -> Lock:
@@ -158,8 +156,7 @@ def check_lock(registration: Path) -> Lock:
         raise LedgerError(
             registration, found=f"SHA-256 {found[:12]}…, changed since it was frozen",
             expected=f"{lock.current[:12]}… as in {lock_path(registration).name}",
-            mend='undo the change, or declare it: claimledger amend --what "…" --why "…"',
-        )
+            mend='undo the change, or declare it: claimledger amend --what "…" --why "…"')
     return lock
 
 
@@ -169,8 +166,7 @@ def freeze(registration: Path, today: datetime.date) -> Path:
     if path.exists():
         raise LedgerError(
             path, found="a lock", expected="none",
-            mend='declare a change instead: claimledger amend --what "…" --why "…"',
-        )
+            mend='declare a change instead: claimledger amend --what "…" --why "…"')
     registration = Path(registration)
     return _write(path, Lock(
         registration=registration.name, sha256=sha256_file(registration), frozen=today,
@@ -207,8 +203,7 @@ def deviate(registration: Path, deviation: dict[str, str], known: list[str]) -> 
             near = difflib.get_close_matches(text, allowed or []) or allowed or ["a text"]
             raise LedgerError(
                 f"deviate --{name}", found=repr(text), expected=", ".join(near),
-                mend="claimledger deviate --help says what each option holds",
-            )
+                mend="claimledger deviate --help says what each option holds")
     one = Deviation.model_validate(said)
     if one in lock.deviations:
         raise LedgerError("deviate", found="the same deviation in the lock", expected="a new one")

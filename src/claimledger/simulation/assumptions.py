@@ -207,8 +207,7 @@ class Simulation(Model):
         if name not in self.worlds:
             raise LedgerError(
                 f"world {name}", found="no such world", expected=one_of(self.worlds),
-                mend=near(name, self.worlds) or f"correct the name, or add it to {FILE}",
-            )
+                mend=near(name, self.worlds) or f"correct the name, or add it to {FILE}")
         return self.worlds[name]
 
 
@@ -328,13 +327,9 @@ def drawn(scale: Scale | None) -> list[int]:
     if scale is None or not scale.labels:
         ends = (scale.minimum, scale.maximum) if scale else (None, None)
         return [] if None in ends else list(range(int(ends[0]), int(ends[1]) + 1))
-    runs: list[list[int]] = []
-    for code in sorted(scale.labels):
-        if runs and code == runs[-1][-1] + 1:
-            runs[-1].append(code)
-        else:
-            runs.append([code])
-    return max(runs, key=len)
+    codes = np.sort(list(scale.labels))
+    runs = np.split(codes, np.flatnonzero(np.diff(codes) > 1) + 1)
+    return max(runs, key=len).tolist()
 
 
 def _answers(key: Key, outcome: Outcome, codes: list[int]) -> Iterator[Mistake]:

@@ -85,29 +85,22 @@ def calibrate(registration: Registration, simulation: Simulation, world: World) 
     chance = _chances(registration, codes)
     items = list(simulation.outcomes)
     means = _means(simulation, world)
-    sds = {item: _sd(registration, simulation, item, means[item]) for item in items}
-    thresholds, asked, lowest, moved = [], [], [], []
-    for item in items:
+    sds = np.array([_sd(registration, simulation, item, means[item]) for item in items])
+    answers = [drawn(registration.scale_of(item)) for item in items]
+    asked = np.ones((len(chance), len(items)), dtype=bool)
+    effects = np.zeros(asked.shape)
+    thresholds = np.full((*asked.shape, max(map(len, answers)) - 1), np.inf)
+    for j, item in enumerate(items):
         entry = registration.instrument.items[item]
-        seen = np.ones(len(chance), dtype=bool)
         for name, levels in registration.samples[entry.asked].items():
-            seen &= np.isin(codes[name], [factors[name].index(level) for level in levels])
-        effects = _effects(simulation, world, item, factors, codes)
-        answers = drawn(registration.scale_of(item))
-        column = np.full((len(chance), len(answers) - 1), np.inf)
-        there = seen & (chance > 0)
+            asked[:, j] &= np.isin(codes[name], [factors[name].index(level) for level in levels])
+        effects[:, j] = _effects(simulation, world, item, factors, codes)
+        there = asked[:, j] & (chance > 0)
         shares = chance[there] / chance[there].sum()
-        column[there] = _thresholds(item, answers, means[item], sds[item], effects[there], shares)
+        column = _thresholds(item, answers[j], means[item], sds[j], effects[there, j], shares)
         if simulation.outcomes[item].choice:
-            column[there, 0] = _choice(column[there, 0], shares, registration.design.profiles or 1)
-        thresholds.append(column)
-        asked.append(seen)
-        lowest.append(answers[0])
-        moved.append(sds[item] * effects)
-    wide = max(column.shape[1] for column in thresholds)
-    stacked = np.stack([
-        np.pad(c, ((0, 0), (0, wide - c.shape[1])), constant_values=np.inf) for c in thresholds
-    ], axis=1)
+            column[:, 0] = _choice(column[:, 0], shares, registration.design.profiles or 1)
+        thresholds[there, j, : column.shape[1]] = column
     background = list(simulation.background)
     joint = matrix(background, simulation.background_correlations)
     slopes = np.zeros((len(items), len(background)))
@@ -116,13 +109,14 @@ def calibrate(registration: Registration, simulation: Simulation, world: World) 
             for name, value in entry.slopes.items():
                 slopes[items.index(item), background.index(name)] += value
     if simulation.gaps:
-        seen = np.stack(asked, axis=1) * chance[:, None]
-        _solve_gaps(simulation, items, slopes, joint, stacked, seen / seen.sum(0),
-                    np.array([sds[item] for item in items]), np.stack(moved, axis=1))
-    correlation = _latent_correlation(matrix(items, simulation.correlations), stacked)
+        seen = asked * chance[:, None]
+        _solve_gaps(simulation, items, slopes, joint, thresholds, seen / seen.sum(0), sds,
+                    sds * effects)
+    correlation = _latent_correlation(matrix(items, simulation.correlations), thresholds)
     return Latent(
-        factors=factors, probabilities=chance, items=items, lowest=np.array(lowest),
-        thresholds=stacked, asked=np.stack(asked, axis=1), correlation=correlation, slopes=slopes,
+        factors=factors, probabilities=chance, items=items,
+        lowest=np.array([codes[0] for codes in answers]), thresholds=thresholds, asked=asked,
+        correlation=correlation, slopes=slopes,
         residual_root=_root("correlations", correlation - slopes @ joint @ slopes.T),
         background=background, background_root=_root("background_correlations", joint),
     )
@@ -244,8 +238,7 @@ def _root(key: str, covariance: np.ndarray) -> np.ndarray:
         raise LedgerError(
             f"simulation: {key}", found=f"no such variables can exist (eigenvalue {lowest:.3f})",
             expected="correlations, net of slopes and gaps, that are compatible with each other",
-            mend="bring the largest correlations, slopes or gaps nearer to zero",
-        ) from None
+            mend="bring the largest correlations, slopes or gaps nearer to zero") from None
 
 
 def _means(simulation: Simulation, world: World) -> dict[str, float]:
@@ -265,8 +258,7 @@ def _sd(registration: Registration, simulation: Simulation, item: str, mean: flo
     if not codes[0] < mean < codes[1]:
         raise LedgerError(
             f"simulation: outcomes.{item}", found=f"a mean of {mean:g}",
-            expected=f"a mean between {codes[0]} and {codes[1]}", mend="correct the mean",
-        )
+            expected=f"a mean between {codes[0]} and {codes[1]}", mend="correct the mean")
     return implied_sd(mean, codes)
 
 
@@ -293,7 +285,9 @@ def _thresholds(
     that the answers have `mean` and `sd` over the cells, and each cell differs as `effects` say.
     """
     cuts = np.array(codes[:-1]) + 0.5
-    effects = effects - chance @ effects
+    # Many cells have the same effect, up to the order in which it was added up.
+    effects, place = np.unique((effects - chance @ effects).round(12), return_inverse=True)
+    chance = np.bincount(place, chance)
     target = mean + sd * effects
     within = sd * np.sqrt(max(1 - chance @ effects**2, 0))
     impossible = LedgerError(
@@ -303,23 +297,18 @@ def _thresholds(
     )
     if target.min() <= codes[0] or target.max() >= codes[-1]:
         raise impossible
-    if len(target) > 5000 and len(codes) > 2:      # many cells have the same effect
-        distinct, place = np.unique(effects.round(12), return_inverse=True)
-        share = np.bincount(place, chance)
-        return _thresholds(item, codes, mean, sd, distinct, share)[place]
     if len(codes) == 2:      # the share of the higher answer is all there is
-        return -ndtri(target - codes[0])[:, None]
+        return -ndtri(target - codes[0])[place, None]
 
     reach, widest = (40.0, 15.0) if len(codes) < 16 else (5.0 * len(codes), 2.0 * len(codes))
-    distinct, place = np.unique(target, return_inverse=True)  # many cells are alike
 
     def standardised(spread: float) -> np.ndarray:
-        low, high = np.full((2, len(distinct)), [[cuts[0] - reach], [cuts[-1] + reach]])
+        low, high = np.full((2, len(target)), [[cuts[0] - reach], [cuts[-1] + reach]])
         for _ in range(45):      # to 1e-12 of a point
             centre = (low + high) / 2
-            rises = codes[0] + ndtr((centre[:, None] - cuts) / spread).sum(1) < distinct
+            rises = codes[0] + ndtr((centre[:, None] - cuts) / spread).sum(1) < target
             low, high = np.where(rises, centre, low), np.where(rises, high, centre)
-        return (cuts - low[:, None])[place] / spread
+        return (cuts - low[:, None]) / spread
 
     def excess(spread: float) -> float:
         # With P_k the chance of an answer above c_(k-1): E y = c_0 + sum of P_k (c_k - c_(k-1)),
@@ -330,7 +319,7 @@ def _thresholds(
         return float(np.sqrt(chance @ (second - first**2)) - within)
 
     try:
-        return standardised(brentq(excess, 0.05, widest, xtol=1e-6))
+        return standardised(brentq(excess, 0.05, widest, xtol=1e-6))[place]
     except ValueError:
         raise impossible from None
 

@@ -3,10 +3,9 @@
 To answers the platform adds its own columns, and the rows that exclusions will drop.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int,
     rng = simulator.generator(seed, PLATFORM, number)
     others = simulator.block(seed, EXTRAS, number, max(added, 1)).take(slice(added))
     rule = np.full(len(kept) + added, -1)
-    places = 1 + rng.permutation(len(rule) - 1)[:added]      # the first row stays: see _repeat
+    places = 1 + rng.permutation(len(rule) - 1)[:added]      # the first row stays
     rule[places] = np.repeat(np.arange(len(counts)), counts)
     order = np.argsort(np.r_[np.flatnonzero(rule < 0), np.flatnonzero(rule >= 0)])
     block = Block.joined([kept, others]).take(order)
@@ -91,11 +90,11 @@ def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int,
         keys=((number * 2**20 + np.arange(size)) * _STEP + seed) % 10**10, rng=rng,
     )
     for index, exclusion in enumerate(registration.exclusions):
-        rows = _break(rows, np.flatnonzero(rule == index), exclusion, registration)
+        _break(rows, np.flatnonzero(rule == index), exclusion, registration)
     return rows
 
 
-def _break(rows: Rows, at: np.ndarray, rule: Exclusion, registration: Registration) -> Rows:
+def _break(rows: Rows, at: np.ndarray, rule: Exclusion, registration: Registration) -> None:
     """Make the rows `at` break this one rule and no other; arrays are changed in place."""
     items, rng = registration.instrument.items, rows.rng
     if rule.column in items and not rule.repeats:
@@ -123,16 +122,16 @@ def _break(rows: Rows, at: np.ndarray, rule: Exclusion, registration: Registrati
         rows.status[at] = str(rule.equals[0])
     elif rule.column == DURATION and rule.below:
         rows.seconds[at] = rng.integers(int(rule.below // 4), int(rule.below), len(at))
-    elif rule.repeats:
-        return replace(rows, keys=_repeat(rows, at))
+    elif rule.repeats:      # each takes the key of an earlier row that is kept
+        stay = np.flatnonzero(rows.rule < 0)
+        before = np.searchsorted(stay, at)
+        rows.keys[at] = rows.keys[stay[(rng.random(len(at)) * before).astype(int)]]
     elif len(at):
         raise LedgerError(
             f"exclusion {rule.id}", found=f"a rule on the column {rule.column!r}",
             expected="a rule on an item, Status, Finished, the duration, or a key",
             mend=f"set fieldwork.extra.{rule.id} to 0 in the simulation file (for a column of the "
-            "platform), or simulate from a registration without the rule",
-        )
-    return rows
+            "platform), or simulate from a registration without the rule")
 
 
 def _blank(rows: Rows, at: np.ndarray, stop: np.ndarray, registration: Registration) -> None:
@@ -145,14 +144,6 @@ def _blank(rows: Rows, at: np.ndarray, stop: np.ndarray, registration: Registrat
             rows.block.answers[name][at[stop <= place]] = NOT_ASKED
     for levels in rows.block.levels.values():
         levels[at[stop < assigned]] = -1
-
-
-def _repeat(rows: Rows, at: np.ndarray) -> np.ndarray:
-    """Keys in which each row of `at` takes that of an earlier row which is kept."""
-    keys, stay = rows.keys.copy(), np.flatnonzero(rows.rule < 0)
-    before = np.searchsorted(stay, at)
-    keys[at] = keys[stay[(rows.rng.random(len(at)) * before).astype(int)]]
-    return keys
 
 
 # And as text.
@@ -173,15 +164,12 @@ def export(
     simulator = Simulator(registration, simulation, world)
     size = simulator.size(n)
     writer = _Writer(simulator, world, seed, codes)
-    digest = hashlib.sha256()
     with writing(Path(path)) as file:
         for text in writer.parts(size):
-            data = text.encode()
-            digest.update(data)
-            file.write(data)
+            file.write(text.encode())
     manifest = {
         "simulated": True, "world": world, "seed": seed, "n": size, "file": Path(path).name,
-        "sha256": digest.hexdigest(), "engine": version("claimledger"),
+        "sha256": sha256_file(path), "engine": version("claimledger"),
         "registration_sha256": sha256_file(registration_file),
         "simulation_sha256": sha256_file(simulation_file),
         "statement": "These answers were simulated. No person gave them.",
@@ -279,10 +267,9 @@ def _table(registration: Registration, name: str, codes: bool) -> np.ndarray:
     scale = registration.instrument.scales[item.scale]
     highest = max(scale.labels)
     table = np.full(max(highest, 0) + 1 - SKIPPED, "", dtype=object)
-    for code, label in scale.labels.items():
+    for code in scale.labels:
         written = min(scale.labels) + highest - code if item.reverse else code
-        label = scale.labels[written]
-        table[code] = str(written) if codes else qualtrics.cell(label)
+        table[code] = str(written) if codes else qualtrics.cell(scale.labels[written])
     table[SKIPPED] = qualtrics.UNANSWERED
     table[NOT_ASKED] = ""
     return table

@@ -85,8 +85,6 @@ class Simulator:
         parts: list[Block] = []
         while sum(map(len, parts)) < n:
             drawn = self.draw(rng, n, seed)
-            if not self.rules:
-                return drawn
             kept = np.ones(n, dtype=bool)
             for rule in self.rules:
                 scale = self.registration.scale_of(rule.column)

@@ -42,8 +42,7 @@ def start(
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise LedgerError(
             folder, found="a file" if folder.is_file() else "a folder that is not empty",
-            expected="a new or an empty folder", mend="name another folder",
-        )
+            expected="a new or an empty folder", mend="name another folder")
     if design not in DESIGNS:
         raise LedgerError(f"design {design}", found="no such design",
                           expected="one of " + ", ".join(DESIGNS), mend="correct the name")
@@ -95,5 +94,4 @@ def _extension() -> Path:
             return path
     raise LedgerError(
         PACKAGE, found=f"no {EXTENSION}", expected="the Quarto extension of the package",
-        mend="install it anew: pip install --force-reinstall claimledger",
-    )
+        mend="install it anew: pip install --force-reinstall claimledger")

@@ -41,8 +41,7 @@ def covariate_matrix(frame: pd.DataFrame, registration: Registration) -> pd.Data
     if gaps := list(X.columns[X.isna().any()]):
         raise LedgerError(
             "balance", found="missing values in " + ", ".join(gaps),
-            expected="complete background variables", mend="drop or impute the incomplete rows",
-        )
+            expected="complete background variables", mend="drop or impute the incomplete rows")
     X = X.loc[:, X.std() > 0]
     return (X - X.mean()) / X.std()
 

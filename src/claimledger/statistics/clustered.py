@@ -91,8 +91,7 @@ class ClusterRobust:
             if df <= 0:
                 raise _error(
                     f"a joint test of {len(rows)} contrasts with {wishart:.1f} degrees of freedom",
-                    "more degrees of freedom than contrasts", "test fewer contrasts at once",
-                )
+                    "more degrees of freedom than contrasts", "test fewer contrasts at once")
             scale = df / wishart
         return f_test(rows @ self.params, cov, df, scale)
 
@@ -207,8 +206,7 @@ def _centered_in_strata(scores, strata, order, starts, sizes) -> tuple[np.ndarra
         if np.any(each < 0) or np.any(each != np.repeat(codes, sizes)):
             raise _error(
                 "a row without a stratum, or a cluster in two strata",
-                "clusters nested in strata", "look at the strata of the sample design",
-            )
+                "clusters nested in strata", "look at the strata of the sample design")
     count = np.bincount(codes)
     if count.min() < 2:
         # An error in R's survey, too, unless told otherwise.

@@ -89,8 +89,7 @@ def decide(
             "decide", found="an estimate, standard error or degrees of freedom that is none, or "
             f"alpha {alpha}", expected="finite estimates, standard errors and degrees of freedom "
             "above 0, alpha below 0.5",
-            mend="look for a constant outcome, an empty cell or too few rows in the analysis",
-        )
+            mend="look for a constant outcome, an empty cell or too few rows in the analysis")
     p, bound = (np.asarray(given, dtype=float) for given in (p, bound))  # None becomes NaN
     tested, direction, bound, *_ = np.broadcast_arrays(
         p, direction, bound, estimate, se, df, np.zeros(1))
@@ -184,8 +183,7 @@ def adjust(p, method: str) -> np.ndarray:
         raise LedgerError(
             "correction for several tests", found=f"{method}, p values {p[:3]}",
             expected="one of holm, bh, none; p values between 0 and 1",
-            mend="correct the name, or look at the test whose p value is missing",
-        )
+            mend="correct the name, or look at the test whose p value is missing")
     if method == "bh":
         from scipy.stats import false_discovery_control  # slow to import: not for every worker
 

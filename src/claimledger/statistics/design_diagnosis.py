@@ -31,7 +31,7 @@ from claimledger.statistics.balance import covariate_matrix
 from claimledger.statistics.decision import DIRECTIONS, HYPOTHESIS
 from claimledger.statistics.linear import adjusted
 from claimledger.statistics.specification_curve import OPTIONS
-from claimledger.survey.recoding import recode, sample_rows
+from claimledger.survey.recoding import derivation_order, derive, recode, sample_rows
 from claimledger.survey.weighting import rake_as_registered
 
 MULTIPLES = (1 / 6, 1 / 3, 1 / 2, 2 / 3, 1, 4 / 3, 2, 4)  # of the registered size
@@ -65,32 +65,26 @@ class Outcomes:
         }
         known = {name: i for i, name in enumerate([*items, *recoded])}
         weights = {name: np.eye(len(known))[i] for name, i in known.items()}
-        recodes = []
-        for d in recoded.values():
-            codes = drawn(registration.scale_of(d.of))
-            table = {code: value for value, listed in d.map.items() for code in listed}
-            values = [float(c in d.yes) if d.yes else float(table.get(c, np.nan)) for c in codes]
-            recodes.append((items.index(d.of), np.array(values)))
-        for _ in derived:  # means of means, and so on
-            for name, d in derived.items():
-                parts = d.mean or d.sum
-                if parts and name not in weights and all(part in weights for part in parts):
-                    total = np.sum([weights[part] for part in parts], axis=0)
-                    weights[name] = total / len(parts) if d.mean else total
+        recodes = [
+            (items.index(d.of), derive(d, {d.of: np.array(drawn(registration.scale_of(d.of)))}))
+            for d in recoded.values()]
+        for name in derivation_order(registration):
+            d = derived[name]
+            if (d.mean or d.sum) and all(part in weights for part in d.sources):
+                weights[name] = derive(d, weights)
         return cls(items, recodes, weights)
 
     def covariance(self, simulation: Simulation, latent: Latent) -> np.ndarray:
-        """Covariance of items and recodes without effects; a recode's with others is unknown."""
+        """Covariance of items and recodes without effects; 0 of a recode with others: unknown."""
         spread = np.array([simulation.outcomes[item].sd for item in self.items], dtype=float)
         n = len(self.items)
-        out = np.full((n + len(self.recodes),) * 2, np.nan)
+        out = np.zeros((n + len(self.recodes),) * 2)
         out[:n, :n] = matrix(self.items, simulation.correlations) * np.outer(spread, spread)
-        cuts = thresholds_without_effects(latent)
+        cuts = _thresholds_without_effects(latent)
         for j, (item, values) in enumerate(self.recodes, n):
-            below = np.r_[0, ndtr(cuts[item][: len(values) - 1]), 1]
-            share = np.diff(below)
+            share = np.diff(np.r_[0, ndtr(cuts[item][: len(values) - 1]), 1])
             out[j, j] = share @ values**2 - (share @ values) ** 2
-        return np.nan_to_num(out)
+        return out
 
     def lowest(self, latent: Latent) -> np.ndarray:
         """What an answer counted as 0 is worth: the lowest code of an item; 0 of a recode."""
@@ -102,7 +96,7 @@ class Outcomes:
         return np.column_stack([latent.asked, *more])
 
 
-def thresholds_without_effects(latent: Latent) -> np.ndarray:
+def _thresholds_without_effects(latent: Latent) -> np.ndarray:
     """Thresholds (items, categories - 1) without effects, when all cells that are asked agree."""
     first = np.argmax(latent.asked, axis=0)
     return latent.thresholds[first, np.arange(len(first))]
@@ -129,8 +123,7 @@ def registered_test(
             f"hypothesis {h.id}",
             found=f"{', '.join(unknown)}, which the simulation does not draw",
             expected="items with simulated answers, their means and sums, and recodes of one item",
-            mend="add the item below `outcomes:` of data/simulation.yml",
-        )
+            mend="add the item below `outcomes:` of data/simulation.yml")
     rows = sample_rows(registration, frame, h.sample)
     size = h.margin if h.direction == "non-inferiority" else h.sesoi
     in_sd = not isinstance(size, Bound) or size.unit == "sd"
@@ -212,12 +205,11 @@ def experiments_of(
             raise LedgerError(
                 f"hypothesis {t.id}", found="an item that part of its sample is not asked",
                 expected="items that everyone in the sample is asked",
-                mend="register the sample in which the item is asked",
-            )
+                mend="register the sample in which the item is asked")
     rules = {name: (f.alpha, f.correction) for name, f in registration.families.items()}
     families, mix = engine.families(tests, rules, outcomes.covariance(simulation, latent))
     thresholds, fixed, lean = latent.thresholds[cells], None, None
-    alike = thresholds_without_effects(latent)
+    alike = _thresholds_without_effects(latent)
     if people:
         fixed = np.ones(len(frame), dtype=int)
         if any(t.leans for t in tests):
@@ -375,8 +367,7 @@ def power_grid(
         raise LedgerError(
             "diagnose", found=f"sizes {sizes}, effects {effects}",
             expected="sizes of 50 or more, and finite effects in standard deviations",
-            mend="give lists such as 500,1000 and 0,0.1,0.2",
-        )
+            mend="give lists such as 500,1000 and 0,0.1,0.2")
     fixed, found = any(_options(registration, covariates, weights)), []
     design = None if fixed else experiments_of(registration, simulation)
     with engine.processes(workers) as many:
@@ -473,8 +464,7 @@ def numbers(text: str) -> tuple[float, ...]:
     except ValueError:
         raise LedgerError(
             "diagnose", found=text, expected="numbers with commas between, such as 500,1000",
-            mend="leave out blanks and units",
-        ) from None
+            mend="leave out blanks and units") from None
 
 
 @contextmanager

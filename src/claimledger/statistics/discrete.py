@@ -207,5 +207,4 @@ def _ordered_fit(codes, X, answers: int) -> tuple[np.ndarray, np.ndarray]:
     raise LedgerError(
         _ORDERED, found="an ordered logit without a maximum",
         expected="answers that overlap between the groups compared",
-        mend="look for a column that separates the answers, or merge rare answers",
-    )
+        mend="look for a column that separates the answers, or merge rare answers")

@@ -32,6 +32,7 @@ from claimledger.survey.recoding import CLUSTER, RESPONDENT, stack
 
 ROBUST = ("HC2", "HC3")
 IMPUTATIONS, BURN_IN = 20, 10
+COLUMNS = ("estimate", "se", "df", "statistic", "p", "n", "sd")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Model:
         return len(self.y) if self.clusters is None else len(pd.unique(self.clusters))
 
     def contrasts(self, wanted: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
-        """A row for each contrast, by its id: estimate, se, df, statistic, p (two-sided), n, sd."""
+        """One row for each contrast (by its id), with the columns COLUMNS; p is two-sided."""
         if self.estimator in ("logit", "probit"):
             estimate, se, df = self._average_effects(list(wanted.values()))
         else:
@@ -72,8 +73,7 @@ class Model:
         if not np.all((se > 0) & np.isfinite(se)):
             raise LedgerError(
                 "variance", found="a standard error of zero", expected="above zero",
-                mend="look for a constant outcome or an empty cell",
-            )
+                mend="look for a constant outcome or an empty cell")
         return pd.DataFrame({
             "estimate": estimate, "se": se, "df": df, "statistic": estimate / se,
             "p": np.minimum(1.0, 2 * special.stdtr(df, -np.abs(estimate / se))), "n": self.n,
@@ -146,8 +146,7 @@ class Model:
         raise LedgerError(
             f"contrast {name}", found="no such main effect",
             expected="one of " + ", ".join(n for n in info.column_names if ":" not in n),
-            mend="name the column of a factor or of a number; its products are averaged over",
-        )
+            mend="name the column of a factor or of a number; its products are averaged over")
 
     def _partners(self, factor: str) -> list[str]:
         """The variables that the model lets interact with a factor."""
@@ -161,8 +160,7 @@ class Model:
         if factor not in rows:
             raise LedgerError(
                 f"contrast of {factor}", found="a variable that is transformed in the formula",
-                expected="a variable of the survey", mend="derive the variable in the registration",
-            )
+                expected="a variable of the survey", mend="derive the variable in the registration")
         if level is None:
             moved = (rows[factor] + step, rows[factor] - step)
         else:
@@ -226,8 +224,7 @@ def _shared_support(
     if not both.any():
         raise LedgerError(
             f"{factor}: {level}", found=f"nothing that occurs both with it and with {reference}",
-            expected="combinations that occur with both", mend="choose another reference level",
-        )
+            expected="combinations that occur with both", mend="choose another reference level")
     return cells[both], shown.sum(axis=1).to_numpy(dtype=float)[both]
 
 
@@ -243,8 +240,7 @@ def _estimable(X: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if np.abs(inside @ V.T - C).max() > 1e-7 * max(1.0, np.abs(C).max()):
         raise LedgerError(
             "contrast", found="an effect over combinations that were not shown",
-            expected="combinations that occur in the data", mend="look at design.restrictions",
-        )
+            expected="combinations that occur in the data", mend="look at design.restrictions")
     return X @ V, inside
 
 
@@ -285,8 +281,7 @@ def model_of(
     except PatsyError as error:
         raise LedgerError(
             where, found=str(error).splitlines()[0], expected="a model of the survey's variables",
-            mend="correct the model in the registration",
-        ) from None
+            mend="correct the model in the registration") from None
     if y.shape[1] != 1:
         raise LedgerError(where, found="an outcome that is a category", expected="numbers",
                           mend="register an outcome of numbers")
@@ -335,7 +330,7 @@ def estimate(
     clusters: pd.Series | None = None, strata: pd.Series | None = None,
     restrictions: list | None = None,
 ) -> pd.DataFrame:
-    """Every registered contrast of an analysis: a row each, by id; columns of `Model.contrasts`.
+    """Every registered contrast of an analysis: a row each, by id; columns COLUMNS.
 
     n counts independent units; sd is the standard deviation of the analyzed outcome, of which the
     registered smallest effect is a multiple. A joint test has one row: statistic is its F, df its
@@ -427,8 +422,7 @@ def imputations(analysis: Analysis, rows: pd.DataFrame, seed: int = 1) -> list[p
         if not pd.api.types.is_numeric_dtype(values):
             raise LedgerError(
                 f"{analysis.id}: {name}", found="text", expected="numbers or groups",
-                mend="derive a number or a group from it in the registration",
-            )
+                mend="derive a number or a group from it in the registration")
         numbers[name] = values.to_numpy(dtype=float)
     from statsmodels.imputation.mice import MICEData  # slow to import, seldom used
 

@@ -173,8 +173,7 @@ def _free(leverage, influence, vcov: str) -> np.ndarray:
         raise LedgerError(
             _WHERE, found="a contrast that uses a row alone in its cell (leverage one)",
             expected="at least two rows in each cell that a contrast compares",
-            mend="merge the cell with another, or leave it out of the design",
-        )
+            mend="merge the cell with another, or leave it out of the design")
     return np.where(full, 0.0, np.where(full, 1.0, 1 - leverage) ** (-2.0 if vcov == "HC3" else -1))
 
 

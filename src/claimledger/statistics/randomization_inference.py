@@ -13,7 +13,6 @@ done nothing to anyone, how often would all specifications look as they do? One 
 every specification.
 """
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -71,7 +70,6 @@ class CurveTest(NamedTuple):
     median_p: float
     share: float
     share_p: float
-    draws: int
     estimates: np.ndarray
     t: np.ndarray
 
@@ -96,15 +94,14 @@ def _curve(registration: Registration, h: Hypothesis, found: "_Permuted") -> Cur
     if not known.any(axis=1).all():
         raise LedgerError(
             f"specification curve of {h.id}", found="nothing that can be estimated",
-            expected="at least one specification", mend="look for a constant outcome",
-        )
+            expected="at least one specification", mend="look for a constant outcome")
     reached = known & (sign * found.t > special.stdtrit(found.df, 1 - alpha / 2))
     share = reached.sum(axis=1) / known.sum(axis=1)
     median = np.nanmedian(found.estimates, axis=1)
     far = np.abs(median)
     return CurveTest(
         float(median[0]), _share(far[1:] >= far[0] * TIE), float(share[0]),
-        _share(share[1:] >= share[0] - 1e-9), len(far) - 1, found.estimates[0], found.t[0],
+        _share(share[1:] >= share[0] - 1e-9), found.estimates[0], found.t[0],
     )
 
 
@@ -141,8 +138,6 @@ def _permuted(
     seed: int,
 ) -> dict[str, _Permuted]:
     """Every specification (the first is the registered one) under the same permutations."""
-    if draws < 1:
-        raise _error(f"{draws} draws", "one draw or more", "ask for more")
     shape = len(group), 1 + draws, len(specs)
     estimates, t, df = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape[::2], np.nan)
     kind = _within if group[0].frame == "stacked" else _between
@@ -160,7 +155,7 @@ def _permuted(
 
 
 # Place of hypothesis and specification; SD and df; estimates and errors (1 + draws,).
-Parts = Iterator[tuple[int, int, float, float, np.ndarray, np.ndarray]]
+Parts = list[tuple[int, int, float, float, np.ndarray, np.ndarray]]
 
 
 # Within respondents ------------------------------------------------------------------------------
@@ -177,19 +172,17 @@ def _within(
     order[1:] = rng.permuted(order[1:], axis=-1)
     # A respondent's answers under permuted weights are the same as permuted answers.
     W = np.array(list(weigh.values()))[order]
-
-    def parts() -> Parts:
-        for i, spec in enumerate(specs):
-            rows, weights = specified.rows(h, spec), specified.weights_of(spec)
-            answers = rows[list(weigh)].to_numpy(dtype=float)
-            own = None if weights is None else weights.loc[rows.index].to_numpy()
-            mean = LeastSquares.of(np.ones((len(rows), 1)), weights=own, working="identity")
-            at = first.get_indexer(rows.index)
-            found = mean.estimate(np.einsum("dni,ni->dn", W[:, at], answers))
-            df = len(rows) - 1 if own is None else df_of_mean(own)
-            yield 0, i, answers.std(ddof=1), df, found.coef[:, 0], found.se[:, 0]
-
-    return "answers within respondents", parts()
+    parts = []
+    for i, spec in enumerate(specs):
+        rows, weights = specified.rows(h, spec), specified.weights_of(spec)
+        answers = rows[list(weigh)].to_numpy(dtype=float)
+        own = None if weights is None else weights.loc[rows.index].to_numpy()
+        mean = LeastSquares.of(np.ones((len(rows), 1)), weights=own, working="identity")
+        at = first.get_indexer(rows.index)
+        found = mean.estimate(np.einsum("dni,ni->dn", W[:, at], answers))
+        df = len(rows) - 1 if own is None else df_of_mean(own)
+        parts.append((0, i, answers.std(ddof=1), df, found.coef[:, 0], found.se[:, 0]))
+    return "answers within respondents", parts
 
 
 # Between respondents -----------------------------------------------------------------------------
@@ -201,7 +194,7 @@ def _between(
     """The factor of the contrasts changes places among the respondents of the sample."""
     h = group[0]
     plain = specified.model(h, specs[0]).X
-    moved = columns_of_factor(h, plain)
+    moved = _columns_of_factor(h, plain)
     rows = specified.rows(h, specs[0]).iloc[np.asarray(plain.index)]
     orders, drawn = _orders(specified.registration, h, rows, moved[0].partition("[")[0], draws, rng)
     treatment = plain[moved].to_numpy()
@@ -215,24 +208,21 @@ def _between(
                     raise
                 continue
             designs.setdefault(id(model.X), []).append((j, i, model))
-
-    def parts() -> Parts:
-        for uses in designs.values():
-            _, first, model = uses[0]
-            used = specified.rows(h, specs[first]).iloc[np.asarray(model.X.index)]
-            at = rows.index.get_indexer(used.index)
-            outcomes = {one.y.tobytes(): one.y for _, _, one in uses}  # HC3 has that of HC2
-            place = {key: column for column, key in enumerate(outcomes)}
-            values = _evaluated(model, np.stack([*outcomes.values()]), moved, set(plain),
-                                [one.contrast for one in group],
-                                lambda part, at=at: treatment[orders[part][:, at]], 1 + draws)
-            for j, i, one in uses:
-                kind = "HC3" if one.vcov == "HC3" else "HC2"
-                value, se = values[kind][..., place[one.y.tobytes()], j]
-                df = one.n - 1 if model.clusters is not None else len(one.y) - model.X.shape[1]
-                yield j, i, one.y.std(ddof=1), df, value, se
-
-    return drawn, parts()
+    parts = []
+    for uses in designs.values():
+        _, first, model = uses[0]
+        used = specified.rows(h, specs[first]).iloc[np.asarray(model.X.index)]
+        own = orders[:, rows.index.get_indexer(used.index)]
+        outcomes = {one.y.tobytes(): one.y for _, _, one in uses}  # HC3 has that of HC2
+        place = {key: column for column, key in enumerate(outcomes)}
+        values = _evaluated(model, np.stack([*outcomes.values()]), moved, set(plain),
+                            [one.contrast for one in group], treatment, own)
+        for j, i, one in uses:
+            kind = "HC3" if one.vcov == "HC3" else "HC2"
+            value, se = values[kind][..., place[one.y.tobytes()], j]
+            df = one.n - 1 if model.clusters is not None else len(one.y) - model.X.shape[1]
+            parts.append((j, i, one.y.std(ddof=1), df, value, se))
+    return drawn, parts
 
 
 def _orders(
@@ -267,15 +257,15 @@ def _orders(
 
 def _evaluated(
     model: Model, Y: np.ndarray, moved: list[str], plain: set[str], contrasts: list,
-    treatment: Callable[[slice], np.ndarray], total: int,
+    treatment: np.ndarray, orders: np.ndarray,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """By variance estimator estimates and errors (2, total, m, q) of outcomes (m, n).
 
-    treatment : the moved columns (part, n, columns) of a part of the draws. All other columns are
-    partialled out once (Frisch and Waugh 1933); product columns are a moved column times a centered
-    covariate, so they are made anew from both.
+    treatment : the moved columns (rows, columns); orders : (total, n) whose each row has. All other
+    columns are partialled out once (Frisch and Waugh 1933); product columns are a moved column
+    times a centered covariate, so they are made anew from both.
     """
-    X, n = model.X, len(model.y)
+    X, n, total = model.X, len(model.y), len(orders)
     names, factors = [], []
     for name in moved:
         pairs = [c for c in X if c.startswith(f"{name}:") and c not in plain]
@@ -290,7 +280,7 @@ def _evaluated(
     found = {vcov: np.full((2, total, len(Y), len(C)), np.nan) for vcov in ("HC2", "HC3")}
 
     def evaluate(part: slice) -> None:
-        columns = treatment(part)
+        columns = treatment[orders[part]]
         M = np.concatenate([columns[..., [j]] * factor for j, factor in enumerate(factors)], -1)
         if model.clusters is not None:
             whole = np.hstack([C, np.zeros((len(C), fixed.shape[1]))])
@@ -305,22 +295,23 @@ def _evaluated(
         for vcov, one in (("HC2", design), ("HC3", third)):
             found[vcov][:, part] = np.stack(one.estimate(Y))
 
-    step = 1 if model.clusters is not None else max(1, CHUNK // (n * len(names)))
-    for start in range(0, total, step):
-        part = slice(start, min(start + step, total))
+    def attempt(part: slice) -> None:
         try:
             evaluate(part)
         except LedgerError:  # a permutation leaves a cell empty: which of them?
-            for d in range(part.start, part.stop):
-                try:
-                    evaluate(slice(d, d + 1))
-                except LedgerError:
-                    if d == 0 and not model.X.shape[1] > len(plain):
-                        raise
+            if part.stop - part.start > 1:
+                for d in range(part.start, part.stop):
+                    attempt(slice(d, d + 1))
+            elif part.start == 0 and X.shape[1] <= len(plain):
+                raise
+
+    step = 1 if model.clusters is not None else max(1, CHUNK // (n * len(names)))
+    for start in range(0, total, step):
+        attempt(slice(start, min(start + step, total)))
     return found
 
 
-def columns_of_factor(hypothesis: Hypothesis, X: pd.DataFrame) -> list[str]:
+def _columns_of_factor(hypothesis: Hypothesis, X: pd.DataFrame) -> list[str]:
     """Columns of the one factor that the contrast is about."""
     info = X.design_info
     terms = [term for term in info.terms
@@ -328,9 +319,7 @@ def columns_of_factor(hypothesis: Hypothesis, X: pd.DataFrame) -> list[str]:
     about = {factor for term in terms for factor in term.factors}
     mixed = [term for term in info.terms if set(term.factors) & about and len(term.factors) > 1]
     if len(about) != 1 or mixed:
-        raise LedgerError(
-            f"randomization test of {hypothesis.id}", found=f"a contrast in {hypothesis.model}",
-            expected="a contrast of one factor that enters without products",
-            mend="such a contrast cannot be tested by permuting one factor",
-        )
+        raise _error(f"a contrast in {hypothesis.model}",
+                     "a contrast of one factor that enters without products",
+                     f"{hypothesis.id} cannot be tested by permuting one factor")
     return list(info.column_names[info.slice(terms[0])])

@@ -154,8 +154,7 @@ def _shifts(members: Sequence[RegisteredTest]) -> list[list[np.ndarray]]:
                 f"family {members[0].family}",
                 found=", ".join(t.id for t in members) + ", of which one cannot change alone",
                 expected="one model for each outcome, and no hypothesis that follows from others",
-                mend="such a family cannot be diagnosed one effect at a time",
-            )
+                mend="such a family cannot be diagnosed one effect at a time")
         change = np.linalg.pinv(weights)
         for j, h in enumerate(at):
             for k in at:

@@ -40,8 +40,7 @@ def specifications(registration: Registration, frame: str) -> list[dict[str, str
             if option not in OPTIONS.get(name, ()):
                 raise LedgerError(
                     f"robustness.{name}", found=option,
-                    expected=", ".join(OPTIONS.get(name, OPTIONS)), mend="correct the name",
-                )
+                    expected=", ".join(OPTIONS.get(name, OPTIONS)), mend="correct the name")
         options = list(dimension.options)
         fixed = frame == "stacked" and name in ("covariates", "vcov")
         chosen[name] = options[:1] if fixed else options
@@ -85,7 +84,7 @@ class Specified:
         vcov = "HC3" if spec.get("vcov") == "HC3" else h.vcov
         lin = spec.get("covariates") == "lin" and h.frame != "stacked"
         instrument = self.registration.instrument
-        coded = {*instrument.items, *getattr(instrument, "derived", ())} - {*instrument.covariates}
+        coded = {*instrument.items, *instrument.derived} - {*instrument.covariates}
         key = (right, h.sample, h.estimator, h.missing, tuple(h.stack), vcov in ROBUST, lin,
                spec.get("weights"), spec.get("exclusions"), rows.index.to_numpy().tobytes(),
                spec.get("coding") if coded & set(re.findall(r"\w+", right)) else None)
@@ -105,8 +104,7 @@ class Specified:
         if self.weights is None:
             raise LedgerError(
                 "robustness.weights", found="no weights", expected="one for each respondent",
-                mend="register a weighting, or leave the option out",
-            )
+                mend="register a weighting, or leave the option out")
         return self.weights
 
 
