@@ -246,9 +246,9 @@ def steps(registration: Registration) -> str:
             lines.append(f"   - show `{name}` only if embedded data `{factor}` is one of: "
                          + ", ".join(f"`{level}`" for level in levels))
     lines += ["", "5. Validation of numbers:", ""]
-    lines += [f"   - `{name}`: {answers(instrument.scales[item.scale])}"
-              for name, item in instrument.items.items()
-              if instrument.scales[item.scale].kind == "numeric"]
+    scales = {name: instrument.scales[item.scale] for name, item in instrument.items.items()}
+    lines += [f"   - `{name}`: {answers(scale)}" for name, scale in scales.items()
+              if scale.kind == "numeric"]
     lines += ["", "6. Preview the survey, export the answers as CSV with choice text, and run "
               "`claimledger check EXPORT.csv` before the first respondent is invited.", ""]
     return "\n".join(lines)

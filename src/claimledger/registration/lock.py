@@ -232,7 +232,7 @@ def undo(after: str, diff: str) -> str:
         elif line.startswith("+"):
             place += 1
         else:
-            old.append(lines[place])
+            old += lines[place:place + 1]
             place += 1
     return "\n".join(old + lines[place:])
 

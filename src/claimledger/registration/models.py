@@ -315,10 +315,9 @@ class Weighting(Model):
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Weighting":
+        own, some = self.column is not None, self.margins or self.variables or self.trim
         raked = self.margins is not None and self.trim is not None
-        if self.column is not None and (self.margins or self.variables or self.trim):
-            raise ValueError("either column, or margins with variables and trim")
-        if self.column is None and not raked and not (self.strata or self.clusters):
+        if (own and some) or not (own or raked or self.strata or self.clusters):
             raise ValueError("either column, or margins with variables and trim")
         return self
 

@@ -98,7 +98,7 @@ def _break(rows: Rows, at: np.ndarray, rule: Exclusion, registration: Registrati
     """Make the rows `at` break this one rule and no other; arrays are changed in place."""
     items, rng = registration.instrument.items, rows.rng
     if rule.column in items and not rule.repeats:
-        scale = registration.instrument.scales[items[rule.column].scale]
+        scale = registration.scale_of(rule.column)
         low, high = int(scale.minimum or 0), int(rule.below or scale.maximum or 100)
         codes = np.array(list(scale.labels) or range(low, min(high, low + 1000)))
         wrong = codes[breaks(codes, rule, scale)]
@@ -188,8 +188,8 @@ class _Writer:
         self.source = qualtrics.cell(f"simulated: world {world}, seed {seed}")
         registration = simulator.registration
         self.cells = {name: _table(registration, name, codes)
-                      for name, item in registration.instrument.items.items()
-                      if registration.instrument.scales[item.scale].labels}
+                      for name in registration.instrument.items
+                      if registration.scale_of(name).labels}
         texts = simulator.simulation.fieldwork.texts
         self.texts = np.array(["", *map(qualtrics.cell, texts)], dtype=object)
 
@@ -263,8 +263,7 @@ class _Writer:
 
 def _table(registration: Registration, name: str, codes: bool) -> np.ndarray:
     """Cells of an item by its code; negative codes count from the end, as in Python."""
-    item = registration.instrument.items[name]
-    scale = registration.instrument.scales[item.scale]
+    item, scale = registration.instrument.items[name], registration.scale_of(name)
     highest = max(scale.labels)
     table = np.full(max(highest, 0) + 1 - SKIPPED, "", dtype=object)
     for code in scale.labels:

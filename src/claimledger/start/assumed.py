@@ -27,7 +27,7 @@ def assumptions(registration: Registration) -> str:
                if (column := _column(registration, name))}
     content = {
         "note": "Simulated answers: no person gave them. Everything in this file is invented.",
-        "background": {name: _margin(registration.instrument.scales[item.scale])
+        "background": {name: _margin(registration.scale_of(name))
                        for name, item in items.items() if item.role == "background"},
         "background_correlations": [],
         "outcomes": {
@@ -151,8 +151,8 @@ def _ways(registration: Registration, variable: str) -> dict[str, int]:
     """Whether a variable rises (1) or falls (-1) with each item that moves it by itself."""
     instrument = registration.instrument
     codes = {name: sorted(scale.labels) or [scale.minimum or 0, scale.maximum or 1]
-             for name in instrument.items if (scale := instrument.scales[
-                 instrument.items[name].scale]).kind != "text"}
+             for name in instrument.items
+             if (scale := registration.scale_of(name)).kind != "text"}
     rows = [(name, code) for name in codes for code in codes[name]]      # the others at their first
     points = {}
     for name, known in codes.items():
