@@ -20,6 +20,7 @@ end
 
 -- The words of a paragraph in their order, a blank as "": seen once, then the blanks replaced.
 local function paragraph(block)
+  if #block.content == 1 and block.content[1].t == "Image" then return nil, false end -- its alt text is spoken
   local words, blanks, at = {}, false, 0
   local function word(text) words[#words + 1] = text end
   block:walk({

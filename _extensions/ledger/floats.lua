@@ -5,7 +5,8 @@ local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
   or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
 if not quarto or core.html or FORMAT == "typst" then return {} end
 
-local word, jats = dofile(quarto.utils.resolve_path("word.lua")), dofile(quarto.utils.resolve_path("jats.lua"))
+local function script(name) return dofile(quarto.utils.resolve_path(name)) end
+local word, jats, cells = script("word.lua"), script("jats.lua"), script("cells.lua")
 local docx, xml = FORMAT == "docx", FORMAT:match("jats") ~= nil
 local KINDS = { fig = "Figure", tbl = "Table" }
 
@@ -21,9 +22,11 @@ local function pictured(blocks)
   })
 end
 
--- Without the blocks that Quarto puts around a cell and its output; those with a style of Word's stay.
+-- With the cells of tables, and without the blocks that Quarto puts around a cell and its output; those
+-- with a style of Word's stay.
 local function bare(blocks)
   return blocks:walk({
+    Table = cells.back,
     Div = function(div) return not div.attributes["custom-style"] and div.content or nil end,
   })
 end

@@ -6,8 +6,8 @@ local function script(name)
     or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
 end
 local core, draw, tables = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("tables.lua"))
-local word, bind = dofile(script("word.lua")), dofile(script("bind.lua"))
-local page, alone = {}, nil
+local word, bind, cells = dofile(script("word.lua")), dofile(script("bind.lua")), dofile(script("cells.lua"))
+local page = {}
 local text_of = pandoc.utils.stringify
 
 -- All files of an ending in one element: a page opened from a file asks for nothing beside it.
@@ -131,15 +131,15 @@ local OPENS = [[<script>
 })();
 </script>]]
 
-function alone(doc)
+local function alone(doc)
   if core.article then
     doc.blocks:insert(pandoc.RawBlock("html", draw.section() .. OPENS))
   end
   return doc
 end
 
--- The ledger behind the text, the status of the data, and what the template asks for besides.
-function page.dress(doc)
+-- What is read as one is bound once all numbers are there: in Quarto by `finish.lua`.
+function page.bind(doc)
   doc.blocks = doc.blocks:walk(bind)
   local meta = doc.meta
   local abstract = pandoc.utils.type(meta.abstract)
@@ -148,6 +148,13 @@ function page.dress(doc)
   elseif abstract == "Blocks" then
     meta.abstract = meta.abstract:walk(bind)
   end
+  return doc
+end
+
+-- The ledger behind the text, the status of the data, and what the template asks for besides.
+function page.dress(doc)
+  if not quarto then page.bind(doc) end
+  local meta = doc.meta
   meta.simulated = core.header().status == "simulated"
   if quarto and not core.html and core.article then people(meta) end
   if core.article then
@@ -241,13 +248,19 @@ end
 
 -- A table too wide for the screen scrolls by itself; the keyboard can do it too.
 function page.table(tab)
+  cells.back(tab)
   if quarto and not tab.classes:includes("sized") then -- it has given widths to the columns
     tab.colspecs = tab.colspecs:map(function(spec) return { spec[1], nil } end)
   end
   tables.fit(tab)
-  for _, body in ipairs(core.html and tab.bodies or {}) do body.row_head_columns = 1 end
-  if FORMAT == "typst" then return tab:walk({ Plain = literal, Para = literal }) end
-  if FORMAT == "docx" then return word.sized(tab), false end
+  if core.html then
+    for _, body in ipairs(tab.bodies) do body.row_head_columns = 1 end
+  elseif FORMAT == "typst" then
+    tab = tab:walk({ Plain = literal, Para = literal })
+  elseif FORMAT == "docx" then
+    word.sized(tab)
+  end
+  tab = cells.aside(tab)
   if not core.html then return tab, false end
   local open = '<div class="scroll" tabindex="0" role="group" aria-label="Table">'
   return { pandoc.RawBlock("html", open), tab, pandoc.RawBlock("html", "</div>") }, false

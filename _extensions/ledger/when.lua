@@ -2,8 +2,11 @@
 -- It runs first of all: a dropped passage is never asked for its numbers, and a block may be a
 -- `.when` and a callout at once, which Quarto's own syntax tree would no longer show.
 
-local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
-  or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
+local function script(name)
+  return quarto and quarto.utils.resolve_path(name)
+    or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
+end
+local core = dofile(script("core.lua"))
 
 local review = core.setting("review") ~= nil
 local keep = { traverse = "topdown" }
@@ -97,4 +100,4 @@ function keep.Inlines(inlines)
   return out
 end
 
-return { keep }
+return { keep, { Table = dofile(script("cells.lua")).aside } }
