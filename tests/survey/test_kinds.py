@@ -13,7 +13,7 @@ from claimledger.registration.models import Factor, Scale
 from claimledger.survey import qualtrics
 from claimledger.survey.checks import Problem, warning_lines
 from claimledger.survey.loading import examine
-from claimledger.survey.mapping_draft import draft, read_qsf, write_draft
+from claimledger.survey.mapping_draft import Question, draft, read_definition, write_draft
 from claimledger.survey.reading import (
     CODES,
     OPEN,
@@ -440,13 +440,26 @@ def test_a_qsf_with_every_kind_of_question(tmp_path):
             "2": {"Answers": answers, "QuestionText": "Right"}}),
         question("T", "TE", Validation=None), question("R", "MC", Selector="SAVR",
                                                       Choices=answers, RecodeValues=[]),
+        question("P", "CS", Choices=choices), question("K", "RO", Choices=choices),
+        question("D", "DD", Choices=choices, Answers=answers),
+        question("E", "Matrix", Selector="TE", Choices=choices, Answers=answers),
+        question("F", "MC", Selector="MAVR", Choices=[], DynamicChoices={
+            "Locator": "q://QC/ChoiceGroup/SelectedChoices"}),
+        question("G", "MC", Choices=answers, Language={"DE": {"QuestionText": "Stamm", "Choices": {
+            "1": {"Display": "Nein"}, "2": {"Display": "Ja"}}}, "FR": []}),
     ]}))
-    found = read_qsf(path)
+    translated = read_definition(path, {"stamm"}).questions
+    assert translated["G"] == Question("Stamm", {"1": "Nein", "2": "Ja"})
+    assert translated["R"].choices == {"1": "No", "2": "Yes"}
+    found = read_definition(path).questions
     assert found["M_4"].choices == {"7": "No", "3": "Yes"} and found["M_4"].row == "Row B"
     assert found["O_own"].row == "Row A" and "O_4" in found
     assert found["C_10"].chosen and found["C_4"].row == "Row B"
     assert found["S_1"].numeric and found["B#2_4"].choices == {"1": "No", "2": "Yes"}
-    assert found["R"].choices == {"1": "No", "2": "Yes"} and found["T"].choices == {}
+    assert found["R"].choices == found["G"].choices == {"1": "No", "2": "Yes"}
+    assert found["T"].choices == {} and found["P_4"].numeric and found["K_4"].row == "Row B"
+    assert not found["D_1"].choices and found["E_4_2"].row == "Row B - Yes"
+    assert found["F_x1"].row == "Row A" and found["F_x4"].chosen and "F_1" not in found
 
 
 def test_not_chosen_is_an_answer():

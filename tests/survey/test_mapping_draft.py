@@ -7,7 +7,7 @@ import pytest
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
 from claimledger.simulation.platform_file import export
-from claimledger.survey.mapping_draft import draft, read_qsf, write_draft
+from claimledger.survey.mapping_draft import draft, read_definition, write_draft
 from claimledger.survey.reading import coded, read_export
 
 
@@ -82,7 +82,7 @@ def test_a_broken_qsf_is_said(tmp_path, content):
     path = tmp_path / "x.qsf"
     path.write_text(content)
     with pytest.raises(LedgerError, match=r"\.qsf"):
-        read_qsf(path)
+        read_definition(path)
 
 
 def test_a_cell_cannot_break_out_of_the_mapping(spoil, registration, tmp_path):

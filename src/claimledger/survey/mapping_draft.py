@@ -6,9 +6,11 @@ number means, which way a scale runs, and which answer is none, is never guessed
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration, Scale
@@ -62,7 +64,8 @@ class Question:
 def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tuple[Draft, Table]:
     """Match what can be matched without a guess, and leave the rest open."""
     table = read_table(path, registration)
-    questions = read_qsf(qsf) if qsf else {}
+    asked = [one.wording for one in registration.instrument.items.values()]
+    questions = read_definition(qsf, set(map(plain, asked))).questions if qsf else {}
     result = Draft()
     unfolded = _tasks(result, registration, table, questions)
     for name, item in registration.instrument.items.items():
@@ -292,34 +295,32 @@ class Definition:
     shown: dict[str, dict[str, str]]
 
 
-def read_qsf(path: Path) -> dict[str, Question]:
-    """The questions of a survey's definition, by the name that their column has in an export."""
-    return read_definition(path).questions
+def read_definition(path: Path, wanted: Collection[str] = ()) -> Definition:
+    """A .qsf file; those in the trash, and texts without an answer, are no questions.
 
-
-def read_definition(path: Path) -> Definition:
-    """A .qsf file; those in the trash, and texts without an answer, are no questions."""
+    Of a survey in several languages each question stands in the one whose wording is `wanted`
+    (wordings as `plain` makes them), else in the survey's own.
+    """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
         elements = content["SurveyElements"]
-        asked = {one["Payload"].get("QuestionID"): one["Payload"] for one in elements
-                 if one["Element"] == "SQ"}
-        found = [block for element in elements if element["Element"] == "BL"
-                 for block in _listed(element["Payload"])]
-        inside = {block.get("ID") or number: [
-            one.get("QuestionID") for one in block.get("BlockElements") or []
-        ] for number, block in enumerate(found)}
-        named = {block.get("ID") or number: str(block.get("Description") or "Questions")
-                 for number, block in enumerate(found)}
-        gone = {one for number, block in enumerate(found) if block.get("Type") == "Trash"
-                for one in inside[block.get("ID") or number]}
+        asked = {one["Payload"].get("QuestionID") or one["Payload"]["DataExportTag"]: one["Payload"]
+                 for one in elements if one["Element"] == "SQ"}
+        found = {str(block.get("ID") or number): block for number, block in enumerate(
+            block for one in elements if one["Element"] == "BL"
+            for block in _entries(one["Payload"]).values())}
+        inside = {key: [one.get("QuestionID") for one in block.get("BlockElements") or []]
+                  for key, block in found.items()}
+        named = {key: str(block.get("Description") or "Questions") for key, block in found.items()}
+        gone = {one for key, block in found.items() if block.get("Type") == "Trash"
+                for one in inside[key]}
         flows = [element["Payload"] for element in elements if element["Element"] == "FL"]
         order = list(dict.fromkeys([*_blocks(flows), *inside]))
         place = {one: key for key in order for one in inside.get(key, [])}
         questions, blocks = {}, {}
         for one in dict.fromkeys([*place, *asked]):
             if one in asked and one not in gone:
-                made = _questions(asked[one])
+                made = _worded(asked[one], asked, wanted)
                 questions |= made
                 blocks |= dict.fromkeys(made, named.get(place.get(one), "Questions"))
         fields: dict[str, list[str]] = {}
@@ -363,10 +364,6 @@ def _one_of(flow: dict, named: dict, says: dict, found: dict[str, dict[str, str]
         _one_of(one, named, says, found)
 
 
-def _listed(payload: dict | list) -> list[dict]:
-    return list(payload.values()) if isinstance(payload, dict) else payload
-
-
 def _randomized(flow: dict, within: bool, found: dict[str, list[str]]) -> None:
     """Values that a randomizer's elements give to embedded fields."""
     for one in flow.get("EmbeddedData") or [] if within else []:
@@ -377,74 +374,66 @@ def _randomized(flow: dict, within: bool, found: dict[str, list[str]]) -> None:
         _randomized(one, within or flow.get("Type") in ("Randomizer", "BlockRandomizer"), found)
 
 
+def _worded(payload: dict, asked: dict, wanted: Collection[str]) -> dict[str, Question]:
+    """The columns of one question in the language that is wanted."""
+    given = payload.get("DynamicChoices")
+    if source := re.match("q://([^/]+)/", str(_entries(given).get("Locator"))):
+        carried = _entries(asked.get(source[1], {}).get("Choices"))    # from another question
+        payload = payload | {"Choices": {f"x{n}": one for n, one in carried.items()}
+                             | _entries(payload.get("Choices"))}
+    made = _questions(payload)
+    for texts in _entries(payload.get("Language")).values():
+        other = _questions(payload | {k: _entries(payload.get(k)) | _entries(texts.get(k)) or v
+                                      for k, v in _entries(texts).items() if v})
+        if any(plain(text) in wanted for one in other.values() for text in (one.wording, one.row)):
+            return other
+    return made
+
+
 def _questions(payload: dict) -> dict[str, Question]:
-    """The columns of one question."""
-    tag, kind = str(payload["DataExportTag"]), payload.get("QuestionType", "MC")
-    if kind in ("DB", "Timing", "Meta", "Captcha"):
-        return {}
-    one = _question(payload)
-    codes = _dictionary(payload.get("RecodeValues"))
-    answers = {str(codes.get(n, n)): _words(a["Display"])
-               for n, a in _numbered(payload.get("Answers"))}
-    rows = _rows(tag, payload)
-    if kind == "SBS":           # side by side: each column is a question over the same rows
-        made: dict[str, Question] = {}
-        for place, part in _dictionary(payload.get("AdditionalQuestions")).items():
-            made |= _questions({
-                "QuestionType": "Matrix", **part, "DataExportTag": f"{tag}#{place}",
-                "Choices": payload.get("Choices"), "ChoiceDataExportTags": False})
-        return made
-    if kind == "Matrix" and answers:
-        if str(payload.get("SubSelector", "")).startswith("Multiple"):
-            return {f"{name}_{code}": Question(f"{one.wording} {row} {text}", {"1": text},
-                                               row=f"{row} - {text}", chosen=True)
-                    for name, row in rows for code, text in answers.items()}
-        return {name: Question(f"{one.wording} {row}", answers, row=row) for name, row in rows}
-    if kind in ("Slider", "CS"):
-        return {name: Question(f"{one.wording} {row}", {}, True, row) for name, row in rows}
-    if kind == "MC" and str(payload.get("Selector", "")).startswith(("MA", "MSB")):
-        return {f"{tag}_{codes.get(n, n)}": Question(
-                    f"{one.wording} {_words(choice['Display'])}",
-                    {"1": _words(choice["Display"])}, row=_words(choice["Display"]), chosen=True)
-                for n, choice in _numbered(payload.get("Choices"))}
-    if kind == "TE":
-        if payload.get("Selector") == "FORM":
-            return {name: Question(f"{one.wording} {row}", {}, row=row) for name, row in rows}
-        return {tag: Question(one.wording, {}, "Number" in json.dumps(payload.get("Validation")))}
-    return {tag: one}
-
-
-def _rows(tag: str, payload: dict) -> list[tuple[str, str]]:
-    """The rows of a question: the column of each in an export, and its text.
+    """The columns of one question; codes are the recode values, else the numbers of the choices.
 
     A row's column is the question's name and the row's number, or a name of its own.
     """
-    own = _dictionary(payload.get("ChoiceDataExportTags"))
-    return [(name, _words(one["Display"])) for n, one in _numbered(payload.get("Choices"))
-            for name in dict.fromkeys([f"{tag}_{n}", str(own.get(n) or f"{tag}_{n}")])]
+    tag, kind = str(payload["DataExportTag"]), payload.get("QuestionType", "MC")
+    if kind in ("DB", "Timing", "Meta", "Captcha"):
+        return {}
+    wording = _words(payload["QuestionText"])
+    selector, below = str(payload.get("Selector")), str(payload.get("SubSelector"))
+    recoded, own = (_entries(payload.get(key)) for key in ("RecodeValues", "ChoiceDataExportTags"))
+    texts, answers = (
+        {n: _words(one["Display"]) for n, one in _entries(payload.get(key)).items()}
+        for key in ("Choices", "Answers"))
+    choices, answers = ({str(recoded.get(n, n)): text for n, text in some.items()}
+                        for some in (texts, answers))
+    rows = {name: text for n, text in texts.items()
+            for name in (f"{tag}_{n}", str(own.get(n) or f"{tag}_{n}"))}
+    if kind == "SBS":           # side by side: each column is a question over the same rows
+        return {name: one for place, part in _entries(payload.get("AdditionalQuestions")).items()
+                for name, one in _questions({
+                    "QuestionType": "Matrix", **part, "DataExportTag": f"{tag}#{place}",
+                    "Choices": payload.get("Choices"), "ChoiceDataExportTags": False}).items()}
+    several = below.startswith("Multiple")
+    if kind == "Matrix" and (several or selector in ("TE", "CS", "RO")):
+        return {f"{name}_{code}": Question(
+                    f"{wording} {row} {text}", {"1": text} if several else {},
+                    selector in ("CS", "RO"), f"{row} - {text}", several)
+                for name, row in rows.items() for code, text in answers.items()}
+    if kind in ("Matrix", "Slider", "CS", "RO", "DD") or selector == "FORM":
+        return {name: Question(f"{wording} {row}", answers if kind == "Matrix" else {},
+                               kind in ("Slider", "CS", "RO"), row) for name, row in rows.items()}
+    if kind == "MC" and selector.startswith(("MA", "MSB")):
+        return {f"{tag}_{code}": Question(f"{wording} {text}", {"1": text}, row=text, chosen=True)
+                for code, text in choices.items()}
+    numeric = kind == "TE" and "Number" in json.dumps(payload.get("Validation"))
+    return {tag: Question(wording, choices, numeric)}
 
 
-def _dictionary(value: object) -> dict:
-    """A dictionary of the platform, which writes a list (or false) where it is empty."""
+def _entries(value: object) -> dict[str, Any]:
+    """Entries by number: the platform writes a list, or false, in the place of a dictionary."""
     if isinstance(value, list):
         return {str(n): one for n, one in enumerate(value, start=1)}
-    return value if isinstance(value, dict) else {}
-
-
-def _numbered(choices: dict | list | None) -> list[tuple[str, dict]]:
-    if isinstance(choices, list):
-        return [(str(n), one) for n, one in enumerate(choices, start=1)]
-    return [(str(n), one) for n, one in (choices or {}).items()]
-
-
-def _question(payload: dict) -> Question:
-    """Codes are the recode values where there are any, else the numbers of the choices."""
-    recoded = _dictionary(payload.get("RecodeValues"))
-    return Question(
-        _words(payload["QuestionText"]),
-        {str(recoded.get(number, number)): _words(choice["Display"])
-         for number, choice in _numbered(payload.get("Choices"))},
-    )
+    return {str(n): one for n, one in value.items()} if isinstance(value, dict) else {}
 
 
 def _words(html: str) -> str:
