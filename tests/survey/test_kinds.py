@@ -223,6 +223,38 @@ def test_a_platform_column_of_another_name_is_known_by_its_import_id(changed, re
 # --- losses --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("one", "two"), [
+    ("1234", "1234.0"), ("00123", "123"), ("AB12CD", "ab12cd"), ("P123", "P123\u200b"),
+    ("P123", "Ｐ123"), ("5001", "'5001"),
+])
+def test_an_id_that_is_written_in_two_ways_is_said(changed, registration, one, two):
+    def change(records):
+        records[3]["panel_id"], records[9]["panel_id"] = one, two
+
+    found = check(changed(change), registration)
+    assert [p.kind for p in found if "two ways to write one id" in p.found] == [
+        "ids that differ in capitals, zeros or signs alone"]
+
+
+@pytest.mark.parametrize("text", ["#NAME?", "#REF!", "########", "${e://Field/pid}", "{{PID}}",
+                                  "[%ID%]", "test", "N/A", "-"])
+def test_two_rows_without_an_id_are_not_one_person(changed, registration, text):
+    def change(records):
+        for record in staying(records)[:2]:
+            record["panel_id"] = text
+
+    assert any("on 2 rows, of which one stays" in p.found
+               for p in check(changed(change), registration))
+
+
+def test_dates_whose_import_ids_are_interchanged_are_an_error(changed, registration):
+    def header(head):
+        head[2][0], head[2][1] = head[2][1], head[2][0]
+
+    found = check(changed(header=header), registration)
+    assert {p.column for p in found if "several columns" in p.found} == {"StartDate", "EndDate"}
+
+
 @pytest.mark.parametrize("ids", [
     lambda n: f"{5.6 + n % 5 / 100:.2E}", lambda n: f"{56 + n % 3},1e+15",
     lambda n: f"{5600123456789 + n % 50}000", lambda n: f"{n}.0",

@@ -4,6 +4,7 @@ Who is lost and why, who stands in it twice, what is missing.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _SLACK = 60           # seconds by which a duration may differ from end minus st
 _HOUR = 3600
 _SAMPLE = 20_000      # ids that are looked at
 _OFTEN = 5            # rows from which on one id is hardly that of one person
+_NO_ID = r"#.*|\$\{.*\}|\{\{.*\}\}|\[%.*%\]|test|none|null|nan|n/?a|unknown|[-.?x]+"
 DURATION = "Duration (in seconds)"
 
 
@@ -215,8 +217,9 @@ def told(export: Export, column: str, rows: pd.Index, expected: str, mend: str) 
                        for row, cell in cells.items()]
 
 
-def rounded_ids(export: Export, registration: Registration) -> list[Problem]:
-    """Keys of persons that a spreadsheet or a floating-point number has rounded."""
+def written_ids(export: Export, registration: Registration) -> list[Problem]:
+    """Keys of persons that a spreadsheet or a float has rounded, or that are written in two ways.
+    """
     problems = []
     for name in qualtrics.key_columns(registration):
         if name not in export.columns:
@@ -243,7 +246,21 @@ def rounded_ids(export: Export, registration: Registration) -> list[Problem]:
                 name, f"ids that were rounded: {why}", "ids as the panel gave them",
                 "export again as text: rounded ids make different people one", severity="warning",
                 kind="ids of persons that were rounded"))
+        seen: dict[str, str] = {}
+        for text in cells:
+            if (other := seen.setdefault(_same_id(text), text)) != text:
+                problems.append(Problem(
+                    name, f"{short(other)} and {short(text)}, two ways to write one id",
+                    "one way to write an id", "find out whether they are one person's",
+                    severity="warning", kind="ids that differ in capitals, zeros or signs alone"))
+                break
     return problems
+
+
+def _same_id(text: str) -> str:
+    """An id without what a spreadsheet or a person may change: zeros, capitals, hidden signs."""
+    text = re.sub(r"[.,]0+$|[\s'\"’`]", "", unicodedata.normalize("NFKC", text))
+    return "".join(filter(str.isprintable, text)).casefold().lstrip("0")
 
 
 def test_rows(export: Export, kept: pd.DataFrame) -> list[Problem]:
@@ -279,14 +296,16 @@ def repeats(
         if not rule.repeats:
             continue
         keys = repeated(export.columns[rule.column][there])
-        often = keys.value_counts()
-        if len(often) and often.iloc[0] >= _OFTEN:
-            row = keys.index[keys == often.index[0]][0]
+        often = keys.map(keys.value_counts())
+        texts = export.columns[rule.column].loc[keys.index].astype(object).str.strip()
+        odd = (often >= _OFTEN) | texts.str.fullmatch(_NO_ID, case=False).astype(bool)
+        if odd.any():
+            row = often[odd].idxmax()
             problems.append(Problem(
-                rule.column, f"{short(export.columns[rule.column].loc[row])} on "
-                f"{often.iloc[0]:,} rows, of which one stays", "an id for each person",
+                rule.column, f"{short(texts[row])} on "
+                f"{often[row]:,} rows, of which one stays", "an id for each person",
                 f"map the values of {rule.column!r} that are no ids to `missing`",
-                severity="warning", kind="ids on so many rows that they are hardly one person's"))
+                severity="warning", kind="ids on several rows that are hardly one person's"))
         start = pd.Series(pd.NaT, index=keys.index)
         if "StartDate" in export.columns:
             cells = export.columns["StartDate"].loc[keys.index]

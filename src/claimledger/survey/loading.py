@@ -157,7 +157,7 @@ def examine(export: Export, registration: Registration, root: Path | None = None
     problems += checks.dates(export)
     problems += checks.platform(export, registration)
     problems += checks.questions(export, registration)
-    problems += checks.rounded_ids(export, registration)
+    problems += checks.written_ids(export, registration)
     if any(p.row is None and p.severity == "error" for p in problems):
         return Findings(_sorted(problems))
     masks = staying(frame, registration)
@@ -220,7 +220,8 @@ def _columns(export: Export, registration: Registration) -> list[Problem]:
     known = {*needed, *instrument.items, *qualtrics.PLATFORM, *qualtrics.embedded(registration)}
     there = list(export.columns)
     clashing = {name: text for name, text in export.clashes.items() if name in {
-        *needed, *qualtrics.ANSWERS, *qualtrics.key_columns(registration), "ResponseId"}}
+        *needed, *qualtrics.ANSWERS, *qualtrics.DATES, *qualtrics.key_columns(registration),
+        "ResponseId"}}
     problems = [
         Problem(name, f"several columns that could be it: {text}", "one column",
                 f"say which one in a mapping, such as `columns: {{EXPORT NAME: {name}}}`")
