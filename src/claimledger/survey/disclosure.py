@@ -349,13 +349,11 @@ def _machine() -> list[str]:
 def _written(value: object) -> list[str]:
     """Every text in an author's entry; a name in parts also as a whole, both ways round."""
     if isinstance(value, dict):
-        whole = []
         if value.get("given") and value.get("family"):
             given, family = str(value["given"]), str(value["family"])
             return [f"{given} {family}", f"{family}, {given}", family, given]
-        for key, one in value.items():
-            whole += _written(one) if key not in ("corresponding", "roles", "country") else []
-        return whole
+        return [text for key, one in value.items()
+                if key not in ("corresponding", "roles", "country") for text in _written(one)]
     if isinstance(value, list):
         return [text for one in value for text in _written(one)]
     text = str(value).strip()

@@ -152,7 +152,7 @@ def examine(export: Export, registration: Registration, root: Path | None = None
     """
     problems = _file(export) + _columns(export, registration)
     frame, strange = coded(export, registration)
-    problems += _strange(export, registration, strange) + _ranges(export, registration, frame)
+    problems += _strange(export, registration, frame, strange)
     del strange
     problems += checks.dates(export)
     problems += checks.platform(export, registration)
@@ -209,14 +209,10 @@ def _file(export: Export) -> list[Problem]:
 
 def _columns(export: Export, registration: Registration) -> list[Problem]:
     """Columns that are missing, not registered, or not certain."""
-    instrument, design, weighting = (
-        registration.instrument, registration.design, registration.weighting)
-    needed = [n for n, item in instrument.items.items()
-              if instrument.scales[item.scale].kind != "text"]
-    needed += [*design.factors, *(rule.column for rule in registration.exclusions)]
-    needed += [design.respondent, design.blocks, design.clusters]
-    needed += [weighting.column, weighting.strata, weighting.clusters] if weighting else []
-    needed = [n for n in dict.fromkeys(needed) if n and n not in instrument.derived]
+    instrument = registration.instrument
+    needed = [name for name in instrument.items if registration.scale_of(name).kind != "text"]
+    needed = list(dict.fromkeys(
+        [*needed, *registration.design.factors, *qualtrics.named(registration)]))
     known = {*needed, *instrument.items, *qualtrics.PLATFORM, *qualtrics.embedded(registration)}
     there = list(export.columns)
     clashing = {name: text for name, text in export.clashes.items() if name in {
@@ -254,27 +250,18 @@ def _columns(export: Export, registration: Registration) -> list[Problem]:
 
 
 def _strange(
-    export: Export, registration: Registration, strange: pd.DataFrame
+    export: Export, registration: Registration, frame: pd.DataFrame, strange: pd.DataFrame
 ) -> list[Problem]:
-    """Cells that mean nothing registered."""
+    """Cells that mean nothing registered, and numbers outside the registered range."""
     problems = []
-    for column in strange:
-        rows = strange.index[strange[column].to_numpy()]
-        problems += checks.told(export, column, rows, *_wanted(registration, column))
-    return problems
-
-
-def _ranges(export: Export, registration: Registration, frame: pd.DataFrame) -> list[Problem]:
-    """Numbers outside the registered range."""
-    problems = []
-    for name, item in registration.instrument.items.items():
-        scale = registration.instrument.scales[item.scale]
-        if scale.kind != "numeric" or name not in frame:
-            continue
-        low = -np.inf if scale.minimum is None else scale.minimum
-        high = np.inf if scale.maximum is None else scale.maximum
-        outside = frame[name].notna() & ~frame[name].between(low, high)
-        problems += checks.told(export, name, frame.index[outside], *_wanted(registration, name))
+    for name in strange:
+        scale, wrong = registration.scale_of(name), strange[name]
+        if scale and scale.kind == "numeric":
+            low = -np.inf if scale.minimum is None else scale.minimum
+            high = np.inf if scale.maximum is None else scale.maximum
+            wrong = wrong | (frame[name].notna() & ~frame[name].between(low, high))
+        problems += checks.told(
+            export, name, strange.index[wrong.to_numpy()], *_wanted(registration, name))
     return problems
 
 
@@ -283,7 +270,7 @@ def _wanted(registration: Registration, column: str) -> tuple[str, str]:
     if column in registration.design.factors:
         levels = registration.design.factors[column].levels
         return ", ".join(levels), f"map the values of {column!r} to level ids"
-    scale = registration.instrument.scales[registration.instrument.items[column].scale]
+    scale = registration.scale_of(column)
     if scale.labels:
         labels = ", ".join(f"{code} {label!r}" for code, label in scale.labels.items())
         return labels, f"map the values of {column!r} to codes"

@@ -104,13 +104,9 @@ def _unfinished(content: object, above: str = "") -> Iterable[str]:
 
 def known_names(registration: Registration) -> list[str]:
     """Every name of a column that the registration, or the platform, gives a meaning."""
-    design, weighting = registration.design, registration.weighting
-    named = [rule.column for rule in registration.exclusions]
-    named += [c for factor in design.factors.values() for c in factor.columns.values()]
-    named += [design.respondent, design.blocks, design.clusters]
-    named += [weighting.column, weighting.strata, weighting.clusters] if weighting else []
-    named = [name for name in named if name and name not in registration.instrument.derived]
-    return list(dict.fromkeys([*qualtrics.columns(registration), *named]))
+    arms = [c for factor in registration.design.factors.values() for c in factor.columns.values()]
+    return list(dict.fromkeys(
+        [*qualtrics.columns(registration), *arms, *qualtrics.named(registration)]))
 
 
 def _check_targets(path: Path, mapping: Mapping, registration: Registration) -> None:

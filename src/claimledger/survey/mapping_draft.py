@@ -68,33 +68,29 @@ def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tu
     questions = read_definition(qsf, set(map(plain, asked))).questions if qsf else {}
     result = Draft()
     unfolded = _tasks(result, registration, table, questions)
-    for name, item in registration.instrument.items.items():
+    factors = registration.design.factors
+    wordings = {name: item.wording for name, item in registration.instrument.items.items()}
+    for name, wording in (wordings | {name: one.label for name, one in factors.items()}).items():
         if name in unfolded:
             continue
-        column, how = _find(name, [item.wording], table, questions)
-        scale = registration.instrument.scales[item.scale]
+        column, how = _find(name, wording, table, questions)
+        scale = registration.scale_of(name)
         if column is None:
-            if scale.kind != "text":
-                result.columns.append((f"{OPEN} {name}", name, f"no column found: {item.wording}"))
+            if scale is None or scale.kind != "text":
+                result.columns.append((f"{OPEN} {name}", name, f"no column found: {wording}"))
             continue
         if column != name:
             result.columns.append((column, name, how))
-        if scale.kind != "text":
+        if scale is None:
+            given = _given(table, column)
+            one = meaning_of_levels(given, factors[name])
+            unsure = [cell for cell in given if cell in one.strange or one.uncertain]
+            if unsure:
+                result.values[name] = [
+                    (cell, OPEN, "one of " + ", ".join(factors[name].levels))
+                    for cell in unsure[:_MANY]]
+        elif scale.kind != "text":
             _answers(result, name, scale, table, column, questions.get(column))
-    for name, factor in registration.design.factors.items():
-        if name in unfolded:
-            continue
-        column, how = _find(name, [factor.label], table, questions)
-        if column is None:
-            result.columns.append((f"{OPEN} {name}", name, f"no column found: {factor.label}"))
-            continue
-        if column != name:
-            result.columns.append((column, name, how))
-        one = meaning_of_levels(_given(table, column), factor)
-        unsure = [cell for cell in _given(table, column) if cell in one.strange or one.uncertain]
-        if unsure:
-            result.values[name] = [
-                (cell, OPEN, "one of " + ", ".join(factor.levels)) for cell in unsure[:_MANY]]
     _, clashes = platform_columns(table, Mapping(), table.cells.columns, registration)
     for name in sorted(set(clashes) & {
             *qualtrics.ANSWERS, *(rule.column for rule in registration.exclusions)}):
@@ -158,20 +154,20 @@ def _tasks(
 
 
 def _find(
-    name: str, wordings: list[str], table: Table, questions: dict[str, Question]
+    name: str, wording: str, table: Table, questions: dict[str, Question]
 ) -> tuple[str | None, str]:
     """The one column that means a name, and by what it was found; None where none or several."""
     if name in table.cells:
         return name, "by its name"
-    wanted = {plain(w) for w in wordings}
+    wanted = plain(wording)
     ways = [
         ("by its name", [c for c in table.cells if plain(c) == plain(name)]),
         ("by its question text", [c for c, t in table.texts.items()
-                                  if plain(t) in wanted and c in table.cells]),
+                                  if plain(t) == wanted and c in table.cells]),
         ("by the .qsf", [c for c, q in questions.items()
-                         if plain(q.wording) in wanted and c in table.cells]),
+                         if plain(q.wording) == wanted and c in table.cells]),
         ("by its row in the .qsf", [c for c, q in questions.items() if q.row
-                                    and plain(q.row) in wanted and c in table.cells]),
+                                    and plain(q.row) == wanted and c in table.cells]),
     ]
     for how, found in ways:
         if len(found) == 1:

@@ -87,16 +87,21 @@ def key_columns(registration: Registration) -> list[str]:
     return [rule.column for rule in registration.exclusions if rule.repeats]
 
 
+def named(registration: Registration) -> list[str]:
+    """Columns that design, weighting and exclusions name, but for derived variables."""
+    design, weighting = registration.design, registration.weighting
+    found = [design.respondent, design.blocks, design.clusters]
+    found += [weighting.column, weighting.strata, weighting.clusters] if weighting else []
+    found += [rule.column for rule in registration.exclusions]
+    return [name for name in dict.fromkeys(found)
+            if name and name not in registration.instrument.derived]
+
+
 def further(registration: Registration) -> list[str]:
-    """Columns that the registration names and neither the platform nor a question makes."""
-    design, weighting, instrument = (
-        registration.design, registration.weighting, registration.instrument)
-    named = [design.respondent, design.blocks, design.clusters]
-    named += [weighting.column, weighting.strata, weighting.clusters] if weighting else []
-    named += [rule.column for rule in registration.exclusions if not rule.repeats]
-    made = {*PLATFORM, *design.factors, *instrument.items, *instrument.derived,
+    """Those of them that neither the platform nor a question makes, and that are no person's."""
+    made = {*PLATFORM, *registration.design.factors, *registration.instrument.items,
             *key_columns(registration)}
-    return [name for name in dict.fromkeys(named) if name and name not in made]
+    return [name for name in named(registration) if name not in made]
 
 
 def embedded(registration: Registration) -> list[str]:

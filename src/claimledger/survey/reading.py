@@ -110,9 +110,9 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
                for old in table.cells}
     labels = {renamed[name]: given for name, given in table.labels.items() if name in renamed}
     meanings, doubts = {}, [*table.doubts]
-    for name, item in registration.instrument.items.items():
+    for name in registration.instrument.items:
         if name in cells:
-            scale = registration.instrument.scales[item.scale]
+            scale = registration.scale_of(name)
             meanings[name] = meaning(
                 distinct(cells[name]), scale, labels.get(name, {}), meant.values.get(name, {}),
                 meant.codes.get(name))

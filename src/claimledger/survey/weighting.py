@@ -32,10 +32,7 @@ class Raking:
 
     weights: pd.Series
     margins: pd.DataFrame
-    passes: int
-    rounds: int
     trimmed: int
-    cap: float | None
     gap: float
 
     @property
@@ -124,18 +121,16 @@ def rake(
     for variable, shares in margins.items():
         codes.append(_codes(frame, variable, shares))
         targets.append(np.array(list(shares.values())))
-    weights, passes = _fit(base / base.mean(), codes, targets)
-    rounds = 0
+    weights, rounds = _fit(base / base.mean(), codes, targets), 0
     while trim and weights.max() > trim * (1 + 1e-9) and rounds < _ROUNDS:
-        weights, more = _fit(np.minimum(weights, trim), codes, targets)
-        weights, passes, rounds = weights / weights.mean(), passes + more, rounds + 1
+        weights = _fit(np.minimum(weights, trim), codes, targets)
+        weights, rounds = weights / weights.mean(), rounds + 1
     while trim and weights.max() > trim * (1 + 1e-9):
         weights = np.minimum(weights, trim)
         weights = weights / weights.mean()
     table = _table(margins, codes, base, weights)
     return Raking(
         weights=pd.Series(weights, index=frame.index, name="weight"), margins=table,
-        passes=passes, rounds=rounds, cap=trim,
         trimmed=int((weights > trim * (1 - 1e-6)).sum()) if trim and rounds else 0,
         gap=float((table["population"] - table["weighted"]).abs().max()),
     )
@@ -168,11 +163,11 @@ def _codes(frame: pd.DataFrame, variable: str, shares: dict[str, float]) -> np.n
 
 def _fit(
     weights: np.ndarray, codes: list[np.ndarray], targets: list[np.ndarray]
-) -> tuple[np.ndarray, int]:
-    """Iterative proportional fitting; the sum of the weights stays. Returns weights and passes."""
+) -> np.ndarray:
+    """Iterative proportional fitting; the sum of the weights stays."""
     total = weights.sum()
     weights = weights.copy()
-    for passes in range(1, _PASSES + 1):
+    for _ in range(_PASSES):
         worst = 0.0
         for code, target in zip(codes, targets, strict=True):
             have = np.bincount(code + 1, weights, len(target) + 1)
@@ -182,7 +177,7 @@ def _fit(
                 factors = np.where(have[1:] > 0, target * known / have[1:], 0)
             weights *= np.concatenate([[1.0], factors])[code + 1]
         if worst < _TOLERANCE:
-            return weights * (total / weights.sum()), passes
+            return weights * (total / weights.sum())
     raise LedgerError(
         "weights", found=f"margins still {100 * worst:.3g} points off after {_PASSES} passes",
         expected="margins that the sample can meet at once",
