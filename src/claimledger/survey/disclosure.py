@@ -94,11 +94,11 @@ def known_private(
         if column in cells:
             among = cells[column][cells[column].isin(words)]
             known |= {value for value in distinct(among) if _telling(value)}
-    if len(names) == len(_NAMES) and any(
-            not words.isdisjoint(" ".join(distinct(cells[c])).split()) for c in names):
-        last, first = (cells[c].astype(object).str.strip()
-                       for c in sorted(names, key=qualtrics.canonical)[::-1])
-        known |= set((first + " " + last)[(first != "") & (last != "")])
+    if len(names) == len(_NAMES):
+        first, last = (cells[c] for c in sorted(names, key=qualtrics.canonical))
+        there = last.isin([one for one in distinct(last) if not words.isdisjoint(one.split())])
+        known |= {f"{given.strip()} {family.strip()}" for given, family in zip(
+            first[there], last[there], strict=True) if given.strip()}
     public = plain("\n".join(_strings(registration.model_dump())))
     for name, item in registration.instrument.items.items():
         if registration.instrument.scales[item.scale].kind == "text" and name in cells:
