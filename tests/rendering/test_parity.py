@@ -85,7 +85,7 @@ def check_promises(page: BeautifulSoup, source, ledger) -> None:
     assert {name.removeprefix("ref-") for name, _ in found["sources"]} == wanted["cited"] != set()
     assert wanted["labels"] <= {href[1:] for href, _ in found["references"]}
     marks = re.compile(r"[*$\\]|\[(?=[^]]*\]\()|\]\([^)]*\)")  # of emphasis, formulas and links
-    plain = [(href, marks.sub("", text)) for href, text in wanted["claims"]]
+    plain = [(href, marks.sub("", text).replace("'", "’")) for href, text in wanted["claims"]]
     for claim in plain:
         assert claim in found["claims"], claim
 
