@@ -242,14 +242,14 @@ CLAIMS: list[tuple[str, Claim]] = [
     (r"Regime and treaty pull in opposite directions", lambda f, m: f("H3a") + f("H3c") == "-+"),
     (r"When the ally is a democracy, support is (.*)\.$", divided("H3a", MEASURES[1:])),
     (r"reluctance covers words", lambda f, m: {f(f"H3a.{k}") for k in MEASURES[1:]} == {"-"}),
-    (r"safe choice, because nobody has to defend|threats that cost it something are also better"
+    (r"safe choice, because nobody has to defend|which would cost it something, are also better"
      r"|presidents scold, they may", lambda f, m: f("H1a") == "+"),
     (r"premise that a public will want|^To look away", one("H1a", "-")),
     (r"cannot be read off such an average", one("H1a", "0?")),
-    (r"threats that cost it something|presidents scold, they may|reverses a familiar",
+    (r"which would cost it something|presidents scold, they may|reverses a familiar",
      one("H1b", "+")),
     (r"finds no guidance in this average", one("H1b", "0?")),
-    (r"enough to cost it regard|some of it is lost piecemeal", one("H2a", "-")),
+    (r"can be enough to cost it|some of it is lost piecemeal", one("H2a", "-")),
     (r"A reversal of this kind", one("H2a", "+")),
     (r"quiet danger", one("H2b", "-")), (r"these frames the answers do not", one("H2b", "0?")),
     (r"damage that no government orders|count inaction as free", lambda f, m:

@@ -121,9 +121,15 @@ def show_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
 
 
 def show_table(table: pd.DataFrame) -> None:
-    """A pipe table: numbers to the right, text to the left, cells that break no row."""
+    """A pipe table: numbers to the right, text to the left, cells that break no row.
+
+    A label of rows in the first column stands once, at the first of them.
+    """
     shown = table.map(_cell)
     right = [_numeric(shown[column]) for column in shown]
+    if not right[0]:
+        labels = shown.iloc[:, 0]
+        shown.isetitem(0, labels.where(labels.ne(labels.shift()), ""))
     display(Markdown(shown.to_markdown(
         index=False, tablefmt="pipe", disable_numparse=True,
         colalign=["right" if is_right else "left" for is_right in right],
