@@ -25,8 +25,8 @@ from packaging.utils import canonicalize_name
 
 import claimledger
 from claimledger.errors import LedgerError
+from claimledger.pipeline.build import article
 from claimledger.project import Run
-from claimledger.settings import settings
 
 NEWEST = 500  # commits that are looked through
 SECONDS = 1800  # for the build of an old commit
@@ -50,8 +50,7 @@ class Commit:
 
 def words_here(run: Run) -> str:
     """The digest of the words as they are now."""
-    article = _article(run)
-    names = _included(article, (run.root / article).read_bytes())
+    names = _included(run, article(run).read_bytes())
     return _words(names, {name: _blob((run.root / name).read_bytes()) for name in names
                           if (run.root / name).is_file()})
 
@@ -66,25 +65,21 @@ def _blob(data: bytes) -> str:
     return hashlib.sha1(b"blob %d" % len(data) + bytes(1) + data).hexdigest()
 
 
-def _article(run: Run) -> str:
-    return settings(run.root).get("manuscript", {}).get("article", "paper.qmd")
-
-
-def _included(article: str, content: bytes) -> list[str]:
+def _included(run: Run, content: bytes) -> list[str]:
     """The article and what it includes."""
-    return [article, *INCLUDE.findall(content.decode("utf-8", "replace"))]
+    return [run.relative(article(run)), *INCLUDE.findall(content.decode("utf-8", "replace"))]
 
 
 def find(run: Run, words: str, engine: str) -> Commit | None:
     """The newest commit with these words, with this engine if there is one; None without git."""
-    article, found = _article(run), None
+    paper, found = run.relative(article(run)), None
     read = cache(lambda blob: git(run.root, "cat-file", "blob", blob))
     for line in git(run.root, "log", f"-n{NEWEST}", "--format=%H %cs").decode().splitlines():
         id, date = line.split()
         listed = git(run.root, "ls-tree", "-r", "-z", id).decode().split("\0")
         files = {name: about.split()[2] for about, _, name in (one.partition("\t")
                                                               for one in listed if one)}
-        if article in files and words == _words(_included(article, read(files[article])), files):
+        if paper in files and words == _words(_included(run, read(files[paper])), files):
             commit = Commit(id, date, _engine(read, files) == engine)
             if commit.exact:
                 return commit
