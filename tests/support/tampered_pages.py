@@ -8,21 +8,22 @@ from collections.abc import Iterator
 
 END = "\n</main>"
 CLAIM = '<a href="#claim-H1" class="claim num" data-field="{}">{}</a>'
+POINTS = "\u00a0points on"  # a number is not parted from its unit
 PAGE, NOTEBOOK = "index.html", "build/notebooks/01_mini-preview.html"
 RESULT = "Support is <a"
 NOTICE = "<p>The numbers below were drawn by a computer.</p>\n"
 # name, group of the report, where it is said to be, what is replaced by what
 TAMPERED = [
     ("a number", "claims", "H1", (
-        CLAIM.format("est", "0.21") + " points on", CLAIM.format("est", "0.61") + " points on")),
+        CLAIM.format("est", "0.21") + POINTS, CLAIM.format("est", "0.61") + POINTS)),
     ("a number bound to another field", "claims", "H1", (
-        CLAIM.format("est", "0.21") + " points on", CLAIM.format("se", "0.21") + " points on")),
+        CLAIM.format("est", "0.21") + POINTS, CLAIM.format("se", "0.21") + POINTS)),
     ("a number bound to another entry", "claims", "H1", (
         'N was <a href="#claim-H1"', 'N was <a href="#claim-H2.under"')),
     ("a number bound to nothing", "claims", "H1", (
-        CLAIM.format("est", "0.21") + " points on", "0.21 points on")),
+        CLAIM.format("est", "0.21") + POINTS, "0.21" + POINTS)),
     ("a p value", "claims", "H1", (
-        "p " + CLAIM.format("p", "&lt; .001"), "p " + CLAIM.format("p", "&gt; .001"))),
+        re.compile(r'(href="#claim-H1" class="claim num" data-field="p">)&lt;'), r"\1&gt;")),
     ("an interval in a table", "claims", "H1", (
         CLAIM.format("ci", "[0.11, 0.31]") + "</td>",
         CLAIM.format("ci", "[0.01, 0.31]") + "</td>")),
@@ -109,7 +110,7 @@ TAMPERED = [
     ("a handler", "active", "", ('<main id="text">', '<main id="text" onclick="alert(1)">')),
     ("a handler of a picture", "active", "", ("<img src", "<img onerror='alert(1)' src")),
     ("a link that runs", "active", "", (
-        'href="#sec-app">Appendix A', 'href="javascript:alert(1)">Appendix A')),
+        'href="#sec-app">Appendix\u00a0A', 'href="javascript:alert(1)">Appendix\u00a0A')),
     ("a frame", "active", "", (END, f'\n<iframe src="https://evil.org"></iframe>{END}')),
     ("an object", "active", "", (END, f'\n<object data="https://evil.org"></object>{END}')),
     ("a form", "active", "", (END, f'\n<form action="https://evil.org"></form>{END}')),
