@@ -9,6 +9,7 @@ import pytest
 
 from claimledger.prose.lint import lint_sources, parts
 from claimledger.prose.source import read_sources
+from claimledger.prose.tokens import holds, tokens
 from claimledger.settings import settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,3 +43,27 @@ def test_a_typed_result_is_found(section):
     assert problems(typed) == [
         "typed verdict word “fell”", "typed numeral “0.57”", "typed verdict word “significant”"
     ]
+
+
+def words(text: str) -> int:
+    """Words as a reader counts them: a token is one, and each phrase that it can print counts."""
+    text = re.sub(r"^:::.*$|\]\{[^}]*\}", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\{\{<.*?>\}\}",
+                  lambda token: " x " + " ".join(re.findall(r'="([^"]*)"', token[0])), text)
+    return len(re.findall(r"\S*\w\S*", text))
+
+
+def test_less_than_a_fifth_of_the_words_is_never_shown():
+    """Unshown: passages whose condition fails, and phrases of verdicts that did not come out."""
+    came = {id: entry.get("verdict") for id, entry in LEDGER["entries"].items()}
+    unshown, until = 0, 0
+    for token in tokens(ARTICLE):
+        if token.start < until:  # inside a passage that is dropped
+            continue
+        if token.kind == "when" and not holds(token, came):
+            unshown, until = unshown + words(token.body), token.end
+        elif token.kind in ("says", "members"):
+            unshown += sum(words(phrase) for verdict, phrase in token.options.items()
+                           if verdict != came[token.ids[0]])
+    whole = words(ARTICLE.text[ARTICLE.text.index("abstract: |"):])
+    assert unshown < whole / 5, f"{unshown} of {whole} words"
