@@ -5,6 +5,7 @@ A page holds its own words and marked regions; `make docs` writes the regions an
 
 import inspect
 import re
+from functools import cached_property
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
@@ -126,7 +127,7 @@ def _calls() -> str:
             if hidden or not inspect.isfunction(function):
                 continue
             called = name if key == "__call__" else f"{name}.{key}"
-            takes = "" if isinstance(member, property) else _signature(function)
+            takes = "" if isinstance(member, property | cached_property) else _signature(function)
             parts.append(f"### `{called}{takes}`\n\n{inspect.cleandoc(function.__doc__ or '')}")
     for function in (tost, verdicts):
         parts.append(f"## `{function.__name__}{_signature(function)}`\n\n"

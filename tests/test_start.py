@@ -1,5 +1,6 @@
 """`claimledger new`, and that neither it nor the engine knows this repository's study."""
 
+import csv
 import json
 import re
 from datetime import date
@@ -14,6 +15,7 @@ from claimledger.errors import LedgerError
 from claimledger.project import Run
 from claimledger.prose.source import read_sources
 from claimledger.registration.loading import load
+from claimledger.start.documents import notebook, paper
 from claimledger.start.draft import draft
 from claimledger.start.folder import DESIGNS, complete, start
 from claimledger.yaml_files import Source
@@ -170,6 +172,23 @@ def test_a_draft_is_frozen_when_no_mark_is_left_and_then_completed(drafted):
     assert complete(Run.open(drafted, name="record")) == []
 
 
+def test_a_figure_has_a_panel_for_each_outcome_and_bound(root):
+    registration = load(root / "src/claimledger/template/designs/two-arm.yml")
+    one = registration.hypotheses[0]
+    other = one.model_copy(update={"id": "H2", "outcome": "age", "model": "age ~ letter",
+                                   "sesoi": None})
+    family = registration.families["H1"].model_copy(update={"label": "Both of two"})
+    two = registration.model_copy(update={
+        "hypotheses": [one, other], "families": {"H1": family}})
+    cells = ["".join(cell["source"]) for cell in json.loads(notebook(two))["cells"]]
+    figure = next(text for text in cells if "label: fig-h1" in text)
+    compile(figure, "figure", "exec")
+    assert 'isin(["H1"])]\nregion(axes[0]' in figure
+    assert 'isin(["H2"])]\naxes[1].axvline(0)' in figure
+    assert '[Both of two]{.typed reason=\\"as registered\\"}: estimates' in figure
+    assert '## [Both of two]{.typed reason="as registered"}' in paper(two)
+
+
 def survey_with_arms_in_blocks() -> dict:
     """A .qsf as most experiments have it: one of three blocks is shown; a slider; don't know."""
     def question(id, tag, kind, text, labels=(), **more):
@@ -190,7 +209,7 @@ def survey_with_arms_in_blocks() -> dict:
             {"ID": id, "Description": title, "BlockElements": [{"QuestionID": q} for q in asked]}
             for id, (title, *asked) in blocks.items()]},
         question("QID5", "warm", "Slider", "How warm do you feel?", ["Warmth"]),
-        question("QID6", "will", "MC", "Would you water it?",
+        question("QID6", "will", "MC", "Would you <b>water</b>, in school, it?",
                  ["No", "Perhaps", "Yes", "Don't know"], RecodeValues={"4": "99"}),
         question("QID1", "consent", "MC", "Do you consent to take part?", ["Yes", "No"]),
         question("QID3", "plain", "DB", "Imagine a tree."),
@@ -207,6 +226,8 @@ def test_arms_in_blocks_are_drafted_and_a_study_comes_of_it(tmp_path):
     assert arm["columns"]["plain"] == "? FL_7_DO_Plain"
     assert list(content["instrument"]["items"]) == ["consent", "will", "warm_1"]
     assert content["instrument"]["blocks"] == {"start": "Start", "answers": "Answers"}
+    roles = {name: item["role"] for name, item in content["instrument"]["items"].items()}
+    assert roles == {"consent": "? consent", "will": "? outcome", "warm_1": "? outcome"}
     known = content["instrument"]["derived"]["will_known"]
     assert known["missing"] == [99] and known["map"] == {1: [1], 2: [2], 3: [3]}
     settle_and_freeze(folder)
@@ -225,6 +246,46 @@ def test_a_row_for_each_profile_is_noticed(tmp_path):
     assert list(content["design"]["factors"]) == ["color", "size"]
     assert content["instrument"]["scales"]["chosen_tree"]["labels"] == {0: "No", 1: "Yes"}
     assert content["hypotheses"][0]["frame"] == "profiles" and content["exclusions"] == []
+
+
+def test_a_conjoint_with_a_respondent_a_row_is_drafted(tmp_path):
+    columns = {"ResponseId": ("Response ID", "_recordId"), "Q_RecaptchaScore": ("score", "score")}
+    for task in (1, 2, 3):
+        columns[f"Q{task + 4}.1"] = ("Which do you prefer?", f"QID{task}1")
+        columns |= {f"Q{task + 4}.2_{side}": (f"How good? - Tree {side}", f"QID{task}2_{side}")
+                    for side in (1, 2)}
+        for place in (1, 2):
+            columns[f"F-{task}-{place}"] = (f"F-{task}-{place}",) * 2
+            columns |= {f"F-{task}-{side}-{place}": ("level", f"F-{task}-{side}-{place}")
+                        for side in (1, 2)}
+    heads = [list(columns), [text for text, _ in columns.values()],
+             [json.dumps({"ImportId": id}) for _, id in columns.values()]]
+    rows = []
+    for person in range(12):
+        row = dict.fromkeys(columns, "5") | {
+            "ResponseId": f"R_{person}", "Q_RecaptchaScore": f"0.{person % 3}"}
+        for task in (1, 2, 3):
+            turned = person % 2
+            row |= {f"F-{task}-{1 + turned}": "Price", f"F-{task}-{2 - turned}": "Kind"}
+            for side in (1, 2):
+                row[f"F-{task}-{side}-{1 + turned}"] = ("$9", "$113")[(person + side) % 2]
+                row[f"F-{task}-{side}-{2 - turned}"] = ("Oak", "Elm")[(task + side) % 2]
+            row[f"Q{task + 4}.1"] = "Tree 1"
+        rows.append(list(row.values()))
+    with (tmp_path / "wide.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([*heads, *rows])
+    start(tmp_path / "new", date(2026, 1, 2), source=tmp_path / "wide.csv")
+    content = Source.read(tmp_path / "new" / "registration.yml").content
+    assert content["design"]["tasks"] == 3 and content["design"]["profiles"] == 2
+    assert {name: list(factor["levels"]) for name, factor in content["design"]["factors"].items()
+            } == {"price": ["q_9", "q_113"], "kind": ["elm", "oak"]}
+    assert list(content["instrument"]["items"]) == ["chosen", "rating"]
+    settle_and_freeze(tmp_path / "new")
+    done = called(tmp_path / "new", "map", str(tmp_path / "wide.csv"))
+    assert "1 to finish" in done.stdout, done.stderr
+    text = (tmp_path / "new" / "mapping.yml").read_text("utf-8")
+    assert '"rating": ["Q5.2_{profile}", "Q6.2_{profile}", "Q7.2_{profile}"]' in text
+    assert '"chosen": ["Q5.1", "Q6.1", "Q7.1"]' in text
 
 
 def test_an_export_is_drafted_from_its_columns(tmp_path):

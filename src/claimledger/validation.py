@@ -71,7 +71,9 @@ def _mistake(model: type[BaseModel], content: object, problem: dict) -> Mistake:
 
 def _shown(value: object) -> str:
     if isinstance(value, dict):
-        return "the keys " + ", ".join(map(str, list(value)[:8])) if value else "no keys"
+        short = [f"{key}: {one}" for key, one in value.items()
+                 if not isinstance(one, dict | list) and len(str(one)) <= 40]
+        return ", ".join(short or map(str, value))[:200] or "no keys"
     return f"{value!r:.60}"
 
 

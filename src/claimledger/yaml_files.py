@@ -80,9 +80,11 @@ def load_yaml(path: Path, expected: str, texts: bool = False) -> object:
     except OSError as error:
         raise LedgerError(path, found=error.strerror, expected=expected) from error
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        said = " ".join(str(error).split())[:500].replace('in "<unicode string>", ', "")
+        tab = "'\\t'" in said or "tab character" in said
         raise LedgerError(
-            path, found=" ".join(str(error).split())[:500], expected=f"valid YAML: {expected}",
-            mend="correct the line named above",
+            path, found=said, expected=f"valid YAML: {expected}",
+            mend="put blanks in place of the tab" if tab else "correct the line named above",
         ) from error
 
 

@@ -93,6 +93,8 @@ def test_a_family_of_every_kind_is_recorded_from_plain_fits(study):
     assert found["logit"].unit == "percentage points" and found["logit"].equivalence.bound == 0.05
     shown = study.record.table(list(CLAIMS))
     assert shown.loc["joint", "Estimate"].startswith("*F* = ")
+    assert shown["Equiv. *p*"].ne("").to_dict() | {"noninferior": False, "null": True} == shown[
+        "Equiv. *p*"].ne("").to_dict()
     assert np.isnan(study.record.numbers(["joint"]).loc["joint", "low"])
     # What a build reads back from the notebook's entries is compared with the audit once more.
     study.record.audit.compare("K", {id: handed_over(found[id].record()) for id in CLAIMS}, "here")

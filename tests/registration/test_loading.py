@@ -188,6 +188,8 @@ H, C, D = ("hypotheses", 0), ("comparisons", 0), ("instrument", "derived")
     (setter(*H, "model", value="likes ~ amr"), "model: 'amr'", "did you mean arm"),
     (setter(*H, "contrast", value={"arm[T.bald]": 1}), "contrast: 'bald'", "did you mean bold?"),
     (setter(*H, "contrast", value={}), "hypotheses.H1", "exactly one of contrast, joint"),
+    (setter("exclusions", value=[{"id": "x", "label": "Under 18", "column": "age", "below": 18}]),
+     "exclusions.x.column: 'age', which is derived", "an item, or a column of the export"),
     (setter(*H, "direction", value="postive"), "'postive'", "did you mean positive?"),
     (setter(*H, "direction", value="non-inferiority"), "hypotheses.H1", "`margin` with"),
     (setter(*H, "margin", value={"value": 1}), "hypotheses.H1", "and only there"),
@@ -255,3 +257,9 @@ def test_tables_show_every_item_and_level(root):
     assert len(vignette_table(r)) == levels + 2
     assert answers(r.instrument.scales["years"]) == "a number from 18 to 110"
     assert answers(r.instrument.scales["consent"]).startswith("1 I agree")
+
+
+def test_a_tab_is_named(tmp_path):
+    (tmp_path / "r.yml").write_text("schema: 2\n\tstudy: x\n")
+    with pytest.raises(LedgerError, match="line 2, column 1(.|\n)*in place of the tab"):
+        load(tmp_path / "r.yml")

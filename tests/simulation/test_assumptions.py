@@ -2,7 +2,8 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
-from claimledger.simulation.assumptions import load_simulation
+from claimledger.registration.models import Scale
+from claimledger.simulation.assumptions import drawn, load_simulation
 from claimledger.simulation.calibration import calibrate, matrix
 
 
@@ -84,3 +85,8 @@ def test_pairs_fill_a_symmetric_matrix(simulation):
     assert (result == result.T).all() and (result.diagonal() == 1).all()
     assert result[names.index("cut_military_aid"), names.index("end_alliance")] == 0.35
     assert result[names.index("no_action"), names.index("end_alliance")] == -0.30
+
+
+def test_codes_of_those_who_do_not_know_are_not_drawn():
+    labels = {1: "No", 2: "Not sure", 3: "Yes", 4: "Don't know"}
+    assert drawn(Scale(kind="ordinal", labels=labels)) == [1, 2, 3]

@@ -52,6 +52,14 @@ def test_what_a_rule_leaves_alone(registration, column, value):
     assert dropped(registration, frame(**{column: {3: value}})) == {}
 
 
+def test_numbers_above_a_limit_are_dropped(registration):
+    rule = next(r for r in registration.exclusions if r.id == "speed")
+    slow = registration.model_copy(update={
+        "exclusions": [rule.model_copy(update={"below": 120, "above": 3600})]})
+    table = frame(**{"Duration (in seconds)": {1: "3601", 2: "3600", 3: "119", 4: ""}})
+    assert exclude(table, slow)[0].index.tolist() == [2, 4, 5]
+
+
 def test_blank_keys_repeat_nothing(registration):
     assert dropped(registration, frame(panel_id={1: "", 2: "", 3: " "})) == {}
 

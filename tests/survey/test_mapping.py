@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.survey.mapping import Tasks, unfold
+from claimledger.survey.mapping import Mapping, Tasks, rename, unfold
 
 
 def registration(tasks=2, profiles=2, respondent="id"):
@@ -51,6 +51,9 @@ def test_patterns_of_each_factor_and_ratings(cells):
     long = unfold(cells, tasks, registration(), Path("x.csv"))
     assert long["rating"].tolist() == ["11", "12", "21", "22"] * 2
     assert long["rent"].tolist()[:2] == ["r11", "r12"]
+    listed = {"rating": ["rate_1_{profile}", "rate_2_{profile}"]}
+    each = tasks.model_copy(update={"ratings": listed})
+    assert unfold(cells, each, registration(), Path("x.csv")).equals(long)
 
 
 @pytest.mark.parametrize(("change", "design", "said"), [
@@ -61,7 +64,17 @@ def test_patterns_of_each_factor_and_ratings(cells):
     ({}, {"tasks": None}, "how many tasks and profiles"),
     ({}, {"respondent": None}, "how many tasks and profiles"),
     ({}, {"tasks": 3}, "no column 'K-3-1-1'"),
+    ({"choice": {"chosen": ["pick1"]}}, {}, "1 columns of 'chosen'"),
 ])
 def test_what_does_not_fit_is_said(cells, change, design, said):
     with pytest.raises(LedgerError, match=said):
         unfold(cells, TASKS.model_copy(update=change), registration(**design), Path("x.csv"))
+
+
+def test_an_item_may_stand_in_a_column_of_each_arm(cells):
+    mapping = Mapping(columns={"spend_a": "spend", "spend_b": "spend"})
+    cells = cells.assign(spend_a=["Too much", ""], spend_b=["", "Too little"])
+    named = rename(mapping, cells, registration(), Path("x.csv"))
+    assert named["spend"].tolist() == ["Too much", "Too little"] and "spend_b" not in named
+    with pytest.raises(LedgerError, match="row 2\n.*answers in 'spend_a' and in 'spend_b'"):
+        rename(mapping, cells.assign(spend_a="Too much"), registration(), Path("x.csv"))

@@ -7,7 +7,7 @@ import pytest
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
 from claimledger.simulation.platform_file import export
-from claimledger.survey.mapping_draft import draft, read_definition, write_draft
+from claimledger.survey.mapping_draft import draft, rated, read_definition, write_draft
 from claimledger.survey.reading import coded, read_export
 
 
@@ -115,6 +115,8 @@ def test_the_draft_of_a_conjoint_unfolds_it(root, tmp_path):
     made, table = draft(path, registration)
     text = write_draft(made, path, table.form)
     assert made.open == 4 and '"chosen": ["Q4.1"' in text      # again, turned, and two answers
+    assert rated(["Q6_1", "Q6_2", "Q7_1", "Q7_2"], 2) == ["Q6_{profile}", "Q7_{profile}"]
+    assert rated(["Q4.1", "Q4.2", "Q4.4", "Q4.5"], 2) == []
     text = "\n".join(line for line in text.splitlines() if '"? ' not in line)
     text = text.replace("registration\nvalues:", "registration\n  {}\nvalues:")
     mapping.write_text(text, encoding="utf-8")

@@ -185,7 +185,7 @@ def test_a_file_without_a_last_line_end_is_doubted(exported, registration, tmp_p
     ("codes: {trust: '?'}", "1 unfinished"), ("columns: {'? trust': trust}", "unfinished"),
     ("values: {trust: {Yes: '?', No: '?'}}", "2 unfinished"),
     ("codes: {region: reversed}", "ordinal"), ("columns: {Q1: trust, Q1: age}", "stands twice"),
-    ("columns: {Q1: trust, Q2: trust}", "twice"),
+    ("columns: {Q1: regime, Q2: regime}", "twice"),
 ])
 def test_a_mapping_that_does_not_fit_is_refused(exported, registration, tmp_path, text, said):
     mapping = tmp_path / "mapping.yml"

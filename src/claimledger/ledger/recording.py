@@ -145,7 +145,10 @@ class Record:
 
     def table(self, ids: list[str]) -> pd.DataFrame:
         """Ready texts of recorded tests, one row a test, the verdict first."""
-        return pd.DataFrame([_row(self.entries[id]) for id in ids], index=ids)
+        table = pd.DataFrame([_row(self.entries[id]) for id in ids], index=ids)
+        margins = [h.id for h in self.registration.hypotheses if h.margin]
+        table.loc[table.index.isin(margins), "Equiv. *p*"] = ""      # a margin has one side
+        return table
 
     def numbers(self, ids: list[str]) -> pd.DataFrame:
         """Numbers of recorded results as they are kept: what a figure is drawn from.

@@ -5,6 +5,7 @@ respondents and of stacked items. This is for everything else: conjoints, cluste
 tests, moderators. Each study is drawn, recoded, estimated and decided as the real one will be.
 """
 
+import sys
 import warnings
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def rehearse(
     parts = []
     for n in map(int, sizes or [registration.study.size]):
         for world in simulation.worlds:
+            print(f"{simulations} studies of {n}, world {world}", file=sys.stderr)
             table = pd.concat(Parallel(n_jobs=workers)(
                 delayed(_study)(registration, simulation, root, world, [seed, number], n)
                 for number in range(simulations)))
@@ -51,7 +53,7 @@ def rehearse(
             parts.append(made.join(shares).reset_index().assign(n=n, world=world))
     first = ["n", "world", "id", "estimate", "sd", "se"]
     found = pd.concat(parts, ignore_index=True)
-    verdicts = [name for name in found if name not in first]
+    verdicts = sorted({*found} - {*first})
     return found.fillna(dict.fromkeys(verdicts, 0.0))[[*first, *verdicts]]
 
 

@@ -184,6 +184,11 @@ def _samples(r: Registration) -> Iterator[Mistake]:
     for name in r.weighting.variables if r.weighting else []:
         yield from _unknown(("weighting", "variables"), name, _known(r))
     for place, rule in enumerate(r.exclusions):
+        if rule.column in r.instrument.derived:
+            sources = " and ".join(r.instrument.derived[rule.column].sources)
+            yield Mistake(("exclusions", place, "column"), f"{rule.column!r}, which is derived",
+                          "an item, or a column of the export",
+                          f"say it of {sources}, such as `below` or `above` a number")
         if rule.repeats and r.design.respondent:
             yield Mistake(("exclusions", place), "repeats, where a respondent has several rows",
                           "a rule by another column", "remove repeated respondents from the file")

@@ -88,8 +88,9 @@ class Factor(Model):
             raise ValueError("a probability for each level, or for none")
         elif abs(sum(given) - 1) > 1e-9:
             raise ValueError(f"the probabilities of the levels sum to {sum(given):g}, not to 1")
-        if set(self.columns) - set(self.levels):
-            raise ValueError("columns names a level that the factor does not have")
+        if absent := set(self.columns) - set(self.levels):
+            raise ValueError("columns names a level that the factor does not have: "
+                             + ", ".join(sorted(absent)))
         if self.columns and len(self.levels) - len(self.columns) > 1:
             raise ValueError("columns may leave out one level only")
         return self
@@ -284,14 +285,19 @@ class Exclusion(Model):
     equals: list[str | int] = about("Drop rows with one of these.", ["Survey Preview"], default=[])
     differs_from: list[str | int] = about("Drop rows with none of these.", [1], default=[])
     below: float | None = about("Drop rows with a smaller number.", 120, default=None)
+    above: float | None = about("Drop rows with a larger number.", 7200, default=None)
     repeats: bool = about("Drop rows whose key stood in an earlier one.", default=False)
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Exclusion":
-        rules = bool(self.equals) + bool(self.differs_from) + (self.below is not None)
-        if rules + self.repeats != 1:
-            raise ValueError("exactly one of equals, differs_from, below, repeats")
+        if bool(self.equals) + bool(self.differs_from) + self.by_number + self.repeats != 1:
+            raise ValueError("exactly one of equals, differs_from, below (or above), repeats")
         return self
+
+    @property
+    def by_number(self) -> bool:
+        """Whether numbers outside a range are dropped."""
+        return self.below is not None or self.above is not None
 
 
 class Weighting(Model):
@@ -316,9 +322,9 @@ class Weighting(Model):
     @model_validator(mode="after")
     def _one_rule(self) -> "Weighting":
         own, some = self.column is not None, self.margins or self.variables or self.trim
-        raked = self.margins is not None and self.trim is not None
+        raked = self.margins is not None and bool(self.variables)
         if (own and some) or not (own or raked or self.strata or self.clusters):
-            raise ValueError("either column, or margins with variables and trim")
+            raise ValueError("either column, or margins with variables")
         return self
 
 

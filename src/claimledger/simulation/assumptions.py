@@ -1,5 +1,6 @@
 """What a simulated world assumes: calibration and worlds as typed data, read from one file."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,8 @@ from claimledger.validation import Model, about, validated
 from claimledger.yaml_files import Key, Mistake, Source, complain, near, one_of
 
 FILE = "data/simulation.yml"
+UNSURE = re.compile(      # labels of those who did not say
+    r"(?i)don.?t know|not sure|unsure|no opinion|prefer not|refuse|no answer|haven.?t thought")
 Share = Annotated[float, Field(ge=0, lt=1)]
 Correlation = Annotated[float, Field(gt=-1, lt=1)]
 
@@ -322,12 +325,17 @@ def _mistakes(simulation: Simulation, registration: Registration) -> Iterator[Mi
 def drawn(scale: Scale | None) -> list[int]:
     """The codes that simulated answers have: the longest run without a gap.
 
-    Codes beyond a gap, such as 9 for "don't know", are not drawn; of a range, its whole numbers.
+    Codes beyond a gap, such as 9, and those at an end whose labels say that one does not know are
+    not drawn; of a range, its whole numbers.
     """
     if scale is None or not scale.labels:
         ends = (scale.minimum, scale.maximum) if scale else (None, None)
         return [] if None in ends else list(range(int(ends[0]), int(ends[1]) + 1))
-    codes = np.sort(list(scale.labels))
+    kept = sorted(scale.labels)
+    for end in (-1, 0):
+        while len(kept) > 2 and UNSURE.search(scale.labels[kept[end]]):
+            kept.pop(end)
+    codes = np.array(kept)
     runs = np.split(codes, np.flatnonzero(np.diff(codes) > 1) + 1)
     return max(runs, key=len).tolist()
 

@@ -80,12 +80,14 @@ def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int,
     order = np.argsort(np.r_[np.flatnonzero(rule < 0), np.flatnonzero(rule >= 0)])
     block = Block.joined([kept, others]).take(order)
     size = len(rule)
-    floor = max([r.below or 0 for r in registration.exclusions if r.column == DURATION], default=0)
+    timed = [rule for rule in registration.exclusions if rule.column == DURATION]
+    floor = max([rule.below or 0 for rule in timed], default=0)
+    ceiling = min([rule.above or np.inf for rule in timed], default=np.inf)
     seconds = fieldwork.median_seconds * np.exp(fieldwork.log_sd * rng.standard_normal(size))
     rows = Rows(
         block=block, rule=rule, progress=np.full(size, 100), finished=np.ones(size, dtype=bool),
         status=np.full(size, "IP Address", dtype=object),
-        seconds=np.maximum(seconds, floor).astype(int),
+        seconds=np.clip(seconds, floor, ceiling).astype(int),
         day=fieldwork.days * (start + (np.arange(size) + rng.random(size)) * len(kept) / size) / n,
         keys=((number * 2**20 + np.arange(size)) * _STEP + seed) % 10**10, rng=rng,
     )
@@ -100,6 +102,8 @@ def _break(rows: Rows, at: np.ndarray, rule: Exclusion, registration: Registrati
     if rule.column in items and not rule.repeats:
         scale = registration.scale_of(rule.column)
         low, high = int(scale.minimum or 0), int(rule.below or scale.maximum or 100)
+        if rule.above is not None:
+            low, high = int(rule.above) + 1, int(scale.maximum or rule.above + 100) + 1
         codes = np.array(list(scale.labels) or range(low, min(high, low + 1000)))
         wrong = codes[breaks(codes, rule, scale)]
         if len(at) and not len(wrong):
@@ -122,6 +126,8 @@ def _break(rows: Rows, at: np.ndarray, rule: Exclusion, registration: Registrati
         rows.status[at] = str(rule.equals[0])
     elif rule.column == DURATION and rule.below:
         rows.seconds[at] = rng.integers(int(rule.below // 4), int(rule.below), len(at))
+    elif rule.column == DURATION and rule.above:
+        rows.seconds[at] = rng.integers(int(rule.above) + 1, 2 * int(rule.above) + 2, len(at))
     elif rule.repeats:      # each takes the key of an earlier row that is kept
         stay = np.flatnonzero(rows.rule < 0)
         before = np.searchsorted(stay, at)

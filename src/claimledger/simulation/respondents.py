@@ -15,6 +15,7 @@ from claimledger.errors import LedgerError
 from claimledger.registration.models import Exclusion, Registration, Scale
 from claimledger.simulation.assumptions import Margin, Simulation, World
 from claimledger.simulation.calibration import calibrate
+from claimledger.survey.recoding import outside
 
 BLOCK = 4096          # respondents drawn at a time; part of what a seed means, so never changed
 NOT_ASKED, SKIPPED = -98, -99      # codes in blocks; -99 is also what a survey platform writes
@@ -251,8 +252,8 @@ class Simulator:
 
 def breaks(answers: np.ndarray, rule: Exclusion, scale: Scale) -> np.ndarray:
     """Whether answers (codes, of any shape) are dropped by an exclusion, as when it is applied."""
-    if rule.below is not None:
-        return (answers < rule.below) & (answers > NOT_ASKED)
+    if rule.by_number:
+        return outside(answers, rule) & (answers > NOT_ASKED)
     named = {code for code, label in scale.labels.items()
              if label in (rule.equals or rule.differs_from)}
     listed = np.isin(answers, [*named, *(x for x in (rule.equals or rule.differs_from)

@@ -77,7 +77,9 @@ def _column(registration: Registration, name: str) -> dict:
     rules = [rule for rule in registration.exclusions if rule.column == name]
     value = next((x for rule in rules for x in rule.differs_from), None)
     if value is None:      # something that no rule drops
-        value = max([rule.below for rule in rules if rule.below is not None], default="none")
+        lowest = [rule.below for rule in rules if rule.below is not None]
+        highest = [rule.above for rule in rules if rule.above is not None]
+        value = max(lowest) if lowest else min(highest, default="none")
     return {"value": value}
 
 

@@ -85,6 +85,11 @@ INSTRUMENT = '''#| label: tbl-instrument
 study.table("tbl-instrument", instrument_table(study.registration))'''
 
 
+def typed(text: str, reason: str) -> str:
+    """A text whose numbers and words of direction may stand as they are typed."""
+    return f'[{text}]{{.typed reason="{reason}"}}' if states_result(text) else text
+
+
 def labels(group: str) -> str:
     """A group's name as it may stand in the label of a cell."""
     return re.sub(r"[^a-z0-9]+", "-", group.lower()).strip("-")
@@ -95,6 +100,7 @@ def _group(
 ) -> list[tuple[str, str]]:
     """The cells of one family of hypotheses, or of one set of comparisons."""
     key, name = labels(group), re.sub(r"\W+", "_", group.lower())
+    caption = typed(title, "as registered").replace('"', '\\"')
     family = r.families[members[0].family]
     claims = "\n".join(
         f"- **{a.id}** {a.statement if isinstance(a, Hypothesis) else a.estimand}" for a in members)
@@ -117,8 +123,8 @@ def _group(
         cells.append(("code", "\n".join([*code, last])))
     if "None" in given.values():
         cells.append(("markdown", "Of " + ", ".join(id for id in given if given[id] == "None")
-                      + " statsmodels does not give what is registered to the letter; None takes "
-                      "the estimator of claimledger (`statistics.estimators`)."))
+                      + " statsmodels does not give what is registered to the letter: "
+                      "`study.results(None, ...)` takes the registered estimator of claimledger."))
     plain = next((a for a in members if given[a.id] != "None"), members[0])
     clustered = fits and plain.vcov in ("CR2", "stata", "survey")
     groups = "cluster" if r.design.clusters else "respondent"
@@ -142,17 +148,15 @@ def _group(
     said = f"corrected by {words[family.correction]}" if method else "not corrected"
     cells += [
         ("markdown", f"### Test\n\nThe *p* values are {said}"
-         + (", and so, apart, are those of the equivalence tests" if bounded else "")
+         + (f", {'and so' if method else 'nor'}, apart, are those of the equivalence tests"
+            if bounded else "")
          + ".\n`study.record` computes all of it once more from the raw file and the registration, "
          "and stops where the two differ."),
         ("code", "\n".join(test)),
-        ("code", f'#| label: tbl-{key}\n#| tbl-cap: "{title}: estimates, tests and verdicts."\n'
+        ("code", f'#| label: tbl-{key}\n#| tbl-cap: "{caption}: estimates, tests and verdicts."\n'
                  f"table = record.table(list({name}.index)).rename_axis(\"Claim\").reset_index()\n"
                  f'study.table("tbl-{key}", table)'),
-        *([("markdown", "### Picture"),
-           ("code", PICTURE.format(
-               key=key, name=name, title=title, height=round(1.1 + 0.35 * _rows(members), 2),
-               region='region(axis, shown["bound"].max())' if bounded else "axis.axvline(0)"))]
+        *([("markdown", "### Picture"), ("code", _picture(r, key, name, caption, members))]
           if any(not getattr(a, "joint", []) for a in members) else []),
         ("markdown", "### Verdict"),
         ("code", f"{{id: record.entries[id].verdict for id in {name}.index}}"),
@@ -161,17 +165,45 @@ def _group(
 
 
 PICTURE = '''#| label: fig-{key}
-#| fig-cap: "{title}: estimates, with intervals at the level of the corrected tests."
+#| fig-cap: "{caption}: estimates, with intervals at the level of the corrected tests."
 shown = record.numbers(list({name}["estimate"].dropna().index)).rename_axis("claim").reset_index()
-figure, axis = plt.subplots(figsize=(6.5, {height}))
-{region}
-sns.pointplot(spread(shown, "corrected"), x="value", y="claim", ax=axis, **POINTS)
-axis.set_xlabel("Estimate")
-bare(axis)
+{axes}{draw}bare({bare})
 study.figure("fig-{key}", figure, "Estimates: " + alt_list([
     (id, f"{{record.entries[id].text['est']}}, {{record.entries[id].verdict}}")
     for id in shown["claim"]
 ]))'''
+
+
+def _picture(
+    r: Registration, key: str, name: str, caption: str, members: list[Analysis]
+) -> str:
+    """The cell of a figure: what has its own outcome or bound has a panel of its own."""
+    panels: dict[str, list[Analysis]] = {}
+    for a in members:
+        if not getattr(a, "joint", []):
+            bound = str((a.sesoi, getattr(a, "margin", None)))
+            panels.setdefault(f"{a.stack or a.outcome} {bound}", []).append(a)
+    several = len(panels) > 1
+    heights = [round(0.75 + 0.35 * _rows(part), 2) for part in panels.values()]
+    height = round(sum(heights) if several else 1.1 + 0.35 * _rows(members), 2)
+    axes = f"figure, axis = plt.subplots(figsize=(6.5, {height}))\n"
+    if several:
+        axes = (f"figure, axes = plt.subplots({len(panels)}, figsize=(6.5, {height}), "
+                f"height_ratios={heights}, layout=\"constrained\")\n")
+    draw = ""
+    for number, part in enumerate(panels.values()):
+        axis, rows = (f"axes[{number}]", "part") if several else ("axis", "shown")
+        if several:
+            ids = json.dumps([a.id for a in part])
+            draw += f'part = shown[shown["claim"].isin({ids})]\n'
+        unit = r.unit((part[0].stack or [str(part[0].outcome)])[0])
+        unit = "as a share" if unit == POINTS else "in points"
+        draw += (f'region({axis}, {rows}["bound"].max())\n' if part[0].bound(1.0) is not None
+                 else f"{axis}.axvline(0)\n")
+        draw += (f'sns.pointplot(spread({rows}, "corrected"), x="value", y="claim", ax={axis}, '
+                 f'**POINTS)\n{axis}.set_xlabel("Estimate, {unit}")\n')
+    return PICTURE.format(key=key, name=name, caption=caption, axes=axes, draw=draw,
+                          bare="*axes" if several else "axis")
 
 
 def _rows(members: list[Analysis]) -> int:
@@ -225,7 +257,7 @@ def paper(registration: Registration) -> str:
     groups += [(c.id, registration.families[c.family].label) for c in registration.comparisons]
     results = []
     for group, label in groups:
-        results.append(f"## {label}\n")
+        results.append(f"## {typed(label, 'as registered')}\n")
         results += [_claim(registration, h) for h in registration.hypotheses if h.family == group]
         results += [f"@tbl-{labels(group)} has the tests, @fig-{labels(group)} the estimates.\n",
                     f"{{{{< embed build/notebooks/{STEM}.ipynb#tbl-{labels(group)} >}}}}\n",
@@ -235,13 +267,10 @@ def paper(registration: Registration) -> str:
     claims = "\n".join(f"- {h.id}: {h.statement}" for h in registration.hypotheses)
     authors = "\n".join(f"  - name: {json.dumps(one.name, ensure_ascii=False)}"
                         for one in study.authors)
-    question = study.question      # its numbers and words of direction may stand as they are typed
-    if states_result(question):
-        question = f'[{question}]{{.typed reason="the question as registered"}}'
     return Template((PARTS / "paper.qmd").read_text(encoding="utf-8")).substitute(
         title=json.dumps(study.title, ensure_ascii=False), authors=authors, found=found,
-        question=study.question, abstract=question, claims=claims, results="\n".join(results),
-        stem=STEM,
+        question=study.question, claims=claims, results="\n".join(results), stem=STEM,
+        abstract=typed(study.question, "the question as registered"),
     )
 
 

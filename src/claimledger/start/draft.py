@@ -12,10 +12,13 @@ from pathlib import Path
 from string import Template
 from textwrap import shorten
 
+import pandas as pd
+
 from claimledger.errors import LedgerError
+from claimledger.simulation.assumptions import UNSURE
 from claimledger.start.documents import PARTS
 from claimledger.survey import qualtrics
-from claimledger.survey.mapping_draft import Definition, read_definition
+from claimledger.survey.mapping_draft import Definition, rated, read_definition
 from claimledger.survey.tables import READERS, Table
 from claimledger.yaml_files import OPEN
 
@@ -24,12 +27,11 @@ _PERSONAL = re.compile(r"(?i)name|mail|ip.?address|latitude|longitude|zip|phone|
 _WEIGHT = re.compile(r"(?i)(survey|sampling|final|post)?_?(w|wt|wgt|weights?)(_?\d+)?")
 _ARMS = re.compile(r"(?i)treat|condition|random|assign|(^|[\W_])arms?($|[\W_])")
 _WORDS = ("true", "false", "null")      # ids that YAML would read as something else
-_UNSURE = re.compile(r"(?i)don.?t know|not sure|unsure|no opinion|prefer not|refuse|no answer")
 _TOLD = {"Status", "Finished"}          # columns by which the first exclusions go
 _ROLES = {
     "consent": r"consent|agree to (take part|participate)|willing to participate",
     "attention": r"to show that you|paying attention|please (select|choose) ",
-    "comment": r"comments?\b|anything (else )?you",
+    "comment": r"comments?\b|anything (else |that )?you",
     "background": r"\b(your age|how old|year .*born|gender|male or female|your sex|race|ethnic|"
                   r"education|school|income|think of yourself|party|liberal|religio|employ|marital|"
                   r"state do you|region)",
@@ -46,12 +48,14 @@ class Asked:
     block: str = "Questions"
     row: str = ""
     sorted: bool = False      # codes in the order of the alphabet, for want of a better one
+    usual: str = ""           # role by its place in the flow, where no words say another
 
     @property
     def role(self) -> str:
         """What it seems to be for."""
         words = self.wording.casefold()
-        return next((role for role, known in _ROLES.items() if re.search(known, words)), "outcome")
+        found = next((role for role, known in _ROLES.items() if re.search(known, words)), "outcome")
+        return self.usual or found if found in ("outcome", "background") else found
 
     @property
     def label(self) -> str:
@@ -61,7 +65,7 @@ class Asked:
     @property
     def unsure(self) -> list[int]:
         """Codes of those who did not say."""
-        return [code for code, label in self.labels.items() if _UNSURE.search(label)]
+        return [code for code, label in self.labels.items() if UNSURE.search(label)]
 
     def scale(self) -> dict:
         """Its scale, as the registration has it."""
@@ -78,11 +82,15 @@ class Asked:
 
 @dataclass
 class Arms:
-    """What may be a factor: levels with what was read, and columns that hold one arm each."""
+    """What may be a factor: levels with what was read, and columns that hold one arm each.
+
+    shown : whether the levels' names are what was read, as in the table of a conjoint.
+    """
 
     label: str
     levels: dict[str, str] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
+    shown: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,8 @@ class Known:
     """What a file knows: questions and arms by their columns.
 
     platform : which of its own columns there are. respondent : the column that says whose a row
-    is, and how many rows each has, where they are several. weight : a column with weights.
+    is, and how many rows each has, where they are several; tasks : tasks and profiles, where they
+    stand side by side. weight : a column with weights.
     """
 
     title: str
@@ -99,6 +108,7 @@ class Known:
     platform: set[str]
     respondent: tuple[str, int] | None = None
     weight: str = ""
+    tasks: tuple[int, int] | None = None
 
     @property
     def ids(self) -> dict[str, str]:
@@ -115,7 +125,11 @@ def columns_of(source: Path) -> str:
     """The mapping that leads from the columns of an export to the ids of its draft."""
     known = _known(Path(source))
     renamed = [f"  {json.dumps(name, ensure_ascii=False)}: {id}" for name, id in known.ids.items()
-               if name != id and not (name in known.arms and known.arms[name].columns)]
+               if name != id and not (name in known.arms and (
+                   known.arms[name].columns or known.arms[name].shown))]
+    if known.tasks:
+        renamed.append("# Where the tasks stand is written by `claimledger map`, once the "
+                       "registration has no mark left.")
     return ("# Columns of the export and the ids of the registration. Where you rename or remove\n"
             "# an item there, do it here, too: claimledger check export.csv --mapping mapping.yml\n"
             "columns:\n" + "\n".join(renamed or ["  {}"]) + "\n")
@@ -155,7 +169,9 @@ def _defined(found: Definition) -> Known:
                           {title: f"{OPEN} {name}_DO_{title}" for title in blocks})
     asked = {name: Asked(one.wording, {int(code): text for code, text in one.choices.items()
                                        if re.fullmatch(r"-?\d+", code)},
-                         one.numeric, found.blocks[name], one.row)
+                         one.numeric, found.blocks[name], one.row,
+                         usual=("background" if name in found.before else "outcome")
+                         if found.shown else "")
              for name, one in found.questions.items()}
     return Known(found.title, asked, arms, _TOLD)
 
@@ -165,7 +181,10 @@ def _columns(table: Table, title: str) -> Known:
     asked: dict[str, Asked] = {}
     arms: dict[str, Arms] = {}
     respondent, weight = None, ""
+    tasks, used = _conjoint(table, arms, asked)
     for name in table.cells:
+        if name in used or re.match(r"Q_[A-Z]", name):      # the latter are the platform's
+            continue
         each = table.cells[name].value_counts()
         if re.search(r"(?i)(^|_|case|response|respondent)id$", name) and (
                 1 < each.median() == each.max() and len(each) > 1):
@@ -207,7 +226,51 @@ def _columns(table: Table, title: str) -> Known:
         elif 2 <= len(values) <= _FEW:
             arms[name] = Arms(f"{name} (was it randomized?)", dict.fromkeys(sorted(values), ""))
     told = {name for name in map(qualtrics.canonical, table.cells) if name}
-    return Known(title, asked, arms, told & _TOLD, respondent, weight)
+    return Known(title, asked, arms, told & _TOLD, respondent, weight, tasks)
+
+
+def _conjoint(
+    table: Table, arms: dict[str, Arms], asked: dict[str, Asked]
+) -> tuple[tuple[int, int] | None, set[str]]:
+    """Attributes and answers whose tasks and profiles stand side by side, in columns as `K-1-2-3`.
+
+    They are added to arms and asked. Returns how many tasks and profiles there are, and the columns
+    that were used; columns such as `K-1-3` name the attribute at the third place of a task.
+    """
+    heads = {found[1] for name in table.cells if (found := re.fullmatch(r"(.+-)1-1-1", name))}
+    if len(heads) != 1:
+        return None, set()
+    head = re.escape(heads.pop())
+    places = {name: tuple(map(int, found.groups())) for name in table.cells
+              if (found := re.fullmatch(rf"{head}(\d+)-(\d+)-(\d+)", name))}
+    names = {found.groups(): name for name in table.cells
+             if (found := re.fullmatch(rf"{head}(\d+)-(\d+)", name))}
+    tasks, profiles = (max(place[part] for place in places.values()) for part in (0, 1))
+    for column, (task, _, place) in places.items():
+        named = names.get((str(task), str(place)))
+        named = f"attribute {place}" if named is None else table.cells[named]
+        pairs = pd.DataFrame({"name": named, "level": table.cells[column]}).astype(str)
+        for name, level in pairs[pairs["level"].str.strip() != ""].drop_duplicates().to_numpy():
+            arms.setdefault(name, Arms(name, shown=True)).levels[level] = ""
+    for one in arms.values():
+        one.levels = dict.fromkeys(sorted(one.levels, key=lambda text: (
+            [float(number) for number in re.findall(r"\d+\.?\d*", text)], text)), "")
+    used, same = {*places, *names.values()}, {}
+    for name, text in table.texts.items():
+        if re.match("QID", table.ids.get(name, "")):
+            same.setdefault(text, []).append(name)
+            if " - " in text:      # the same question of each profile
+                same.setdefault(text.rpartition(" - ")[0], []).append(name)
+    for text, columns in same.items():
+        if len(columns) == tasks and " - " not in text:
+            asked[f"chosen_{len(asked)}" if "chosen" in asked else "chosen"] = Asked(
+                text, {0: "Not chosen", 1: "Chosen"})
+            used |= {*columns}
+        elif len(columns) == tasks * profiles and rated(columns, profiles):
+            asked[f"rating_{len(asked)}" if "rating" in asked else "rating"] = Asked(
+                text, {}, numeric=True)
+            used |= {*columns}
+    return (tasks, profiles), used
 
 
 def _write(source: Path, known: Known) -> str:
@@ -236,18 +299,23 @@ def _write(source: Path, known: Known) -> str:
                     if one.role == "outcome" and one.labels), "outcome")
     outcome = f"{outcome}_known" if f"{outcome}_known" in derived else outcome
     factor, first = next(iter(arms.items()))
-    levels = [_id(level) for level in first.levels]
-    rows = known.respondent
-    design = {"respondent": rows[0], "tasks": f"{OPEN} {rows[1] // 2}",
-              "profiles": f"{OPEN} 2: each respondent has {rows[1]} rows"} if rows else {}
+    levels = list(_ids(list(first.levels)).values())
+    rows, design = known.respondent, {}
+    if rows:
+        design = {"respondent": rows[0], "tasks": f"{OPEN} {rows[1] // 2}",
+                  "profiles": f"{OPEN} 2: each respondent has {rows[1]} rows"}
+    elif known.tasks:
+        design = dict(zip(("respondent", "tasks", "profiles"), ("ResponseId", *known.tasks),
+                          strict=True))
     return Template((PARTS / "draft.yml").read_text(encoding="utf-8")).substitute(
         source=" ".join(source.name.split()), title=_text(f"{OPEN} {known.title}"),
         short=_id(known.title)[:40], outcome=outcome, factor=factor, order=", ".join(arms),
         term=f"{factor}[T.{levels[min(1, len(levels) - 1)]}]",
         arms="\n".join(_factor(id, one) for id, one in arms.items()),
-        design="".join(f"  {key}: {_text(value)}\n" for key, value in design.items()),
+        design="".join(f"  {key}: {_text(value) if isinstance(value, str) else value}\n"
+                       for key, value in design.items()),
         blocks="\n".join(f"    {blocks[title]}: {_text(title)}" for title in titles),
-        frame="frame: profiles\n    vcov: CR2" if rows else "vcov: HC2",
+        frame="frame: profiles\n    vcov: CR2" if design else "vcov: HC2",
         scales="\n".join(f"    {_line(key, one)}" for key, one in scales.items()) or "    {}",
         items="\n".join(f"    {one}" for one in items) or "    {}",
         derived="".join(f"\n    {_line(key, one)}" for key, one in derived.items()) or " {}",
@@ -262,8 +330,10 @@ def _factor(id: str, arms: Arms) -> str:
     if arms.columns:
         lines += ["      # of each arm the column that says who saw it",
                   "      " + _line("columns", {_id(one): c for one, c in arms.columns.items()})]
+    ids = _ids(list(arms.levels))
     return "\n".join([*lines, "      levels:      # the first is the reference", *(
-        "        " + _line(_id(level), {"label": level, "text": text or f"{OPEN} what was read"})
+        "        " + _line(ids[level], {"label": level} | (
+            {} if arms.shown else {"text": text or f"{OPEN} what was read"}))
         for level, text in arms.levels.items())])
 
 

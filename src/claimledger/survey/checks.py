@@ -389,12 +389,12 @@ def platform(export: Export, registration: Registration) -> list[Problem]:
     problems = []
     rules = {rule.column: rule for rule in registration.exclusions}
     for name in sorted({*qualtrics.ANSWERS, *rules} & set(export.columns)):
-        if name not in qualtrics.ANSWERS and rules[name].below is None:
+        if name not in qualtrics.ANSWERS and not rules[name].by_number:
             continue
         cells = export.columns[name]
         unique = [cell for cell in distinct(cells) if cell.strip()]
         strange: list[str] = []
-        if name in rules and rules[name].below is not None:
+        if name in rules and rules[name].by_number:
             strange = [c for c in unique if not re.fullmatch(r" *\d+(\.\d+)? *", c, re.ASCII)]
             expected = "a number"
         elif name in qualtrics.ANSWERS:

@@ -46,14 +46,16 @@ class Tasks(Model):
         "chosen.", {"chosen": "choice{task}"}, default={})
     chosen: dict[str, str] = about("Answer to the number of the profile that it chooses.",
                                    {"Community A": "1", "Community B": "2"}, default={})
-    ratings: dict[str, str] = about("Item to a pattern with {task} and {profile} of its ratings.",
-                                    {"rating": "rate_{task}_{profile}"}, default={})
+    ratings: dict[str, list[str] | str] = about(
+        "Item to a pattern with {task} and {profile} of its ratings, or to one with {profile} for "
+        "each task.", {"rating": "rate_{task}_{profile}"}, default={})
 
 
 class Mapping(Model):
     """What a mapping file says.
 
-    `columns` maps the export's column names to names of the registration; `values` maps, for a
+    `columns` maps the export's column names to names of the registration, several to one item where
+    each person answered in one of them; `values` maps, for a
     name of the registration, texts or codes of the export to codes (of an item), level ids (of a
     factor) or `missing`; `codes` says of an item's numbers that they are the registered codes, that
     they run the other way, or that they are the labels of the scale.
@@ -113,9 +115,11 @@ def _check_targets(path: Path, mapping: Mapping, registration: Registration) -> 
     """Names, codes and levels on the right-hand side must be the registration's."""
     names = known_names(registration)
     twice = [name for name in mapping.columns.values()
-             if list(mapping.columns.values()).count(name) > 1]
+             if list(mapping.columns.values()).count(name) > 1
+             and name not in registration.instrument.items]
     if twice:
-        raise LedgerError(f"{path}: columns", found=f"{twice[0]!r} twice", expected="once")
+        raise LedgerError(f"{path}: columns", found=f"{twice[0]!r} twice",
+                          expected="once: only an item can stand in several columns")
     for key, used in (("columns", mapping.columns.values()), ("values", mapping.values),
                       ("codes", mapping.codes)):
         for name in used:
@@ -172,7 +176,25 @@ def rename(
             path, found=f"the mapping gives a column the name {taken[0]!r}, which another has",
             expected="each name once", mend="map, rename or remove one of them",
         )
+    for name in set(columns.values()):
+        first, *others = [old for old, new in columns.items() if new == name]
+        for other in others:
+            cells = _joined(cells, first, other, path)
     return cells.rename(columns=columns)
+
+
+def _joined(cells: pd.DataFrame, first: str, other: str, path: Path) -> pd.DataFrame:
+    """The cells with two columns made one, of which each row fills one (a text of each arm)."""
+    empty = [cells[c].astype(object).map(plain).isin(["", qualtrics.UNANSWERED])
+             for c in (first, other)]
+    both = ~empty[0] & ~empty[1]
+    if both.any():
+        raise LedgerError(
+            f"{path}: row {both.idxmax()}", found=f"answers in {first!r} and in {other!r}",
+            expected="one: the mapping says that they hold the same item of different people",
+            mend="map them to two items")
+    joined = cells[first].astype(object).where(~empty[0], cells[other].astype(object))
+    return cells.assign(**{first: joined}).drop(columns=other)
 
 
 def unused(name: str, values: dict[str, str], given: list[str]) -> list[str]:
@@ -223,6 +245,10 @@ def unfold(
     shape = (len(cells), design.tasks, design.profiles)
     made = {name: np.full(shape, "", dtype=object)
             for name in (*design.factors, *tasks.choice, *tasks.ratings)}
+    for item, patterns in (tasks.choice | tasks.ratings).items():
+        if not isinstance(patterns, str) and len(patterns) != design.tasks:
+            raise LedgerError(f"{path}: tasks", found=f"{len(patterns)} columns of {item!r}",
+                              expected=f"one for each of {design.tasks} tasks")
     for t, p in np.ndindex(shape[1:]):
         place = {"task": t + 1, "profile": p + 1}
         for factor, values in _levels(tasks, registration, column, place, path):
@@ -232,7 +258,8 @@ def unfold(
             answers = column(pattern if isinstance(pattern, str) else pattern[t], **place)
             made[item][:, t, p] = _chosen(answers, p + 1, tasks, path)
         for item, pattern in tasks.ratings.items():
-            made[item][:, t, p] = column(pattern, **place)
+            made[item][:, t, p] = column(pattern if isinstance(pattern, str) else pattern[t],
+                                         **place)
     rest = cells.drop(columns=[name for name in used if name in cells])
     long = rest.loc[rest.index.repeat(design.rows)].reset_index(drop=True)
     long = long.drop(columns=[name for name in made if name in long])

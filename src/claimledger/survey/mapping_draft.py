@@ -71,7 +71,8 @@ def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tu
     factors = registration.design.factors
     wordings = {name: item.wording for name, item in registration.instrument.items.items()}
     for name, wording in (wordings | {name: one.label for name, one in factors.items()}).items():
-        if name in unfolded:
+        arms = factors[name].columns.values() if name in factors else []
+        if name in unfolded or (arms and {*arms} <= {*table.cells}):
             continue
         column, how = _find(name, wording, table, questions)
         scale = registration.scale_of(name)
@@ -135,22 +136,35 @@ def _tasks(
         lines = lines[:-1] if lines[-1] == "  names:" else lines
     asked = {column: plain(table.texts.get(column) or questions[column].wording)
              for column in table.cells if column in table.texts or column in questions}
-    used, answers, choices = set(design.factors), {}, []
+    used, answers, choices, ratings = set(design.factors), {}, [], []
     for name, item in items.items():
         columns = [c for c, text in asked.items() if text.startswith(plain(item.wording))]
-        if item.role == "outcome" and len(columns) >= design.tasks and name not in table.cells:
-            used.add(name)
-            answers |= dict.fromkeys(text for c in columns for text in _given(table, c))
-            sure = len(columns) == design.tasks
-            listed = ", ".join(map(_quoted, columns))
-            choices.append(f'    {_quoted(name)}: ' + (f"[{listed}]" if sure else (
-                f'"{OPEN}"   # {design.tasks} of [{listed}], in the order of the tasks')))
+        if item.role != "outcome" or len(columns) < design.tasks or name in table.cells:
+            continue
+        used.add(name)
+        if patterns := rated(columns, design.profiles):
+            ratings.append(f"    {_quoted(name)}: [{', '.join(map(_quoted, patterns))}]")
+            continue
+        answers |= dict.fromkeys(text for c in columns for text in _given(table, c))
+        sure = len(columns) == design.tasks
+        listed = ", ".join(map(_quoted, columns))
+        choices.append(f'    {_quoted(name)}: ' + (f"[{listed}]" if sure else (
+            f'"{OPEN}"   # {design.tasks} of [{listed}], in the order of the tasks')))
+    if ratings:
+        lines += ["  ratings:", *ratings]
     if choices:
         lines += ["  choice:", *choices, "  chosen:"]
         lines += [_line(text, OPEN, f"the number of the profile, 1 to {design.profiles}", 4)
                   for text in answers]
     result.tasks = lines
     return used
+
+
+def rated(columns: list[str], profiles: int) -> list[str]:
+    """Patterns of columns that hold an answer to each profile, such as `Q6_{profile}`, or none."""
+    heads = [first.removesuffix("1") for first in columns[::profiles]]
+    numbered = [f"{head}{p + 1}" for head in heads for p in range(profiles)]
+    return [f"{head}{{profile}}" for head in heads] if columns == numbered else []
 
 
 def _find(
@@ -282,6 +296,7 @@ class Definition:
     row of a matrix; blocks : the same names to the titles of their blocks. fields : randomized
     embedded data (which the elements of a randomizer set to different values): name to values.
     shown : blocks of which a randomizer shows one: the flow's id to titles and what they say.
+    before : questions in blocks that come before all of those.
     """
 
     title: str
@@ -289,6 +304,7 @@ class Definition:
     blocks: dict[str, str]
     fields: dict[str, list[str]]
     shown: dict[str, dict[str, str]]
+    before: set[str]
 
 
 def read_definition(path: Path, wanted: Collection[str] = ()) -> Definition:
@@ -327,9 +343,13 @@ def read_definition(path: Path, wanted: Collection[str] = ()) -> Definition:
         for flow in flows:
             _randomized(flow, False, fields)
             _one_of(flow, named, says, shown)
+        arms = {title for titles in shown.values() for title in titles}
+        first = next((place for place, key in enumerate(order) if named.get(key) in arms), 0)
+        early = {named.get(key) for key in order[:first]}
+        before = {name for name, block in blocks.items() if block in early}
         title = str((content.get("SurveyEntry") or {}).get("SurveyName") or Path(path).stem)
         return Definition(title, questions, blocks,
-                          {k: v for k, v in fields.items() if len(v) > 1}, shown)
+                          {k: v for k, v in fields.items() if len(v) > 1}, shown, before)
     except FileNotFoundError as error:
         raise LedgerError(path, found="no such file", expected="a survey's .qsf file") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -433,4 +453,5 @@ def _entries(value: object) -> dict[str, Any]:
 
 
 def _words(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
+    inline = re.sub(r"</?(b|i|u|em|strong|span|font|sup|sub|a)\b[^>]*>", "", html)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", inline)).split())

@@ -127,7 +127,8 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
         if name not in meanings:
             cells[name] = names.replaced(cells[name], values)
     numbers = [name for name, one in meanings.items() if one.form == CODES
-               and name not in meant.codes and name not in meant.values]
+               and name not in meant.codes and name not in meant.values
+               and not (meant.tasks and name in meant.tasks.choice)]
     if numbers:
         doubts.append(
             "answers in numbers, taken for the registration's codes: " + ", ".join(numbers))
@@ -408,16 +409,11 @@ def arms(cells: pd.DataFrame, registration: Registration, path: Path) -> pd.Data
             level: ~cells[column].astype(object).map(plain).isin(_EMPTY)
             for level, column in factor.columns.items()
         })
-        twice = filled.sum(axis=1) > 1
-        if twice.any():
-            raise LedgerError(
-                f"{path}: row {twice.idxmax()}", found=f"several arms of {name}: " + ", ".join(
-                    filled.columns[filled.loc[twice.idxmax()]]),
-                expected="one arm", mend="correct the row, or remove it",
-            )
         other = [level for level in factor.levels if level not in factor.columns]
         assigned = filled.idxmax(axis=1).astype(object).where(
             filled.any(axis=1), other[0] if other else "")
+        for row in filled.index[filled.sum(axis=1) > 1]:      # told with all other strange cells
+            assigned[row] = " and ".join(filled.columns[filled.loc[row]])
         cells = cells.drop(columns=list(factor.columns.values())).assign(**{name: assigned})
     return cells
 

@@ -53,9 +53,9 @@ def staying(frame: pd.DataFrame, registration: Registration) -> list[np.ndarray]
 def _matches(column: pd.Series, rule: Exclusion) -> np.ndarray:
     """Which values a rule names: by number, or by text without regard to capitals and blanks."""
     codes, texts = factorized(column)
-    if rule.below is not None:
+    if rule.by_number:
         numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
-        return np.append(numbers < rule.below, False)[codes]
+        return np.append(outside(numbers, rule), False)[codes]
     values = rule.equals or rule.differs_from
     if pd.api.types.is_numeric_dtype(column):
         listed = [text in values for text in texts]
@@ -63,6 +63,13 @@ def _matches(column: pd.Series, rule: Exclusion) -> np.ndarray:
         wanted = {str(value).casefold() for value in values}
         listed = [str(text).strip().casefold() in wanted for text in texts]
     return np.array([*listed, False])[codes] == bool(rule.equals)
+
+
+def outside(numbers, rule: Exclusion):
+    """Which numbers a rule drops, for they are too small or too large."""
+    low = -np.inf if rule.below is None else rule.below
+    high = np.inf if rule.above is None else rule.above
+    return (numbers < low) | (numbers > high)
 
 
 def repeated(column: pd.Series) -> pd.Series:
@@ -123,6 +130,8 @@ def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
         for name, column in ((STRATUM, weighting.strata), (UNIT, weighting.clusters)):
             if column:
                 result[name] = _groups(frame[column], name)
+        if any(a.vcov == "survey" for a in registration.analyses()):
+            _check_strata(result)
     for name, factor in registration.design.factors.items():
         result[name] = pd.Categorical(frame[name], categories=list(factor.levels))
     points = {}
@@ -213,6 +222,18 @@ def _groups(cells: pd.Series, name: str) -> pd.Categorical:
             expected=f"the {name} of each row", mend="fill the cells, or exclude the rows",
         )
     return pd.Categorical(texts)
+
+
+def _check_strata(known: dict[str, object]) -> None:
+    """Each stratum of the sample's design holds several sampling units (or rows)."""
+    if STRATUM not in known:
+        return
+    unit = known.get(UNIT, np.arange(len(known[STRATUM])))
+    units = pd.Series(unit).groupby(pd.Series(known[STRATUM]), observed=True).nunique()
+    if (units < 2).any():
+        raise LedgerError(
+            f"stratum {units.idxmin()}", found="one sampling unit", expected="two in each stratum",
+            mend="register a column in which such a stratum is merged with one that is like it")
 
 
 def _check_assignment(frame: pd.DataFrame, registration: Registration) -> None:
