@@ -271,6 +271,8 @@ def test_what_cannot_be_computed_here_is_marked_so(prepared, tmp_path):
     with pytest.raises(LedgerError, match="verdict"):
         run(place, fits.replace('table_of("H3", f)',
                                 'table_of("H3", f).assign(verdict="refuted")'))
+    with pytest.raises(LedgerError):
+        run(place, fits.replace('table_of("H3", f)', 'table_of("H3", f).assign(df=None)'))
 
 
 def test_a_lock_edited_by_hand_and_an_undeclared_amendment_stop_the_merge(prepared, tmp_path):

@@ -65,9 +65,10 @@ def test_the_name_and_the_manifest_alone_say_so_too(exported, registration, root
     assert open_survey(plain, registration, root).world is None
     shutil.copy(exported.with_suffix(".manifest.json"), tmp_path / "answers.manifest.json")
     assert open_survey(plain, registration, root).status == "simulated"
-    (tmp_path / "answers.manifest.json").write_text("{")
-    with pytest.raises(LedgerError, match="manifest"):
-        open_survey(plain, registration, root)
+    for broken in ("{", "[]"):
+        (tmp_path / "answers.manifest.json").write_text(broken)
+        with pytest.raises(LedgerError, match="manifest"):
+            open_survey(plain, registration, root)
 
 
 @pytest.mark.parametrize(("n", "said"), [(12, "nobody in"), (2, "nobody stays in")])

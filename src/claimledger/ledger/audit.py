@@ -131,7 +131,8 @@ class Audit:
                 joint = isinstance(test.analysis, Hypothesis) and test.analysis.joint
                 own = ("statistic", "p") if joint else ("estimate", "se")
                 for name in (*own, "df", "n"):
-                    table.loc[test.id, name] = float(handed[test.id].get(name, np.nan))
+                    given = handed[test.id].get(name)
+                    table.loc[test.id, name] = np.nan if given is None else float(given)
         bounds = [run[id].bound(sd) for id, sd in table["sd"].items()]
         table["bound"] = np.array(bounds, dtype=float)
         table["direction"] = [test.direction for test in tests]

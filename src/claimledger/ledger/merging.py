@@ -66,6 +66,10 @@ def merge(
         found, rows, others[other.name] = _other(run, other, fragment)
         entries |= {id: entry | {"notebook": stem} for id, entry in found.items()}
         deviations += rows
+    if not ours:
+        raise LedgerError(
+            "notebooks", found=f"only those of other studies: {', '.join(fragments)}",
+            expected="at least one of this study", mend="look at why the others did not run")
     audit, data = None, next(iter(ours.values()))
     if groups(registration):
         survey = open_survey(run.data, registration, run.root, run.mapping)

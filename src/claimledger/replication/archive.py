@@ -38,6 +38,7 @@ from claimledger.rendering.pages import Press
 from claimledger.replication.elsewhere import git
 from claimledger.settings import notebook_stems, settings
 from claimledger.survey.disclosure import find_names, names_of
+from claimledger.survey.loading import manifest_of, manifest_path
 from claimledger.yaml_files import load_yaml
 
 CHECKSUMS = "SHA256SUMS"
@@ -116,7 +117,7 @@ class Contents:
         """Raw files that are not shown to be simulated: they may hold what identifies people."""
         raw = [name for name in _listed(self.run.root) if name.startswith(f"{RAW}/")]
         open_files = {name for name in raw if _is_simulated(self.run.root / name)}
-        beside = {str(Path(name).with_suffix(".manifest.json")) for name in open_files}
+        beside = {str(manifest_path(Path(name))) for name in open_files}
         return [name for name in raw if name not in open_files | beside and
                 Path(name).name != "README.md"]
 
@@ -177,10 +178,7 @@ def _inside(root: Path, name: str) -> bool:
 
 def _is_simulated(path: Path) -> bool:
     """Whether the manifest beside says so of these very bytes."""
-    try:
-        manifest = json.loads(path.with_suffix(".manifest.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return False
+    manifest = manifest_of(path)
     return manifest.get("simulated") is True and manifest.get("sha256") == sha256_file(path)
 
 

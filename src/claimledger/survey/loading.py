@@ -104,20 +104,29 @@ def manifest_path(path: Path) -> Path:
     return Path(path).with_suffix(".manifest.json")
 
 
+def manifest_of(path: Path) -> dict:
+    """What the manifest beside a file says; nothing where there is none."""
+    manifest = manifest_path(path)
+    if not manifest.is_file():
+        return {}
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"{content!r}"[:80])
+    except (ValueError, UnicodeDecodeError) as error:
+        raise LedgerError(
+            manifest, found=str(error), expected="the manifest as it was written",
+            mend="restore the file, or remove it",
+        ) from error
+    return content
+
+
 def provenance(path: Path, cells: pd.DataFrame) -> tuple[str, str | None, int | None]:
     """Whether anything says that no person answered: manifest, column of the file, or its name."""
     says: list[str] = [Path(path).name]
-    manifest = manifest_path(path)
-    if manifest.is_file():
-        try:
-            content = json.loads(manifest.read_text(encoding="utf-8"))
-        except (ValueError, UnicodeDecodeError) as error:
-            raise LedgerError(
-                manifest, found=str(error), expected="the manifest as it was written",
-                mend="restore the file, or remove it",
-            ) from error
-        if content.get("simulated"):
-            return "simulated", content.get("world"), content.get("seed")
+    content = manifest_of(path)
+    if content.get("simulated"):
+        return "simulated", content.get("world"), content.get("seed")
     if qualtrics.SOURCE in cells:
         says += distinct(cells[qualtrics.SOURCE])
     for text in reversed(says):
