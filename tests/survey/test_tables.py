@@ -1,4 +1,4 @@
-"""A big file is read in pieces by another parser, and gives the same cells or the same refusal."""
+"""A big file is read by another parser, and gives the same cells or the same refusal."""
 
 import csv
 import io
@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from claimledger.errors import LedgerError
 from claimledger.survey import tables
-from claimledger.survey.tables import read_csv
+from claimledger.survey.recoding import repeated
+from claimledger.survey.tables import distinct, read_csv
 
 CELLS = st.text(st.sampled_from('ab1 ,;"\t\n\ré'), max_size=5)
 
@@ -28,9 +29,11 @@ def read(path):
            st.lists(CELLS, min_size=width, max_size=width), min_size=1, max_size=12)),
        spoilt=st.lists(st.tuples(st.floats(0, 1), st.sampled_from(
            [b'"', b",", b"\n", b"\r", b"\0", b"\xff", b" "])), max_size=2),
-       ends=st.sampled_from(["\n", "\r\n"]), quoted=st.booleans(), piece=st.integers(8, 64))
-@example(rows=[["a", "b"], ["1", ""]], spoilt=[], ends="\n", quoted=False, piece=8)
-def test_both_ways_of_reading_agree(rows, spoilt, ends, quoted, piece, tmp_path):
+       ends=st.sampled_from(["\n", "\r\n"]), quoted=st.booleans(), piece=st.integers(8, 64),
+       first=st.sampled_from([2, 2000]))     # of which most differ: columns of texts
+@example(rows=[["a", "b"], ["1", ""]], spoilt=[], ends="\n", quoted=False, piece=8,
+         first=2)
+def test_both_ways_of_reading_agree(rows, spoilt, ends, quoted, piece, first, tmp_path):
     file = io.StringIO(newline="")
     csv.writer(file, lineterminator=ends, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
                ).writerows(rows)
@@ -44,6 +47,7 @@ def test_both_ways_of_reading_agree(rows, spoilt, ends, quoted, piece, tmp_path)
         careful = read(path)
         patch.setattr(tables, "_BIG", 0)
         patch.setattr(tables, "_PIECE", piece)
+        patch.setattr(tables, "_FIRST", first)
         assert read(path) == careful
 
 
@@ -60,3 +64,16 @@ def test_a_regular_file_is_read_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "_BIG", 0)
     monkeypatch.setattr(tables, "_with_care", None)
     assert read_csv(path).cells.to_dict("list") == {"a": ["1", "2"], "b": ['x, "y"', ""]}
+
+
+def test_a_column_of_many_texts_is_used_as_any_other(tmp_path, monkeypatch):
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "".join(f"R_{n % 3 or n},{n}\n" for n in range(9)))
+    monkeypatch.setattr(tables, "_BIG", 0)
+    monkeypatch.setattr(tables, "_FIRST", 4)
+    cells = read_csv(path).cells["a"]
+    assert isinstance(cells.array, tables.Texts) and cells.loc[2] == "R_1"
+    assert cells[cells == "R_2"].index.tolist() == cells[cells.isin(["R_2"])].index.tolist()
+    assert cells.iloc[-2:].tolist() == ["R_1", "R_2"] and not cells.isna().any()
+    assert repeated(cells).tolist() == repeated(cells.astype(object)).tolist()
+    assert distinct(cells) == ["R_0", "R_1", "R_2", "R_3", "R_6"]

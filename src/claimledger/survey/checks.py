@@ -389,20 +389,18 @@ def platform(export: Export, registration: Registration) -> list[Problem]:
     problems = []
     rules = {rule.column: rule for rule in registration.exclusions}
     for name in sorted({*qualtrics.ANSWERS, *rules} & set(export.columns)):
-        if name not in qualtrics.ANSWERS and not rules[name].by_number:
-            continue
-        cells = export.columns[name]
-        unique = [cell for cell in distinct(cells) if cell.strip()]
-        strange: list[str] = []
-        if name in rules and rules[name].by_number:
-            strange = [c for c in unique if not re.fullmatch(r" *\d+(\.\d+)? *", c, re.ASCII)]
+        cells, rule = export.columns[name], rules.get(name)
+        strange = [cell for cell in distinct(cells) if cell.strip()]
+        if rule and rule.by_number:
             expected = "a number"
+            strange = [c for c in strange if not re.fullmatch(r" *\d+(\.\d+)? *", c, re.ASCII)]
         elif name in qualtrics.ANSWERS:
-            known = set(qualtrics.ANSWERS[name])
-            rule = rules.get(name)
-            known |= {plain(str(v)) for v in (rule.equals + rule.differs_from if rule else [])}
-            strange = [cell for cell in unique if _number(plain(cell)) not in known]
             expected = "a word of the platform in English, or a code"
+            known = {plain(str(v)) for v in (rule.equals + rule.differs_from if rule else [])}
+            strange = [cell for cell in strange
+                       if _number(plain(cell)) not in known | qualtrics.ANSWERS[name]]
+        else:
+            continue
         for cell in strange[:20]:
             row = int(cells.index[cells == cell][0])
             problems.append(at(
