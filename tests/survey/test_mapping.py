@@ -8,6 +8,8 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.survey.mapping import Mapping, Tasks, rename, unfold
+from claimledger.survey.reading import arms
+from claimledger.survey.recoding import _check_strata
 
 
 def registration(tasks=2, profiles=2, respondent="id"):
@@ -78,3 +80,16 @@ def test_an_item_may_stand_in_a_column_of_each_arm(cells):
     assert named["spend"].tolist() == ["Too much", "Too little"] and "spend_b" not in named
     with pytest.raises(LedgerError, match="row 2\n.*answers in 'spend_a' and in 'spend_b'"):
         rename(mapping, cells.assign(spend_a="Too much"), registration(), Path("x.csv"))
+
+
+def test_two_arms_in_one_row_are_told_with_all_else():
+    factor = SimpleNamespace(columns={"a": "DO_a", "b": "DO_b"}, levels={"a": 1, "b": 2})
+    study = SimpleNamespace(design=SimpleNamespace(factors={"arm": factor}))
+    cells = pd.DataFrame({"DO_a": ["1", "1", ""], "DO_b": ["", "1", ""]}, index=[1, 2, 3])
+    assert arms(cells, study, Path("x.csv"))["arm"].tolist() == ["a", "a and b", ""]
+
+
+def test_a_stratum_with_one_unit_is_named():
+    _check_strata({"stratum": ["n", "n", "s", "s"], "unit": [1, 2, 3, 4]})
+    with pytest.raises(LedgerError, match="stratum s\n.*one sampling unit"):
+        _check_strata({"stratum": ["n", "n", "s", "s"], "unit": [1, 2, 3, 3]})
