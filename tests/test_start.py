@@ -281,6 +281,7 @@ def test_a_conjoint_with_a_respondent_a_row_is_drafted(tmp_path):
             } == {"price": ["q_9", "q_113"], "kind": ["elm", "oak"]}
     assert list(content["instrument"]["items"]) == ["chosen", "rating"]
     settle_and_freeze(tmp_path / "new")
+    (tmp_path / "new" / "mapping.yml").unlink()
     done = called(tmp_path / "new", "map", str(tmp_path / "wide.csv"))
     assert "1 to finish" in done.stdout, done.stderr
     text = (tmp_path / "new" / "mapping.yml").read_text("utf-8")

@@ -129,7 +129,8 @@ def columns_of(source: Path) -> str:
                    known.arms[name].columns or known.arms[name].shown))]
     if known.tasks:
         renamed.append("# Where the tasks stand is written by `claimledger map`, once the "
-                       "registration has no mark left.")
+                       "registration has no\n# mark left and this file, which it replaces, is "
+                       "removed.")
     return ("# Columns of the export and the ids of the registration. Where you rename or remove\n"
             "# an item there, do it here, too: claimledger check export.csv --mapping mapping.yml\n"
             "columns:\n" + "\n".join(renamed or ["  {}"]) + "\n")
