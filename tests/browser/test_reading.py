@@ -87,7 +87,7 @@ def test_a_figure_enlarges_by_keyboard_and_escape_leads_back(small, visit):
     picture = dialog.locator("img")
     assert picture.get_attribute("alt") == page.locator("#fig-support img").get_attribute("alt")
     assert picture.bounding_box()["height"] > small_box["height"]
-    assert "1,202 respondents" in dialog.inner_text()
+    assert "1,202\xa0respondents" in dialog.inner_text()
     page.keyboard.press("Escape")
     page.wait_for_function("!document.querySelector('dialog')")
     assert button.evaluate("one => one === document.activeElement")

@@ -39,7 +39,6 @@ exclusions:
   - {id: attention, label: Failed the check, column: word, differs_from: [4]}
   - {id: unfinished, label: Did not finish, column: Finished, differs_from: ["True", 1]}
 samples: {all: {}}
-weighting: {margins: none.csv, variables: [], trim: 5, note: ""}
 families: {}
 hypotheses: []
 comparisons: []
