@@ -246,6 +246,21 @@ local function literal(cell)
   end
 end
 
+-- A label that is printed once stands for the rows below it: to the ear, it is said in each.
+local function heard(body)
+  local said
+  for _, row in ipairs(body.body) do
+    local first = row.cells[1]
+    local text = text_of(first.contents)
+    if text == "" and said then
+      first.contents = { pandoc.Plain(pandoc.RawInline("html", '<span class="heard">' .. said .. "</span>")) }
+    elseif text ~= "" then
+      said = text:gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" })
+    end
+  end
+  body.row_head_columns = 1
+end
+
 -- A table too wide for the screen scrolls by itself; the keyboard can do it too.
 function page.table(tab)
   cells.back(tab)
@@ -254,7 +269,9 @@ function page.table(tab)
   end
   tables.fit(tab)
   if core.html then
-    for _, body in ipairs(tab.bodies) do body.row_head_columns = 1 end
+    local bodies = tab.bodies
+    for _, body in ipairs(bodies) do heard(body) end
+    tab.bodies = bodies
   elseif FORMAT == "typst" then
     tab = tab:walk({ Plain = literal, Para = literal })
   elseif FORMAT == "docx" then

@@ -26,6 +26,7 @@ PARSE, PRESS = ["source"], ["embedded"]  # scripts of the extension
 CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
 FOUND = ("Header", "Cite", "Div")  # what of a tree is looked at
 FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
+OFFERED = FILES | {"meca": "paper-meca.zip"}  # what a page may point to: the last is Quarto's alone
 IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "acknowledgements",
                "repo-url", "citation", "funding")
 # What a page would ask for beside itself: any picture but an exhibit's, which is a part of it.
@@ -146,7 +147,7 @@ class Press:
 
     def html(self) -> bytes:
         """The paper as one self-contained page."""
-        others = [{"name": n.upper(), "href": FILES[n]} for n in self.formats if n != "html"]
+        others = [{"name": n.upper(), "href": OFFERED[n]} for n in self.formats if n != "html"]
         depth = int(self.paper.option("html", "toc-depth", 3)) + 1  # the title is the first
         toc = bool(self.paper.option("html", "toc", True))
         made = self._article(

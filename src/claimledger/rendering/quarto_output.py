@@ -18,6 +18,7 @@ from pathlib import Path
 from claimledger.errors import LedgerError
 from claimledger.project import Run, find_root, write_atomic
 from claimledger.rendering import renderer, write_notebook_pages
+from claimledger.rendering.pages import OFFERED
 from claimledger.rendering.tools import light, repack, valid_jats
 from claimledger.settings import CONFIG, settings
 
@@ -48,8 +49,6 @@ WIDGETS = re.compile(
 FONTS = re.compile(r"""@import\s*(?:url\()?(["']?)https://fonts\.googleapis\.com/.*?\1\)?;""")
 WRAPPER = re.compile(r'(<div\b[^>]*?)\s(?:fig-)?alt="[^"]*\{\{[^"]*"')
 
-
-FILES = {"PDF": "paper.pdf", "DOCX": "paper.docx", "JATS": "paper.xml", "MECA": "paper-meca.zip"}
 LEFT_OUT = re.compile(
     r"<style>\s*</style>\s*"
     r"|<script>\s*window\.document\.addEventListener\(\"DOMContentLoaded\".*?</script>\s*"
@@ -114,7 +113,7 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
 
 def bundle(root: Path, output: Path) -> None:
     """The MECA bundle with the files as they are mended, and with the executed notebooks."""
-    path, run = output / FILES["MECA"], Run.open(root)
+    path, run = output / OFFERED["meca"], Run.open(root)
     if not path.is_file():
         return
     with zipfile.ZipFile(path) as old:
@@ -184,8 +183,8 @@ def as_ours(page: str, output: Path) -> str:
     page = BODY.sub(lambda found: (found[1] or "") + _lowered(found[2]), page, count=1)
     if 'class="files"' in page:
         return page
-    links = [f'<a href="{file}">{name}</a>' for name, file in FILES.items()
-             if (output / file).is_file()]
+    links = [f'<a href="{file}">{name.upper()}</a>' for name, file in OFFERED.items()
+             if name != "html" and (output / file).is_file()]
     line = f'<p class="files">{" · ".join(links)}</p>\n' if links else ""
     return page.replace("</header>", line + "</header>", 1)
 

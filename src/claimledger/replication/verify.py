@@ -18,7 +18,7 @@ from claimledger.pipeline import build
 from claimledger.progress import Progress
 from claimledger.project import Run, write_atomic
 from claimledger.prose.source import Source
-from claimledger.rendering.pages import FILES, Press
+from claimledger.rendering.pages import OFFERED, Press
 from claimledger.replication import elsewhere
 from claimledger.replication.differences import (
     Difference,
@@ -113,7 +113,7 @@ def rendered(published: Published, here: Here, run: Run) -> Here:
     """What is found here, with the paper rendered in the format of the published one."""
     ledger = as_published(published.ledger or here.ledger, here.ledger)
     write_atomic(run.ledger, dump(ledger))
-    named = {file: name for name, file in FILES.items()}  # the formats that the page links to
+    named = {file: name for name, file in OFFERED.items()}  # the formats that the page links to
     linked = dict.fromkeys(named[link.target] for unit in published.units for link in unit.links
                            if unit.place == "title" and link.target in named)
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
@@ -242,7 +242,7 @@ def _found(published: Published, here: Here) -> list[Difference]:
 def _without_files(units: list[Unit]) -> list[Unit]:
     """Without the links to other formats, which an old state of the project is not built in."""
     return [one for one in units if not (one.place == "title" and one.links and all(
-        link.target in FILES.values() for link in one.links))]
+        link.target in OFFERED.values() for link in one.links))]
 
 
 def _without_place(unit: Unit) -> Unit:
