@@ -36,7 +36,9 @@ function word.sized(tab)
           Plain = function(text) return pandoc.Para(text.content) end,
           Code = function(code) return pandoc.Str(code.text) end,
         })
-        if #blocks > 0 then cell.contents = { pandoc.Div(blocks, pandoc.Attr("", {}, style)) } end
+        -- An empty cell, too, has the size of the others, or its row would be the higher one.
+        if #blocks == 0 then blocks = { pandoc.Para({ pandoc.Str("\u{a0}") }) } end
+        cell.contents = { pandoc.Div(blocks, pandoc.Attr("", {}, style)) }
       end
     end
   end
