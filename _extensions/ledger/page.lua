@@ -140,6 +140,7 @@ end
 
 -- What is read as one is bound once all numbers are there: in Quarto by `finish.lua`.
 function page.bind(doc)
+  if not core.own then return doc end
   doc.blocks = doc.blocks:walk(bind)
   local meta = doc.meta
   local abstract = pandoc.utils.type(meta.abstract)

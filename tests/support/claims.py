@@ -77,6 +77,11 @@ def members(text: str, every: list[str]) -> set[str]:
 Claim = Callable[[Facts, re.Match], bool]
 
 
+def side(id: str) -> Claim:
+    """The side of an estimate that a phrase names; "from" where no side is shown."""
+    return lambda f, m: f(id) in {"above": "+", "below": "-", "from": "0?"}[m[1]]
+
+
 def one(id: str, sign: str) -> Claim:
     return lambda f, _: f(id) in sign
 
@@ -133,10 +138,8 @@ CLAIMS: list[tuple[str, Claim]] = [
      one("H1a", "?")),
     (r"support correction and inaction alike|correction and inaction about the same",
      one("H1a", "0")),
-    (r"corrective measures stands [\d.]+ points (above|below|from) support",
-     lambda f, m: f("H1a") in {"above": "+", "below": "-", "from": "0?"}[m[1]]),
-    (r"aid, stands [\d.]+ points (above|below|from) support for public shaming",
-     lambda f, m: f("H1b") in {"above": "+", "below": "-", "from": "0?"}[m[1]]),
+    (r"corrective measures stands [\d.]+ points (above|below|from) support", side("H1a")),
+    (r"aid, stands [\d.]+ points (above|below|from) support for public shaming", side("H1b")),
     # H1b
     (NOT + r"deeds are preferred to words|coercive measures, sanctions and cuts in military aid,"
      r" exceeds|find more support than public criticism\.|material measures are preferred to words"

@@ -230,7 +230,8 @@ def unfold(
         )
     used: set[str] = set()
 
-    def column(pattern: str, **place: int) -> np.ndarray:
+    def column(pattern: str | list[str], **place: int) -> np.ndarray:
+        pattern = pattern if isinstance(pattern, str) else pattern[place["task"] - 1]
         if {name for _, name, _, _ in Formatter().parse(pattern) if name} - PARTS:
             raise LedgerError(f"{path}: tasks", found=pattern,
                               expected="a pattern with {task}, {profile}, {place}")
@@ -255,11 +256,9 @@ def unfold(
             known = made[factor][:, t, p]
             made[factor][:, t, p] = np.where(values == "", known, values)
         for item, pattern in tasks.choice.items():
-            answers = column(pattern if isinstance(pattern, str) else pattern[t], **place)
-            made[item][:, t, p] = _chosen(answers, p + 1, tasks, path)
+            made[item][:, t, p] = _chosen(column(pattern, **place), p + 1, tasks, path)
         for item, pattern in tasks.ratings.items():
-            made[item][:, t, p] = column(pattern if isinstance(pattern, str) else pattern[t],
-                                         **place)
+            made[item][:, t, p] = column(pattern, **place)
     rest = cells.drop(columns=[name for name in used if name in cells])
     long = rest.loc[rest.index.repeat(design.rows)].reset_index(drop=True)
     long = long.drop(columns=[name for name in made if name in long])
