@@ -18,11 +18,11 @@ from claimledger.ledger.entries import VERDICTS, Entry, Equivalence
 from claimledger.ledger.recording import Record
 from claimledger.ledger.results import tost, verdicts
 from claimledger.registration import analyses, lock, models
-from claimledger.settings_models import AnotherStudy, Notebook, Settings, Subject
+from claimledger.settings import AnotherStudy, Notebook, Settings, Subject
 from claimledger.simulation import assumptions
 from claimledger.study import Study
 from claimledger.survey.mapping import Mapping, Tasks
-from claimledger.validation import expected
+from claimledger.yaml_files import expected
 
 REGION = re.compile(r"<!-- made: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 KEYS = (

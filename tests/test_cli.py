@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 COMMANDS = ["build", "render", "new", "record", "lint", "simulate", "check", "map", "codebook",
             "freeze", "amend", "deviate", "preview", "schema", "migrate", "verify",
             "archive", "diagnose", "review"]
-HEAVY = ["pandas", "numpy", "matplotlib", "papermill", "nbclient", "pydantic", "rich.progress"]
+HEAVY = ["pandas", "numpy", "matplotlib", "papermill", "nbclient", "rich.progress"]
 
 
 def test_help_names_every_command():

@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from claimledger.errors import LedgerError
-from claimledger.figures.exhibits import show_figure, show_table
+from claimledger.figures import show_figure, show_table
 from claimledger.project import Run, inside
 from claimledger.registration.loading import load
 from claimledger.replication.archive import table_of
@@ -90,7 +90,7 @@ def test_the_label_of_a_figure_cannot_leave_its_folder(tmp_path):
 
 def test_a_label_in_a_table_is_no_markup_and_its_tokens_still_work(monkeypatch):
     shown = []
-    monkeypatch.setattr("claimledger.figures.exhibits.display", lambda one: shown.append(one.data))
+    monkeypatch.setattr("claimledger.figures.display", lambda one: shown.append(one.data))
     show_table(pd.DataFrame({"Label": [NASTY, "</table>", "p < .001", "{{< num H1 >}}", "a | b"]}))
     text = shown[0]
     assert "\\<img" in text and "\\</table>" in text and "a \\| b" in text

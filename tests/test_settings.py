@@ -6,8 +6,7 @@ import pytest
 import yaml
 
 from claimledger.errors import LedgerError
-from claimledger.settings import CONFIG, notebook_stems, settings
-from claimledger.settings_models import Settings
+from claimledger.settings import CONFIG, Settings, notebook_stems, settings
 
 GOOD = """project: {type: manuscript}
 ledger:

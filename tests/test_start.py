@@ -15,9 +15,8 @@ from claimledger.errors import LedgerError
 from claimledger.project import Run
 from claimledger.prose.source import read_sources
 from claimledger.registration.loading import load
-from claimledger.start.documents import notebook, paper
 from claimledger.start.draft import draft
-from claimledger.start.folder import DESIGNS, complete, start
+from claimledger.start.folder import DESIGNS, complete, notebook, paper, start
 from claimledger.yaml_files import Source
 from engine import called, command
 from readback import check_page, read_html

@@ -5,9 +5,8 @@ __version__ = "0.1.0"
 _WHERE = {  # what a notebook imports, and where it is defined
     "study": ["Study"], "ledger.results": ["tost", "verdicts"],
     "ledger.entries": ["dump", "number", "percent"],
-    "figures.exhibits": ["ACCENT", "BAND", "GRAY", "INK", "INNER", "PALETTE", "POINTS", "SCALE",
-                         "alt_list", "alt_panels", "bare", "region", "spread"],
-    "figures.diagrams": ["design_diagram", "flow_diagram"],
+    "figures": ["ACCENT", "BAND", "GRAY", "INK", "INNER", "PALETTE", "POINTS", "SCALE", "alt_list",
+                "alt_panels", "bare", "design_diagram", "flow_diagram", "region", "spread"],
     "registration.codebook": ["instrument_table", "vignette_table"],
     "statistics.balance": ["attrition_by_arm", "covariate_matrix", "lee_bounds",
                            "omnibus_balance", "standardised_differences"],

@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from claimledger.errors import LedgerError, no_room
-from claimledger.project import Run, write_atomic
 
 app = typer.Typer(
     name="claimledger", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -262,7 +261,7 @@ def simulate(
     from claimledger.simulation.assumptions import FILE
     from claimledger.simulation.platform_file import export
 
-    run = Run.open()
+    run = _run()
     written = export(out, run.registration, run.root / FILE, world, seed, n)
     print("simulated: " + ", ".join(map(str, written)))
 
@@ -277,13 +276,14 @@ def check(
 ) -> None:
     """Compare an export with the registration: every problem at once, with a way to mend it."""
     from claimledger.ledger.audit import dry_run
+    from claimledger.project import write_atomic
     from claimledger.registration.loading import load
     from claimledger.survey.checks import require, shown, warning_lines
     from claimledger.survey.disclosure import coarsen, identifying_variables
     from claimledger.survey.loading import examine, html_report
     from claimledger.survey.reading import read_export
 
-    run = Run.open()
+    run = _run()
     dry_run(run.registration)
     registration = load(run.registration)
     name = shown(export)
@@ -307,10 +307,11 @@ def codebook(
     out: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("build/codebook"),
 ) -> None:
     """Write codebook, instrument and a survey to import, all from the registration."""
+    from claimledger.project import write_atomic
     from claimledger.registration import codebook as book
     from claimledger.registration.loading import load
 
-    registration = load(Run.open().registration)
+    registration = load(_run().registration)
     made = {
         "codebook.html": book.codebook_page(registration),
         "codebook.csv": book.codebook_table(registration).to_csv(index=False),
@@ -328,13 +329,14 @@ def map_(
     out: Annotated[Path, typer.Option(help="The mapping to write.")] = Path("mapping.yml"),
 ) -> None:
     """Start the mapping of an export's names and codes; what is not certain is left to finish."""
+    from claimledger.project import write_atomic
     from claimledger.registration.loading import load
     from claimledger.survey.mapping_draft import draft, write_draft
 
     if out.exists():
         raise LedgerError(out, found="a file of that name", expected="none: it may hold your work",
                           mend="name another with --out, or remove it")
-    made, table = draft(export, load(Run.open().registration), qsf)
+    made, table = draft(export, load(_run().registration), qsf)
     write_atomic(out, write_draft(made, export, table.form))
     print(f"{export}: {table.form}; {len(table.cells):,} records")
     print(f"{_shown(out.resolve())}: {made.open} to finish, marked `?`")
@@ -369,11 +371,12 @@ def diagnose(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from claimledger.ledger.entries import dump
     from claimledger.ledger.rehearsal import needs_rehearsal, rehearse
+    from claimledger.project import write_atomic
     from claimledger.registration.loading import load
     from claimledger.simulation.assumptions import FILE, load_simulation
     from claimledger.statistics import design_diagnosis as diagnosis
 
-    run = Run.open()
+    run = _run()
     registration = load(run.registration)
     simulation = load_simulation(run.root / FILE, registration)
     grid = {name: diagnosis.numbers(text) if text else None
@@ -410,7 +413,7 @@ def freeze() -> None:
     from claimledger.registration import lock
     from claimledger.start.folder import complete
 
-    run = Run.open()
+    run = _run()
     dry_run(run.registration)
     frozen = lock.freeze(run.registration, date.today())
     for path in complete(run):
@@ -427,7 +430,7 @@ def amend(
     from claimledger.ledger.audit import dry_run
     from claimledger.registration import lock
 
-    run = Run.open()
+    run = _run()
     dry_run(run.registration)
     print(f"amended: {_shown(lock.amend(run.registration, what, why, date.today()))}")
 
@@ -451,7 +454,7 @@ def deviate(
     from claimledger.registration import lock
     from claimledger.registration.loading import load
 
-    run_, given = Run.open(), dict(analysis=analysis, aspect=aspect, run=run, reason=reason,
+    run_, given = _run(), dict(analysis=analysis, aspect=aspect, run=run, reason=reason,
                                    when=when, impact=impact)
     registered = load(run_.registration)
     known = [one.id for one in (*registered.hypotheses, *registered.comparisons)]
@@ -461,10 +464,10 @@ def deviate(
 @app.command(epilog=_example("claimledger schema"))
 def schema() -> None:
     """Write the JSON schemas with which editors complete and check what you write."""
-    from claimledger.registration.schema import LINE, write_schema
+    from claimledger.registration.loading import LINE, write_schema
     from claimledger.settings import CONFIG
 
-    run = Run.open()
+    run = _run()
     for document, name in ((run.registration, "registration"), (run.root / CONFIG, "settings")):
         path, pointed = write_schema(document, name)
         print(f"schema: {_shown(path)}")
@@ -475,12 +478,19 @@ def schema() -> None:
 @app.command(epilog=_example("claimledger migrate"))
 def migrate() -> None:
     """Rewrite a registration of an older schema, its comments kept, and amend its lock."""
-    from claimledger.registration.schema import migrate as lift
+    from claimledger.registration.loading import migrate as lift
 
-    registration = Run.open().registration
+    registration = _run().registration
     amended = lift(registration, date.today())
     print(f"{_shown(registration)}: schema 2, meaning the same"
           + "; its lock has an amendment that says so" * amended)
+
+
+def _run():
+    """The run of record of the project that this folder is in."""
+    from claimledger.project import Run
+
+    return Run.open()
 
 
 def _how(ran: list[str]) -> str:

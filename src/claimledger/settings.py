@@ -1,18 +1,86 @@
-"""`_quarto.yml`, read and checked."""
+"""`_quarto.yml`: what may stand under `ledger`, as typed data, and how it is read."""
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
 
 from claimledger.errors import LedgerError
-from claimledger.yaml_files import Source
+from claimledger.yaml_files import SHA256, Model, Source, about, validated
 
 CONFIG = "_quarto.yml"
 
 
+class Notebook(Model):
+    """A notebook of the paper, and the title of its page."""
+
+    notebook: str = about("Its executed file; the source has the same name in `notebooks/`.",
+                          "build/notebooks/01_results.ipynb")
+    title: str | None = about("Title of its page; its first heading by default.", "Results",
+                              default=None)
+
+
+class Subject(Model):
+    """Words by which the prose names what is compared, beside the registration's own labels."""
+
+    words: list[str] = about("Words or phrases.", ["the purchase"])
+    means: list[str] = about("Levels, items or factors that they stand for.", ["rival_arms"])
+
+
+class AnotherStudy(Model):
+    """Another study, whose data are not in the repository."""
+
+    registration: str = about("Its registration.", "data/external/NAME/registration.yml")
+    mapping: str | None = about("How its names and codes differ.", default=None)
+    notebook: str = about("The notebook that analyzes it, without its ending.", "09_real")
+    data: str = about("Where its data lie once they are fetched.", "data/external/NAME.csv")
+    sha256: Annotated[str, Field(pattern=SHA256)] = about(
+        "SHA-256 of its data, 64 hexadecimal digits (`sha256sum FILE`).")
+    recorded: str = about("Results that stand in where the data are not there; written by "
+                          "`claimledger record`.", "results/recorded/NAME.json")
+
+
+class Settings(Model):
+    """Paths, the seed, what is linted, and words of the prose."""
+
+    registration: str = about("The registration; its lock stands beside it.", "registration.yml")
+    data: str = about("The export of record; `claimledger render --data` takes another once.",
+                      "data/raw/export.csv")
+    mapping: str | None = about("How the export's names and codes differ.", "mapping.yml",
+                                default=None)
+    seed: Annotated[int, Field(ge=0)] = about("Of everything that an analysis draws.", 1)
+    lint: list[str] = about("Ids of sections, and `abstract`, in which no number and no verdict "
+                            "word may be typed.", ["abstract", "sec-results"])
+    notebooks: list[Notebook | str] = about(
+        "The notebooks, in reading order.",
+        [{"notebook": "build/notebooks/01_results.ipynb", "title": "Results"}], default=[])
+    words: dict[str, str | list[str]] = about(
+        "How the prose names a member of a set; singular, plural and preposition of what a set is "
+        "made of.", {"H1a": "words", "H1.kind": ["kind", "kinds", "after"]}, default={})
+    sets: dict[str, list[str]] = about(
+        "Sets of results for `members`, beside the families and comparisons.",
+        {"both": ["H1a", "H1b"]}, default={})
+    subjects: list[Subject] = about("Further words for what is compared, for the lint.",
+                                    default=[])
+    phrases: dict[str, dict[str, str]] = about(
+        "Phrases of verdicts used more than once, for `{{< says ID NAME >}}`.",
+        {"response": {"supported": "is milder", "undecided": "stays open"}}, default={})
+    external: dict[str, AnotherStudy] = about("Other studies that the paper draws on.", default={})
+    review: list[str] = about("Names that the version for review must not hold, beside authors "
+                              "and committers.", ["Example Lab"], default=[])
+    cell_seconds: Annotated[int, Field(gt=0)] | None = about(
+        "How long one cell of a notebook may take.", 600, default=None)
+
+
+class Config(Model):
+    """`_quarto.yml`, of which only one key is ours; the others are Quarto's."""
+
+    model_config = ConfigDict(extra="ignore")
+    ledger: Settings = about("the settings of the paper, such as `registration:` and `data:`")
+
+
 def settings(root: Path) -> dict:
     """`_quarto.yml` as a dictionary, after what stands under `ledger` was checked."""
-    from claimledger.settings_models import Config  # pydantic, only when it is needed
-    from claimledger.validation import validated
-
     source = Source.read(Path(root) / CONFIG, "the settings of the paper")
     validated(source, Config, source.content)
     config = source.content

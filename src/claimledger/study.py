@@ -14,7 +14,7 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from claimledger.errors import LedgerError
-from claimledger.figures import exhibits
+from claimledger.figures import NOTE, show_figure, show_table, use_style
 from claimledger.ledger.audit import Audit, tests_of
 from claimledger.ledger.entries import dump
 from claimledger.ledger.external import External, external_of, recorded, run_for
@@ -71,7 +71,7 @@ class Study:
         record = Record(notebook, promise, Audit.of(promise, lock, survey) if survey else None)
         if earlier:
             record.restore(earlier)
-        exhibits.use_style()
+        use_style()
         return cls(run, promise, lock, survey, record, other, earlier)
 
     @property
@@ -170,14 +170,14 @@ class Study:
 
         A figure of simulated answers says so in the picture; one of other data gives its own note.
         """
-        own = exhibits.NOTE if self.simulated else ""
-        exhibits.show_figure(self.run.figures, label, figure, note=own if note is None else note)
+        own = NOTE if self.simulated else ""
+        show_figure(self.run.figures, label, figure, note=own if note is None else note)
         self.record.exhibits[label] = {"kind": "figure", "alt": alt}
 
     def table(self, label: str, table: pd.DataFrame) -> None:
         """Show a table as Markdown, in which tokens still work."""
         self.record.exhibits[label] = {"kind": "table"}
-        exhibits.show_table(table)
+        show_table(table)
 
     @property
     def simulated(self) -> bool:

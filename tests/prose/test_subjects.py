@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from claimledger.prose.lint import lint_sources
+from claimledger.prose.lint import Subjects, lint_sources
 from claimledger.prose.source import Source
-from claimledger.prose.subjects import Subjects
 from claimledger.registration.loading import load
 from claimledger.settings import settings
 from prose_ledger import entry

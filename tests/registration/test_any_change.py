@@ -11,7 +11,7 @@ from claimledger.registration import codebook
 from claimledger.registration.codebook import import_file, steps
 from claimledger.registration.loading import load
 from claimledger.start.assumed import assumptions
-from claimledger.start.documents import citation, notebook, paper
+from claimledger.start.folder import citation, notebook, paper
 from claimledger.yaml_files import Source
 
 VALUES = (

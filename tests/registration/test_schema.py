@@ -7,9 +7,8 @@ import shutil
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.registration.loading import load
+from claimledger.registration.loading import LINE, MODELS, json_schema, load, migrate, write_schema
 from claimledger.registration.lock import check_lock, freeze
-from claimledger.registration.schema import LINE, MODELS, json_schema, migrate, write_schema
 
 TODAY = datetime.date(2026, 3, 4)
 

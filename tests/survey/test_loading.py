@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.figures.diagrams import flow_diagram
+from claimledger.figures import flow_diagram
 from claimledger.simulation.platform_file import export
 from claimledger.survey.checks import require
 from claimledger.survey.loading import examine, open_survey

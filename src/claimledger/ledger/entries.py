@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from claimledger.errors import LedgerError
 from claimledger.registration.analyses import POINTS
-from claimledger.validation import about
+from claimledger.yaml_files import about
 
 MINUS = "\u2212"
 RELATIVE = 1e-6  # of the published number; ten significant digits are printed in the ledger

@@ -239,9 +239,8 @@ def _engine() -> list[Path]:
 def lint(run: Run) -> list:
     """Problems of the prose: typed numbers and verdict words, and tokens that do not resolve."""
     from claimledger.ledger.entries import load_ledger
-    from claimledger.prose.lint import lint_sources, refuse_markup
+    from claimledger.prose.lint import Subjects, lint_sources, refuse_markup
     from claimledger.prose.source import Source
-    from claimledger.prose.subjects import Subjects
     from claimledger.prose.tokens import check_tokens
     from claimledger.registration.loading import load
 

@@ -16,8 +16,11 @@ The rule
    verdicts, such as supported and refuted, does not vouch for them.
 4. The *name of a verdict* is not allowed under a condition on its entry that excludes this verdict:
    no "refuted" where the entry was supported.
-5. A sentence that states a direction may name only what its conditions or its tokens are about
-   (`prose.subjects`).
+5. A sentence that states a direction may name only what its conditions or its tokens are about.
+   "Thinks worse of a letter that is long" under a condition on another comparison is refused,
+   whatever came out: the entry that would make it true or false is not asked for. Names are the
+   labels of levels and of the items that are compared, and further words that `_quarto.yml` lists
+   below `ledger: subjects:`, each with what it stands for.
 6. What must be typed is marked `[...]{.typed reason="..."}`; the paper prints the reasons. A mark
    on words that need none is a warning. (That each mark has a reason is checked with the tokens.)
 
@@ -27,12 +30,16 @@ with digits (H3a, CR2). A token before "percent" makes it a unit.
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from html import unescape
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from claimledger.prose.source import ATTRIBUTES, QUOTED, TOKEN, Problem, Source
-from claimledger.prose.subjects import Subjects
 from claimledger.prose.tokens import Token, nearest, tokens
+
+if TYPE_CHECKING:  # the lint starts without the libraries that a registration is checked with
+    from claimledger.registration.models import Registration
 
 # The words of the rule, in one place: regular expressions of whole words, case ignored;
 # `_` is the space inside a phrase.
@@ -96,6 +103,74 @@ _MARKUP = re.compile(
 _CLAIMED = re.compile(
     r"(?:(?<=[=<>≤≥≈])(?<!\{\w=)|(?<=\$)(?=[\s\d.,%\\−-]+\$))\s*(?P<numeral>[−-]?\.?\d+(?:[.,]\d+)*)"
 )
+_TERM = re.compile(r"([\w.]+)\[(?:T\.)?([^\]]+)\]")  # a level
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """What sentences are about.
+
+    `names`: pattern of words, and the levels, items or factors that they stand for.
+    """
+
+    names: tuple[tuple[re.Pattern, frozenset[str]], ...]
+    about: dict[str, frozenset[str]]  # id of an analysis or family: what it is about
+    known: frozenset[str]
+    factors: dict[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, registration: "Registration", listed: Iterable[dict] = ()) -> "Subjects":
+        """From the registration, and a list of `{words: [...], means: [...]}`."""
+        about: dict[str, set[str]] = {}
+        for h in registration.hypotheses:
+            terms = [t for t, weight in (h.contrast or {}).items() if weight]
+            about[h.id] = _of_terms(terms, registration)
+            about.setdefault(h.family, set()).update(about[h.id])
+        for c in registration.comparisons:
+            about[c.id] = set(c.levels)
+        known = set().union(*about.values()) if about else set()
+        factors = {name: frozenset({name, *factor.levels})
+                   for name, factor in registration.design.factors.items()}
+        names = [([registration.label(key)], {key}) for key in sorted(known)]
+        names += [(one["words"], set(one["means"])) for one in listed]
+        patterns = tuple(
+            (re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b", re.IGNORECASE),
+             frozenset(means)) for words, means in names
+        )
+        return cls(patterns, {id: frozenset(keys) for id, keys in about.items()}, frozenset(known),
+                   factors)
+
+    def covered(self, id: str) -> frozenset[str]:
+        """What an entry is about: a pair its two levels, a set all that it compares."""
+        parts = id.split(".")
+        own = frozenset(part for part in parts if part in self.known)
+        own = own.union(*(self.factors.get(part, ()) for part in parts))
+        base = next((".".join(parts[:i]) for i in range(len(parts), 0, -1)
+                     if ".".join(parts[:i]) in self.about), None)
+        if base is None:
+            return own
+        rest = parts[len(base.split(".")):]
+        inside = [part for part in rest if part in self.about[base]]
+        pair = len(inside) == len(rest) > 0
+        return own if pair and own <= self.about[base] else own | self.about[base]
+
+    def missing(self, sentence: str, ids: Iterable[str]) -> list[str]:
+        """The words of a sentence whose meaning none of the entries is about."""
+        covered = frozenset().union(*(self.covered(id) for id in ids))
+        return [found[0] for pattern, means in self.names if not means <= covered
+                for found in [pattern.search(sentence)] if found]
+
+
+def _of_terms(terms: Iterable[str], registration: "Registration") -> set[str]:
+    """Levels, factors and items of a contrast's terms, the reference level included."""
+    keys: set[str] = set()
+    for term in terms:
+        for variable, level in _TERM.findall(term):
+            keys.add(level)
+            factor = registration.design.factors.get(variable)
+            if factor:
+                keys |= {variable, next(iter(factor.levels))}
+    return keys
 
 
 def states_result(text: str) -> bool:

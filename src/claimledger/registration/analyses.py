@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from claimledger.validation import ENTRY, IDENTIFIER, Model, about
+from claimledger.yaml_files import ENTRY, IDENTIFIER, Model, about
 
 POINTS = "percentage points"        # the unit of outcomes that are 0 or 1
 

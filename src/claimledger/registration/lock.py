@@ -21,8 +21,7 @@ from pydantic import Field
 
 from claimledger.errors import LedgerError
 from claimledger.project import sha256_file, write_atomic
-from claimledger.validation import Model, about, validated
-from claimledger.yaml_files import SAFE, Source
+from claimledger.yaml_files import SAFE, Model, Source, about, validated
 
 ASPECTS = ("model", "vcov", "weights", "sample", "outcome", "correction", "sesoi", "other")
 HEAD = (

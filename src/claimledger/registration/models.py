@@ -25,7 +25,7 @@ from claimledger.registration.analyses import (
     Robustness,
     marked,
 )
-from claimledger.validation import Model, about
+from claimledger.yaml_files import Model, about
 
 SCHEMA = 2      # what is written; files of schema 1 are read and lifted
 

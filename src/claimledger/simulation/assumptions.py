@@ -11,8 +11,17 @@ from pydantic import Field, model_validator
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Identifier, Probability, Registration, Scale
 from claimledger.survey.qualtrics import further
-from claimledger.validation import Model, about, validated
-from claimledger.yaml_files import Key, Mistake, Source, complain, near, one_of
+from claimledger.yaml_files import (
+    Key,
+    Mistake,
+    Model,
+    Source,
+    about,
+    complain,
+    near,
+    one_of,
+    validated,
+)
 
 FILE = "data/simulation.yml"
 UNSURE = re.compile(      # labels of those who did not say

@@ -16,12 +16,12 @@ import pandas as pd
 
 from claimledger.errors import LedgerError
 from claimledger.simulation.assumptions import UNSURE
-from claimledger.start.documents import PARTS
 from claimledger.survey import qualtrics
 from claimledger.survey.mapping_draft import Definition, rated, read_definition
 from claimledger.survey.tables import READERS, Table
 from claimledger.yaml_files import OPEN
 
+PARTS = Path(__file__).parents[1] / "template" / "parts"
 _FEW = 8          # values of a field that may be arms, and answers of a question in an export
 _PERSONAL = re.compile(r"(?i)name|mail|ip.?address|latitude|longitude|zip|phone|_?id$|^rid$|^pid$")
 _WEIGHT = re.compile(r"(?i)(survey|sampling|final|post)?_?(w|wt|wgt|weights?)(_?\d+)?")

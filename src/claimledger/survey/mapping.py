@@ -21,8 +21,7 @@ from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
 from claimledger.survey import qualtrics
 from claimledger.survey.tables import plain
-from claimledger.validation import Model, about, validated
-from claimledger.yaml_files import Source
+from claimledger.yaml_files import Model, Source, about, validated
 
 OPEN = "?"               # marks what a person has to finish
 MISSING = "missing"      # a text or code that is no answer, such as "Don't know"

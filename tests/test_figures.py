@@ -8,7 +8,7 @@ import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
-from claimledger.figures.exhibits import _relative, slim
+from claimledger.figures import _relative, slim
 
 
 def places(path):

@@ -1,1 +1,0 @@
-"""Figures and tables as every output format needs them."""
