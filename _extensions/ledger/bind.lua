@@ -40,4 +40,22 @@ local function paragraph(block)
   return block:walk({ Str = pass, Space = blank, SoftBreak = blank, Math = pass, Code = pass, RawInline = pass }), false
 end
 
-return { traverse = "topdown", Para = paragraph, Plain = paragraph, Table = function(tab) return tab, false end }
+local bound_words = {
+  traverse = "topdown", Para = paragraph, Plain = paragraph, Table = function(tab) return tab, false end,
+}
+local bind = {}
+
+function bind.blocks(blocks) return blocks:walk(bound_words) end
+
+function bind.document(doc)
+  doc.blocks = bind.blocks(doc.blocks)
+  local abstract = doc.meta.abstract
+  if pandoc.utils.type(abstract) == "Inlines" then
+    doc.meta.abstract = bind.blocks(pandoc.Blocks({ pandoc.Plain(abstract) }))[1].content
+  elseif abstract then
+    doc.meta.abstract = bind.blocks(pandoc.Blocks(abstract))
+  end
+  return doc
+end
+
+return bind

@@ -6,7 +6,7 @@ local function script(name)
     or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
 end
 local core, draw, panel = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("panel.lua"))
-local page = dofile(script("page.lua"))
+local page, bind = dofile(script("page.lua")), dofile(script("bind.lua"))
 local marked = pandoc.List()
 
 local fills = {
@@ -28,7 +28,7 @@ local fill = {  -- spans before blocks: all exceptions are known where they are 
   end,
   Div = function(div)
     if fills[div.identifier] then
-      div.content = fills[div.identifier]()
+      div.content = bind.blocks(fills[div.identifier]())
       return div
     end
     if div.classes:includes("power-panel") then return panel.fill(div) end

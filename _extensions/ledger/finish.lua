@@ -3,4 +3,6 @@
 
 local function script(name) return dofile(quarto.utils.resolve_path(name)) end
 
-return { { Pandoc = script("page.lua").bind }, { Table = script("cells.lua").back } }
+local bind = script("core.lua").own and { Pandoc = script("bind.lua").document } or {}
+
+return { bind, { Table = script("cells.lua").back } }

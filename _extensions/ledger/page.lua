@@ -6,7 +6,7 @@ local function script(name)
     or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
 end
 local core, draw, tables = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("tables.lua"))
-local word, bind, cells = dofile(script("word.lua")), dofile(script("bind.lua")), dofile(script("cells.lua"))
+local word, cells = dofile(script("word.lua")), dofile(script("cells.lua"))
 local page = {}
 local text_of = pandoc.utils.stringify
 
@@ -138,23 +138,8 @@ local function alone(doc)
   return doc
 end
 
--- What is read as one is bound once all numbers are there: in Quarto by `finish.lua`.
-function page.bind(doc)
-  if not core.own then return doc end
-  doc.blocks = doc.blocks:walk(bind)
-  local meta = doc.meta
-  local abstract = pandoc.utils.type(meta.abstract)
-  if abstract == "Inlines" then
-    meta.abstract = pandoc.Blocks({ pandoc.Plain(meta.abstract) }):walk(bind)[1].content
-  elseif abstract == "Blocks" then
-    meta.abstract = meta.abstract:walk(bind)
-  end
-  return doc
-end
-
 -- The ledger behind the text, the status of the data, and what the template asks for besides.
 function page.dress(doc)
-  if not quarto then page.bind(doc) end
   local meta = doc.meta
   meta.simulated = core.header().status == "simulated"
   if quarto and not core.html and core.article then people(meta) end
@@ -276,7 +261,7 @@ function page.table(tab)
   elseif FORMAT == "typst" then
     tab = tab:walk({ Plain = literal, Para = literal })
   elseif FORMAT == "docx" then
-    word.sized(tab)
+    tab = word.sized(tab)
   end
   tab = cells.aside(tab)
   if not core.html then return tab, false end

@@ -76,4 +76,4 @@ return pandoc.List(script("when")) .. { {
     link.target = plain(link.target)
     return attributes(link)
   end,
-} }
+}, { Pandoc = script("bind").document } }

@@ -24,26 +24,29 @@ function word.exhibit(id, kind, caption, body)
   return out
 end
 
--- Word takes the size of a cell's text from its paragraphs, not from the table.
+-- Word takes the size of a cell's text from its paragraphs, not from the table: as paragraphs, for a
+-- plain text in a cell gets a style of pandoc's, and without code, whose style has a size of its own.
+-- An empty cell, too, has the size of the others, or its row would be the higher one.
 function word.sized(tab)
   local style = { ["custom-style"] = tab.classes:includes("dense") and "Table Text Dense" or "Table Text" }
+  local caption = tab.caption
+  tab = tab:walk({
+    Plain = function(text) return pandoc.Para(text.content) end,
+    Code = function(code) return pandoc.Str(code.text) end,
+  })
+  tab.caption = caption
   local function dress(rows)
     for _, row in ipairs(rows) do
       for _, cell in ipairs(row.cells) do
-        -- As paragraphs: a plain text in a cell gets a style of pandoc's, whatever encloses it. And
-        -- without code, whose style has a size of its own.
-        local blocks = cell.contents:walk({
-          Plain = function(text) return pandoc.Para(text.content) end,
-          Code = function(code) return pandoc.Str(code.text) end,
-        })
-        -- An empty cell, too, has the size of the others, or its row would be the higher one.
-        if #blocks == 0 then blocks = { pandoc.Para({ pandoc.Str("\u{a0}") }) } end
+        local blocks = #cell.contents > 0 and cell.contents or { pandoc.Para({ pandoc.Str("\u{a0}") }) }
         cell.contents = { pandoc.Div(blocks, pandoc.Attr("", {}, style)) }
       end
     end
   end
+  local bodies = tab.bodies
   dress(tab.head.rows)
-  for _, body in ipairs(tab.bodies) do dress(body.body) end
+  for _, body in ipairs(bodies) do dress(body.body) end
+  tab.bodies = bodies
   return tab
 end
 
