@@ -53,20 +53,19 @@ def _notebook_jobs(press: Press) -> list[tuple]:
 def press_files(press: Press, progress: Callable[[str], None]) -> dict[str, bytes]:
     """All files by name, made side by side; the first error stops what has not begun."""
     press.prepare()
+    slowest_first = [name for name in ("pdf", "jats", "docx", "html") if name in press.formats]
     with ThreadPoolExecutor() as pool:
         jobs: dict[str, Future] = {}
-        slowest_first = ["pdf", "jats", "docx", "html"]
-        for name in sorted(press.formats, key=slowest_first.index):
-            jobs[FILES[name]] = pool.submit(getattr(press, name))
-        for name in press.figures() if "jats" in press.formats else ():
-            jobs[f"figures/{name}"] = pool.submit(press.figure, name)
-        for target, *call in _notebook_jobs(press) if "html" in press.formats else ():
-            jobs[target] = pool.submit(*call)
-        for name, job in jobs.items():
-            if not name.startswith("figures/"):
-                job.add_done_callback(lambda done, name=name: done.exception() or progress(name))
         try:
-            return {name: job.result() for name, job in jobs.items()}
+            for target, *call in _notebook_jobs(press) if "html" in press.formats else ():
+                jobs[target] = pool.submit(*call)
+            _ = press.text  # once, before threads share it; no notebook's page needs it
+            for name in slowest_first:
+                jobs[FILES[name]] = pool.submit(press.article, name)
+            for name, job in jobs.items():
+                job.add_done_callback(lambda done, name=name: done.exception() or progress(name))
+            made = {name: job.result() for name, job in jobs.items()}
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    return made | (press.figures() if "jats" in press.formats else {})

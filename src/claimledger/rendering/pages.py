@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -91,7 +91,7 @@ class Press:
         return self.run.root / "_extensions" / "ledger"
 
     def prepare(self) -> None:
-        """Read and parse all once, before threads share it; write the pictures into the folder."""
+        """Read all once, before threads share it; write the pictures into the folder."""
         article = self.run.root / self.config.get("manuscript", {}).get("article", "paper.qmd")
         paths = [article, *(book.path for book, _ in self.books)]
         named = [replace(source, file=os.path.relpath(source.file, self.run.root))
@@ -100,7 +100,29 @@ class Press:
         (self.folder / "cells").mkdir()
         for book, _ in self.books:
             extract_figures(book, self.folder / "cells")
-        _ = self.text
+        _ = self._behind, self._meta
+
+    def article(self, form: str) -> bytes:
+        """The paper in a format; kept as long as all that it is made of is the same.
+
+        A comment in a notebook, or a format asked for again, costs nothing here. A paper that
+        shows files of its own beside the exhibits is made each time.
+        """
+        if _ASIDE.search(self.paper.body):
+            return getattr(self, form)()
+        source = read_sources([self.paper.path])[0]
+        files = [self.paper.path, self.run.ledger, STYLES, *sorted(self.folder.glob("cells/*")),
+                 *(self.paper.path.parent / piece.file for piece in source.pieces if piece.file),
+                 *sorted(self.run.figures.glob("*.json"))]
+        told = [self.text, self._meta, self.paper.formats, self.formats, self.moment,
+                os.environ.get("SOURCE_DATE_EPOCH"), *map(sha256_file, files)]
+        return self._kept(FILES[form], told, getattr(self, form))
+
+    def _kept(self, name: str, told: list, make: Callable[[], bytes]) -> bytes:
+        """What was made before of what is told and of all pages' own sources, or what is made."""
+        path, key = self.run.kept / name, parsing.digest(told, self._behind)
+        known = parsing.kept(path, key)
+        return parsing.keep(path, key, make()) if known is None else known
 
     @cached_property
     def text(self) -> str:
@@ -159,20 +181,21 @@ class Press:
         """A notebook's code and outputs as a page of the same design; kept while it is the same."""
         meta = {"title": title, "notebook": True, "lang": str(self.paper.options.get("lang", "en"))}
         meta |= {k: v for k, v in self._meta.items() if k in (*CITING, "simulated")}
-        path = self.run.kept / f"{book.path.stem}.html"
-        key = parsing.digest(sha256_file(book.path), self.alts, meta, self._behind)
-        if known := parsing.kept(path, key):
-            return known
-        tokens = Tokens()
-        text = tokens.replace(as_page(book, self.alts))
-        scripts = [*PARSE, *(["citeproc"] if "@" in text else []), *PRESS]
-        page = self._pandoc(f"{book.path.stem}.html", "html5", text, scripts, meta, tokens,
-                            source=book.path, **self._page(text))
-        return parsing.keep(path, key, self._light(page))
+
+        def make() -> bytes:
+            tokens = Tokens()
+            text = tokens.replace(as_page(book, self.alts))
+            scripts = [*PARSE, *(["citeproc"] if "@" in text else []), *PRESS]
+            return self._light(self._pandoc(
+                f"{book.path.stem}.html", "html5", text, scripts, meta, tokens,
+                source=book.path, **self._page(text)))
+
+        told = [sha256_file(book.path), self.alts, meta]
+        return self._kept(f"{book.path.stem}.html", told, make)
 
     @cached_property
     def _behind(self) -> list:
-        """What every notebook's page depends on besides its text."""
+        """What every page depends on besides its text."""
         entries = {name: (one.get("text"), one.get("verdict"), one.get("verdicts"))
                    for name, one in self.ledger["entries"].items()}
         files = [path for path in sorted(self.extension.rglob("*")) if path.is_file()]
@@ -208,14 +231,11 @@ class Press:
                              template=str(self.extension / "page" / "article.xml"))
         return tools.valid_jats(made.decode()).encode()
 
-    def figure(self, name: str) -> bytes:
-        """A drawing that JATS names."""
-        return (self.folder / "cells" / name).read_bytes()
-
-    def figures(self) -> list[str]:
-        """The drawings that the article embeds."""
+    def figures(self) -> dict[str, bytes]:
+        """The drawings that the article embeds, which JATS names."""
         labels = re.findall(r"!\[\]\(cells/([\w-]+)\)", self.paper.body)
-        return [f"{label}.svg" for label in dict.fromkeys(labels)]
+        return {f"figures/{label}.svg": (self.folder / "cells" / f"{label}.svg").read_bytes()
+                for label in dict.fromkeys(labels)}
 
     def pdf(self) -> bytes:
         """The paper as a tagged PDF."""

@@ -56,11 +56,12 @@ def nodes(tree: object, *kinds: str) -> Iterator[dict]:
     left = [tree]
     while left:
         node = left.pop()
-        if isinstance(node, dict):
-            if node.get("t") in kinds:
+        if isinstance(node, dict) and "t" in node:
+            if node["t"] in kinds:
                 yield node
-            node = node.values()
-        left.extend([one for one in node if isinstance(one, dict | list)][::-1])
+            node = node.get("c")
+        if isinstance(node, dict | list):
+            left.extend(reversed(node if isinstance(node, list) else node.values()))
 
 
 def repeated(found: Iterable[dict]) -> bool:

@@ -9,10 +9,9 @@ import zipfile
 from datetime import UTC, datetime
 from functools import cache
 from html import escape
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-
-import pypandoc
-import typst
 
 from claimledger.errors import LedgerError
 
@@ -22,8 +21,12 @@ RUNTIME = ["+RTS", "-A128m", "-RTS"]  # room for what is new: a quarter less tim
 @cache
 def _pandoc() -> str:
     """The pandoc that came with the Python package, not one that the machine happens to have."""
-    bundled = list((Path(pypandoc.__file__).parent / "files").glob("pandoc*"))
-    return str(bundled[0]) if bundled else pypandoc.get_pandoc_path()
+    bundled = list((Path(find_spec("pypandoc").origin).parent / "files").glob("pandoc*"))
+    if bundled:
+        return str(bundled[0])
+    import pypandoc  # a tenth of a second, only where it must search
+
+    return pypandoc.get_pandoc_path()
 
 
 @cache
@@ -31,7 +34,7 @@ def versions() -> str:
     """The renderer in words, for the colophon."""
     said = subprocess.run([_pandoc(), "--version"], capture_output=True, text=True, check=True)
     pandoc_version = said.stdout.split("\n")[0]
-    return f"the embedded renderer ({pandoc_version}, typst {typst.__version__})"
+    return f"the embedded renderer ({pandoc_version}, typst {version('typst')})"
 
 
 def pandoc(defaults: str, text: str, folder: Path, moment: int, source: Path) -> None:
@@ -85,6 +88,8 @@ def find_line(source: Path, text: str) -> str:
 
 def compile_pdf(path: Path, about: dict, moment: int, source: Path) -> bytes:
     """A typst file as tagged PDF (PDF/UA-1), with the fonts that typst brings."""
+    import typst
+
     try:
         return typst.compile(
             str(path), root=str(path.parent), format="pdf", ignore_system_fonts=True,
