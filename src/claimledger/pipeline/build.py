@@ -92,8 +92,7 @@ def render(
     chosen = renderer.choose(run, progress)
 
     def steps() -> list[Step]:
-        return [*_ledger_steps(run, None, progress), _lint_step(run),
-                _paper_step(run, wanted, chosen)]
+        return [*_ledger_steps(run, None, progress), _paper_step(run, wanted, chosen)]
 
     return chosen.name, _make(run, world, steps, progress)
 
@@ -267,34 +266,45 @@ def article(run: Run) -> Path:
     return run.root / settings(run.root).get("manuscript", {}).get("article", "paper.qmd")
 
 
+def check_prose(run: Run) -> None:
+    """Raise where the prose says what the ledger does not, or what a respondent wrote."""
+    from claimledger.survey.disclosure import check_private
+
+    check_private(run, _prose(run))
+    problems = [problem for problem in lint(run) if not problem.warning]
+    if problems:
+        listed = "\n    ".join(str(problem) for problem in problems[:SHOWN])
+        raise LedgerError(
+            f"{article(run).name}: {len(problems)} problem(s)", found=f"\n    {listed}",
+            expected="numbers and verdicts that come from the ledger", mend="claimledger lint",
+        )
+
+
+def _prose(run: Run) -> list[Path]:
+    return [article(run), *sorted((run.root / "paper").glob("*.qmd"))]
+
+
 def _lint_step(run: Run) -> Step:
     def action(report: Report) -> list[Path]:
-        from claimledger.survey.disclosure import check_private
-
-        check_private(run, prose)
-        problems = [problem for problem in lint(run) if not problem.warning]
-        if problems:
-            listed = "\n    ".join(str(problem) for problem in problems[:SHOWN])
-            raise LedgerError(
-                f"{article(run).name}: {len(problems)} problem(s)", found=f"\n    {listed}",
-                expected="numbers and verdicts that come from the ledger", mend="claimledger lint",
-            )
+        check_prose(run)
         return [article(run)]
 
     notebooks = [execute.source_of(run, stem) for stem in notebook_stems(run.root)]
-    prose = [article(run), *sorted((run.root / "paper").glob("*.qmd"))]
-    inputs = [*prose, run.root / CONFIG, run.ledger, *notebooks, *(PACKAGE / "prose").glob("*.py")]
+    inputs = [*_prose(run), run.root / CONFIG, run.ledger, *notebooks,
+              *(PACKAGE / "prose").glob("*.py")]
     return Step("lint", action, inputs, after=["ledger"], produced=[run.ledger])
 
 
 def _paper_step(run: Run, formats: list[str], chosen: renderer.Renderer) -> Step:
-    made = [run.ledger, *(execute.executed_of(run, name) for name in notebook_stems(run.root))]
+    stems = notebook_stems(run.root)
+    made = [run.ledger, *(execute.executed_of(run, stem) for stem in stems)]
+    sources = [execute.source_of(run, stem) for stem in stems]
     places = [*run.root.iterdir(), *(run.root / "paper").glob("*")]
     prose = [path for path in places if path.suffix in PROSE and path.is_file()]
     engine = [*PACKAGE.rglob("*"), *(run.root / "_extensions").rglob("*")]
     engine = [path for path in engine if path.is_file() and "__pycache__" not in path.parts]
-    inputs = [*made, *prose, *engine, *_shared_inputs(run)]
-    action = partial(renderer.render, run, formats, chosen)
+    inputs = [*made, *sources, *prose, *engine, *_shared_inputs(run)]
+    action = partial(renderer.render, run, formats, chosen, partial(check_prose, run))
     date = os.environ.get("SOURCE_DATE_EPOCH", "")
     config = {"renderer": chosen.name, "formats": formats, "date": date}
-    return Step("paper", action, inputs, config, after=["lint"], produced=made)
+    return Step("paper", action, inputs, config, after=["ledger"], produced=made)

@@ -15,11 +15,12 @@ from claimledger.rendering.pages import FILES, Press
 
 def render(
     run: Run, formats: Iterable[str] = tuple(FILES),
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None, check: Callable[[], None] = lambda: None,
 ) -> dict[str, Path]:
     """Render the paper of a run and, with HTML, a page for each notebook.
 
-    `progress` is called with the name of each file when it is ready.
+    `progress` is called with the name of each file when it is ready; `check` while pandoc is at
+    work: what it raises is told before what pandoc complains of.
     Returns the path of each format's file. Nothing is written before everything is ready.
 
     Raises:
@@ -30,7 +31,7 @@ def render(
         if name not in FILES:
             raise LedgerError("render", found=name, expected=f"one of {', '.join(FILES)}")
     with tempfile.TemporaryDirectory(prefix="render-") as folder:
-        ready = press_files(Press(run, Path(folder), formats), progress)
+        ready = press_files(Press(run, Path(folder), formats), progress, check)
     written = {name: write_atomic(run.output / name, content) for name, content in ready.items()}
     return {name: written[FILES[name]] for name in formats}
 
@@ -50,22 +51,32 @@ def _notebook_jobs(press: Press) -> list[tuple]:
             for book, title in press.books]
 
 
-def press_files(press: Press, progress: Callable[[str], None]) -> dict[str, bytes]:
+def press_files(
+    press: Press, progress: Callable[[str], None], check: Callable[[], None] = lambda: None,
+) -> dict[str, bytes]:
     """All files by name, made side by side; the first error stops what has not begun."""
-    press.prepare()
-    slowest_first = [name for name in ("pdf", "jats", "docx", "html") if name in press.formats]
     with ThreadPoolExecutor() as pool:
-        jobs: dict[str, Future] = {}
         try:
-            for target, *call in _notebook_jobs(press) if "html" in press.formats else ():
-                jobs[target] = pool.submit(*call)
-            _ = press.text  # once, before threads share it; no notebook's page needs it
-            for name in slowest_first:
-                jobs[FILES[name]] = pool.submit(press.article, name)
+            try:
+                jobs = _begin(press, pool)
+            except LedgerError:
+                check()
+                raise
             for name, job in jobs.items():
                 job.add_done_callback(lambda done, name=name: done.exception() or progress(name))
+            check()
             made = {name: job.result() for name, job in jobs.items()}
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     return made | (press.figures() if "jats" in press.formats else {})
+
+
+def _begin(press: Press, pool: ThreadPoolExecutor) -> dict[str, Future]:
+    press.prepare()
+    calls = _notebook_jobs(press) if "html" in press.formats else []
+    jobs = {name: pool.submit(*call) for name, *call in calls}
+    _ = press.text  # once, before threads share it; no notebook's page needs it
+    slowest_first = ("pdf", "jats", "docx", "html")
+    return jobs | {FILES[name]: pool.submit(press.article, name)
+                   for name in slowest_first if name in press.formats}

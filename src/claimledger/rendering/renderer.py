@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -65,17 +66,18 @@ def _version(program: str) -> str | None:
 
 
 def render(
-    run: Run, formats: list[str], chosen: Renderer, report: Report
+    run: Run, formats: list[str], chosen: Renderer, check: Callable[[], None], report: Report
 ) -> list[Path]:
-    """Render, and return every file of the output folder."""
+    """Render what passes the `check` of the prose; return every file of the output folder."""
     if chosen.program:
+        check()
         _render_with_quarto(run, formats, chosen, report)
     else:
         from claimledger.rendering import render as embedded
 
         pages = len(settings(run.root)["manuscript"]["notebooks"]) if "html" in formats else 0
         done = count(1)
-        embedded(run, formats, lambda name: report(next(done), len(formats) + pages))
+        embedded(run, formats, lambda name: report(next(done), len(formats) + pages), check)
     return [path for path in run.output.rglob("*") if path.is_file()]
 
 
