@@ -57,6 +57,8 @@ def test_what_is_no_ledger_is_an_error_for_people(tmp_path, content, found):
     ('<script id="ledger">{"a": </script>', "Expecting value"),
     ('<script id="ledger">' + "[" * 100_000 + "</script>", "nested too deeply"),
     ('<script id="ledger">{}', "Field required"),
+    ('<script id="ledger">{}</script\u00a0>', "Extra data"),  # no end to browsers
+    ('<script id="ledger">{"a": 1, "a": 2}</script>', "the key 'a' twice"),
 ])
 def test_a_page_without_one_ledger_is_refused(tmp_path, page, found):
     (tmp_path / "index.html").write_text(page)

@@ -74,7 +74,7 @@ def test_the_page_itself_has_no_difference(paper):
 
 def test_there_are_many_copies_with_names_of_their_own():
     names = [name for name, *_ in TAMPERED]
-    assert len(names) >= 140 and len(set(names)) == len(names)
+    assert len(names) >= 170 and len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(("group", "place", "change"), [one[1:] for one in TAMPERED],
@@ -92,6 +92,35 @@ def test_a_tampered_copy_is_caught_and_named(paper, tmp_path, group, place, chan
         found = [one.place for one in report.differences if one.group == group]
     assert any(place in one for one in found), reports.text(report)
     assert len(report.differences) + len(report.fallen) <= 12, reports.text(report)
+
+
+@pytest.mark.parametrize(("group", "place", "change"), [
+    ("active", "Abstract", (
+        '<div id="simulation-notice">', '<div id="simulation-notice" class="heard" inert>')),
+    ("active", "1 Introduction", (
+        "<strong>No action</strong>, which", "No action, <strong>which</strong>")),
+    ("active", "1 Introduction", ("<li><em>Public shaming</em>", "<li><del>Public shaming</del>")),
+    ("active", "2.2 Display", ("<msup><mo stretchy", "<msup/><mo stretchy")),
+    ("text", "1 Introduction", ("with words or", "with\u3000\u3000words or")),
+])
+def test_a_page_that_says_quarto_made_it_is_no_better_off(paper, tmp_path, group, place, change):
+    output, verified = paper
+    target = copied(output, tmp_path / "copy", change, PAGE)
+    rendered_by = re.compile(r"(<dt>Rendered by</dt>\s*<dd>)[^<]*")
+    target.write_text(rendered_by.sub(r"\1Quarto 1.9.38", target.read_text("utf-8")), "utf-8")
+    report = verified(target)
+    assert "made by Quarto" in reports.text(report)
+    assert {(one.group, one.place) for one in report.differences} == {(group, place)}
+
+
+def test_a_version_is_taken_over_but_no_words(paper, tmp_path):
+    output, verified = paper
+    for version, survives in (("9.9.9", True), ("It was retracted", False)):
+        target = copied(output, tmp_path / version, (
+            re.compile(r'("pandas": ?)"3.1.1"'), rf'\1"{version}"'), PAGE)
+        page = target.read_text("utf-8").replace("pandas 3.1.1", f"pandas {version}")
+        target.write_text(page, "utf-8")
+        assert verified(target).survives == survives
 
 
 @pytest.mark.parametrize("number", [40, pytest.param(500, marks=pytest.mark.slow)])

@@ -1,4 +1,4 @@
-"""A hundred and forty ways to tamper with the fixture's page, and every other one by a rule."""
+"""A hundred and seventy ways to tamper with the fixture's page, and every other one by a rule."""
 
 import copy
 import json
@@ -235,6 +235,59 @@ TAMPERED = [
     ("a key of the keyboard", "active", "", ('<main id="text"', '<main accesskey="x" id="text"')),
     ("code of a notebook hidden", "active", "01_mini-preview.html", (
         re.compile(r"<pre"), '<pre hidden')),
+    ("text that only formulas hold", "active", "2.2 Display", (
+        "<mn>1</mn>", "<mn><![CDATA[2]]>1</mn>")),
+    ("a part of a formula that ends itself", "active", "2.2 Display", (
+        "<msup><mo stretchy", "<msup/><mo stretchy")),
+    ("no type of document", "active", "", ("<!DOCTYPE html>\n", "")),
+    ("a sheet named before the page", "active", "", (
+        "<!DOCTYPE", '<?xml-stylesheet href="//evil.org/x.css"?><!DOCTYPE')),
+    ("a link that ends with a stroke", "text", "References", (
+        'href="https://doi.org/10.1017/S0003055413000488"',
+        "href=https://doi.org/10.1017/S0003055413000488/")),
+    ("a blank that is part of a tag's name", "active", "1 Introduction", (
+        "<p>Five measures", "<p\u00a0>Five measures")),
+    ("a letter of another alphabet in a tag's name", "active", "2.2 Display", (
+        "<blockquote>", "<bloc\u212aquote>")),
+    ("a blank that is part of a selector", "active", "", (".status {", ".status\u00a0{")),
+    ("a comment in the middle of a selector", "active", "", (".status {", ".sta/**/tus {")),
+    ("a text hidden until it is found", "active", "", (
+        "<p>Five measures", '<p hidden="until-found">Five measures')),
+    ("a number written by the style sheet", "active", "", (
+        "</style>", ".claim.num{font-size:0}.claim.num::before{content:'0.99'}</style>")),
+    ("a notice that only paper lacks", "active", "", (
+        "</style>", "@media print{.status{display:none}}</style>")),
+    ("a color of the text like the page's", "active", "", ("--ink: #1f1e1b", "--ink: #fffefb")),
+    ("emphasis on another word", "active", "1 Introduction", (
+        "<strong>No action</strong>, which", "No action, <strong>which</strong>")),
+    ("another letter raised", "active", "title", (
+        "Ada Example<sup>1</sup>", "<sup>A</sup>da Example1")),
+    ("a link on other words", "active", "1 Introduction", (
+        'role="doc-biblioref">Tomz and Weeks 2013</a>; see',
+        'role="doc-biblioref">Tomz and</a> Weeks 2013; see')),
+    ("a picture said to be of another kind", "exhibits", "fig-support", (
+        'src="data:image/svg+xml,', 'src="data:image/png,')),
+    ("a picture in other letters", "exhibits", "fig-support", (
+        'src="data:image/svg+xml,', 'src="data:image/svg+xml;charset=utf-16,')),
+    ("a picture that ends early", "exhibits", "fig-support", ("ns%23'", "ns#'")),
+    ("a part of a picture", "exhibits", "fig-support", (
+        re.compile(r'(src="data:image/svg[^"]*)"'), r'\1#svgView(viewBox(0,0,9,9))"')),
+    ("the letters of a figure made small", "exhibits", "fig-support", (
+        re.compile(r"scale\(0\.0\d+"), "scale(0.000001")),
+    ("a paragraph in the head", "text", "before the first section", (
+        "</head>", "<p>Retracted.</p></head>")),
+    ("text before the page", "text", "before the first section", ("<html", "Retracted.<html")),
+    ("a term of the colophon", "header", "colophon", (
+        "<dt>Data</dt>", "<dt>Lies</dt><dt>Data</dt>")),
+    ("a wide gap", "text", "1 Introduction", ("with words or", "with\u3000\u3000words or")),
+    ("a blank that does not break", "text", "1 Introduction", (
+        "with words or", "with&nbsp;words or")),
+    ("the reader's own marks", "text", "1 Introduction", (
+        "Five measures", "&#xE000;99999:Five&#xE001; measures")),
+    ("a claim's name on another place", "text", "1 Introduction", (
+        "<p>Five measures", '<p><a id="claim-H1" href="#cb1-1"></a>Five measures')),
+    ("what a paragraph is said to be", "text", "1 Introduction", (
+        "<p>Five measures", '<p aria-roledescription="proof">Five measures')),
 ]
 
 TOKEN = re.compile(r"""<!--.*?-->|<(?:[^"'>]|"[^"]*"|'[^']*')*>|[^<]+""", re.S)

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 
 from claimledger.prose.source import Source
 from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
@@ -24,9 +24,17 @@ GROUPS = {
 }
 PAIRS = 5_000_000  # equal pairs of units, beyond which repeated ones are not aligned
 NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:e-?\d+)?")
-HIDES = re.compile(r' (?:style="[^"]*"|hidden="[^"]*")')  # of all markup, what changes what is seen
-SIZED = ("<col", "<table", "<td", "<th", "<div", "<img")
+# What two renderers write in other tags, classes and attributes, without a difference to a reader.
+FRAMES = {"div", "figure", "p", "a", "col", "colgroup"}
+CLASSES = re.compile(r"quarto-[\w-]+|cell(-[\w-]+)?|caption-top|header|odd|even|xref|exhibit|fig|"
+                     r"tbl|files|wide|(header|toc)-section-number")
+NAMES = re.compile(r' data-(?:execution_count|status)="[^"]*"|'
+                   r'-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=")')
+FRAMED = re.compile(r' (?:id|aria-describedby)="[^"]*"')  # of a frame
+CLOSE = re.compile(r"[ \n\u00a0]")
+WIDTHS = re.compile(r'(?<=<col) style="width: \d+%"|(?<=<table) style="min-width: \d+em"')
 DRAWN = 0.02  # points; drawings of equal numbers differ by less on any machine
+SMALL = 0.0005  # of numbers below one, which may be a scale
 NOTHING = "(not in the paper)"
 
 
@@ -79,9 +87,19 @@ def _normal(unit: Unit) -> Unit:
     if unit.place == "Word":  # a part of the file
         runs = re.search(r"vbaProject|activeX|embeddings/", unit.text)
         return replace(unit, group=unit.group if runs else "renderer", markup="")
-    hides = "".join(found for tag in re.findall(r"<[^<]*", unit.markup)
-                    for found in HIDES.findall(tag) if not tag.startswith(SIZED))
-    return replace(unit, masked=re.sub(r"\s+", "", text), markup=hides)
+    kept = "".join(map(_kept, re.findall(r"<[^<]*", unit.markup)))
+    turns = tuple(len(CLOSE.sub("", unit.masked[:turn])) for turn in unit.turns)
+    return replace(unit, masked=CLOSE.sub("", text), markup=kept, turns=turns)
+
+
+def _kept(tag: str) -> str:
+    """A tag without what two renderers write in other ways; empty if nothing is left of it."""
+    tag = re.sub(r' class="([^"]*)"', lambda m: "".join(
+        f" .{one}" for one in m[1].split() if not CLASSES.fullmatch(one)), tag)
+    tag = re.sub(r"^(</?)th\b", r"\1td", WIDTHS.sub("", NAMES.sub("", tag)))
+    if tag.startswith(("<div ", "<figure ")):
+        tag = FRAMED.sub("", tag)
+    return "" if tag.strip("</>") in FRAMES else tag
 
 
 def pairs(old: list[Unit], new: list[Unit]) -> Iterator[tuple[Unit | None, Unit | None]]:
@@ -128,6 +146,9 @@ def _of_pair(one: Unit, unit: Unit) -> Iterator[Difference]:
         a, b = _part(one.markup, unit.markup)
         yield Difference("active", unit.place, a or "no such tag", b or "no such tag",
                          f"before: {unit.text[:80]}")
+    elif one.turns != unit.turns and one.masked == unit.masked:
+        yield Difference("active", unit.place, _turned(one), _turned(unit),
+                         "a tag or link begins or ends elsewhere, at |")
 
 
 def _whole(one: Unit | None, other: Unit | None) -> Iterator[Difference]:
@@ -169,6 +190,11 @@ def _part(one: str, other: str) -> tuple[str, str]:
                  for x, y in ((a, b), (b, a)))
 
 
+def _turned(unit: Unit) -> str:
+    ends = [0, *unit.turns, len(unit.masked)]
+    return "|".join(unit.masked[a:b] for a, b in pairwise(ends))
+
+
 def _same_drawing(one: Unit, other: Unit) -> bool:
     """Whether two drawings in vectors are equal but for the last digits of their coordinates."""
     a, b = one.content, other.content
@@ -178,8 +204,8 @@ def _same_drawing(one: Unit, other: Unit) -> bool:
         return False
     if NUMBER.sub(b"0", a) != NUMBER.sub(b"0", b):
         return False
-    return all(abs(float(x) - float(y)) <= DRAWN
-               for x, y in zip(NUMBER.findall(a), NUMBER.findall(b), strict=True))
+    both = ((float(x), float(y)) for x, y in zip(NUMBER.findall(a), NUMBER.findall(b), strict=True))
+    return all(abs(x - y) <= (DRAWN if abs(x) >= 1 and abs(y) >= 1 else SMALL) for x, y in both)
 
 
 def letters(published: str, here: str) -> str:

@@ -111,7 +111,7 @@ def read_published(target: Path) -> Published:
 def parse(text: str, name: str) -> dict:
     """A ledger from JSON, with every type checked, as plain data."""
     try:
-        content = json.loads(text, parse_constant=_refuse)
+        content = json.loads(text, parse_constant=_refuse, object_pairs_hook=_once)
         ledger = _Ledger.model_validate(content)
         return json.loads(ledger.model_dump_json())
     except ValidationError as error:
@@ -182,6 +182,14 @@ def _picture(folder: Path, name: str) -> bytes | None:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number that JSON knows")
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict:
+    """An object of JSON, in which each key stands once: of two, programs read either."""
+    if len(found := dict(pairs)) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {twice[:80]!r} twice")
+    return found
 
 
 # PDF and Word ----------------------------------------------------------------------------------
@@ -398,7 +406,8 @@ def main() -> None:
         units = read_pdf(sys.stdin.buffer.read(), sys.argv[1])
     except LedgerError as error:
         sys.exit(error.found)
-    print(json.dumps([{key: value for key, value in asdict(one).items() if key != "bound"} | {
+    print(json.dumps([{key: value for key, value in asdict(one).items()
+                       if key not in ("bound", "turns")} | {
         "content": one.content.decode("latin-1")} for one in units]))
 
 

@@ -18,8 +18,11 @@ from claimledger.errors import LedgerError
 PAGE = b"%page"  # how the content of a page of a PDF begins: what draws it
 TAGS = 400_000  # the paper of record has 15 thousand
 DEPTH = 2_000
-ATTRIBUTE = re.compile(r"""\s*+([^\s"'<>/=]++)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'=<>`]++))?+""")
-TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]*+)((?:[^"'>]|"[^"]*+"|'[^']*+')*+)>""")
+BLANK = " \t\n\f\r"  # of HTML and CSS: any other blank is a letter to them, and can be seen
+BLANKS = re.compile(rf"[{BLANK}]+")
+ATTRIBUTE = re.compile(rf"""[{BLANK}]*+([^{BLANK}"'<>/=]++)
+    (?:[{BLANK}]*+=[{BLANK}]*+("[^"]*+"|'[^']*+'|[^{BLANK}"'=<>`]++))?+""".replace("\n    ", ""))
+TAG = re.compile(rf"""<(/?)([a-zA-Z][^{BLANK}/>]*+)((?:[^"'>]|"[^"]*+"|'[^']*+')*+)>""")
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source",
         "track", "wbr"}
 RAW = {"script", "style", "title", "textarea", "iframe", "noscript", "noembed", "noframes", "xmp",
@@ -31,14 +34,20 @@ INLINE = {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "em", "font", "
           "button", "label", "output", "img", "br", "svg", "path", "g", "use"}
 RUNS = {"script", "style", "iframe", "object", "embed", "form", "link", "base", "frame", "applet",
         "portal", "noscript", "template", "audio", "video", "meta"}  # what a page does, or loads
-SPOKEN = ("aria-label", "aria-description", "title", "placeholder", "alt", "summary", "label")
+SPOKEN = ("aria-label", "aria-description", "aria-roledescription", "aria-valuetext", "title",
+          "placeholder", "alt", "alttext", "summary", "label")
 OPEN, SHUT = "\ue000", "\ue001"  # around the text of a claim or a link, with its number
+TURN = "\ue002"  # where a tag within a line begins or ends
+OWN = str.maketrans(dict.fromkeys(f"{OPEN}{SHUT}{TURN}\0", "\ufffd"))  # no page's own letters
+TURNS = re.compile(rf"[{BLANK}]*{TURN}[{BLANK}{TURN}]*")
 MARK = re.compile(f"{OPEN}(\\d+):([^{SHUT}]*){SHUT}")
-SENTENCE = re.compile(rf"(?<=[.?!])\s+(?=[^\W_a-z]|[“‘(\"{OPEN}])")
+SENTENCE = re.compile(rf"(?<=[.?!]) (?={TURN}*(?:[^\W_a-z]|[“‘(\"{OPEN}]))")
 CLAIM = re.compile(r"claim (num|says|when)")  # the classes of what is bound
-COMMENT = re.compile(r"/\*[^\"'(){};:*]*\*/")  # of a style sheet: such as no string can begin
 ENDS = re.compile(r"(?<=<!--)-?>|--!?>")  # where browsers let a comment end
 LINE = re.compile(r"#cb\d+-\d+")  # Quarto makes each line of code a link to itself
+SVG = "data:image/svg+xml"
+PICTURES = {kind + more for kind in (SVG, "data:image/png", "data:image/jpeg", "data:image/webp")
+            for more in ("", ";charset=utf-8", ";base64")}
 DANGEROUS = re.compile(r"^[\s\x00-\x20]*(?:javascript|vbscript|data):", re.I)
 
 
@@ -57,7 +66,8 @@ class Unit:
     """A sentence, a row of a table, an alt text, a script: one thing that can be compared.
 
     `group` is text, exhibits, active or header; `place` the section or exhibit that holds it;
-    `text` what is seen; `masked` the same without the texts of claims; `markup` the tags before it.
+    `text` what is seen; `masked` the same without the texts of claims; `markup` the tags before it,
+    `turns` where in `masked` tags and links begin and end.
     """
 
     group: str
@@ -66,6 +76,7 @@ class Unit:
     masked: str = ""
     bound: tuple[Bound, ...] = ()
     markup: str = ""
+    turns: tuple[int, ...] = ()
     content: bytes = field(default=b"", compare=False, repr=False)
 
     def __post_init__(self):
@@ -103,13 +114,27 @@ def read_page(html: str, file: str = "index.html", pictures=None) -> Page:
 
 
 def squeeze(text: str) -> str:
-    """One blank for each stretch of white space."""
-    return " ".join(text.split())
+    """One blank for each stretch of what HTML takes for white space."""
+    return BLANKS.sub(" ", text).strip(" ")
+
+
+def settle(pieces: list[str]) -> str:
+    """A text of pieces: each mark of a tag after the blanks beside it, and one blank for many."""
+    text = "".join(pieces)
+    if TURN in text:
+        text = TURNS.sub(lambda m: " " * bool(m[0].strip(TURN)) + TURN * m[0].count(TURN), text)
+    return squeeze(text)
+
+
+def unturned(text: str) -> tuple[str, tuple[int, ...]]:
+    """A text without the marks of tags, and where they stood in it."""
+    return text.replace(TURN, ""), tuple(
+        found.start() - number for number, found in enumerate(re.finditer(TURN, text)))
 
 
 def digest(data: bytes) -> str:
-    """The first digits of SHA-256: enough to tell two contents apart."""
-    return hashlib.sha256(data).hexdigest()[:12]
+    """Half of SHA-256: nobody finds another content with the same."""
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def sentences(text: str) -> list[str]:
@@ -136,7 +161,7 @@ class _Reader:
         self.term = ""
 
     def feed(self, html: str) -> None:
-        html = html.replace(OPEN, "�").replace(SHUT, "�").replace("\0", "�")
+        html = html.translate(OWN)
         position, count, end = 0, 0, len(html)
         while position < end:
             start = html.find("<", position)
@@ -149,8 +174,9 @@ class _Reader:
                 if not close:
                     raise self.broken("a comment that does not end", html, start)
                 position = close.end()
-            elif html[start + 1] in "!?":
+            elif html[start + 1] in "!?":  # the document's type; or text, in a formula or drawing
                 position = self.past(html, start)
+                self.markup.append(squeeze(html[start:position]))
             elif not (html[start + 1].isalpha() or html.startswith("</", start)):
                 self.text("<")
                 position = start + 1
@@ -178,36 +204,35 @@ class _Reader:
         return close + 1
 
     def tag(self, html: str, found: re.Match) -> int:
-        closing, name, rest = found[1], found[2].lower(), found[3]
+        closing, name, rest = found[1], _lower(found[2]), found[3]
         if closing:
-            if rest.strip():
+            if rest.strip(BLANK):
                 self.active(f"a malformed tag: {found[0][:80]}", found[0].encode())
             self.end(name)
             return found.end()
-        attributes = self.attributes(rest.rstrip().removesuffix("/") if rest else "", found)
+        attributes, closed = self.attributes(rest, found)
         if name not in RAW:
-            self.start(name, attributes)
+            self.start(name, attributes, closed and name not in VOID)
             if len(self.stack) > DEPTH:
                 raise self.broken("nested too deeply", html, found.start())
             return found.end()
-        close = re.compile(rf"</{re.escape(name)}[\s/>]", re.I).search(html, found.end())
+        close = re.compile(rf"</{name}[{BLANK}/>]", re.I | re.A).search(html, found.end())
         stop = close.start() if close else len(html)
         self.raw(name, attributes, html[found.end():stop])
         return self.past(html, stop) if close else len(html)
 
-    def attributes(self, rest: str, found: re.Match) -> dict[str, str]:
+    def attributes(self, rest: str, found: re.Match) -> tuple[dict[str, str], bool]:
+        """Those of a tag, and whether it ends itself, as a tag of a formula can."""
         given, position = {}, 0
-        while position < len(rest):
-            one = ATTRIBUTE.match(rest, position)
-            if not one:
-                if rest[position:].strip():
-                    self.active(f"a malformed tag: {found[0][:80]}", found[0].encode())
-                break
+        while one := ATTRIBUTE.match(rest, position):
             value = one[2] or ""
             value = value[1:-1] if value[:1] in "\"'" and value else value
-            given.setdefault(one[1].lower(), unescape(value))
+            given.setdefault(_lower(one[1]), unescape(value))
             position = one.end()
-        return given
+        left = rest[position:].strip(BLANK)
+        if left not in ("", "/"):
+            self.active(f"a malformed tag: {_short(found[0])}")
+        return given, left == "/"
 
     # What stands where ---------------------------------------------------------------------------
 
@@ -231,10 +256,12 @@ class _Reader:
     def active(self, text: str, content: bytes = b"") -> None:
         self.page.units.append(Unit("active", self.place, text, content=content))
 
-    def start(self, name: str, given: dict[str, str]) -> None:
+    def start(self, name: str, given: dict[str, str], closed: bool) -> None:
         if name not in INLINE:
             self.flush(cell=name in ("td", "th", "tr"))
-        self.tell(name, given)
+        elif name != "a":
+            self.pieces.append(TURN)
+        self.tell(name, given, closed)
         if name in RUNS:
             self.runs(name, given)
         if name not in VOID:
@@ -276,6 +303,8 @@ class _Reader:
     def end(self, name: str) -> None:
         if name not in INLINE:
             self.flush(cell=name in ("td", "th", "tr", "thead", "tbody", "tfoot", "table"))
+        elif name != "a":
+            self.pieces.append(TURN)
         if name in ("tr", "thead", "tbody", "tfoot", "table"):
             self.row()
         claim = False
@@ -298,7 +327,7 @@ class _Reader:
     def row(self) -> None:
         """The end of a row of a table, said or implied."""
         row, self.cells = self.cells, None
-        if row and "".join(row).strip():
+        if row and _bare("".join(row)):
             self.sentence(" | ".join(row))
 
     def anchor(self, given: dict[str, str]) -> None:
@@ -307,7 +336,7 @@ class _Reader:
             self.opened.append(-1)
             return
         if DANGEROUS.match(target):
-            self.active(f"a link to {target[:80]}")
+            self.active(f"a link to {_short(target)}")
         kind = next((k for k in ("num", "says", "when") if {"claim", k} <= {*classes}), "")
         kind = kind if target.startswith("#claim-") else ""
         name = (given.get("data-field") or given.get("data-verdict") or "") if kind else ""
@@ -321,15 +350,15 @@ class _Reader:
 
     def picture(self, given: dict[str, str]) -> None:
         source = given.get("src", "")
-        content = _bytes_of(source) if source.startswith("data:") else self.pictures(source)
-        shown = f"none at {source[:80]}" if content is None else digest(content)
+        content = (_embedded if source.startswith("data:") else self.pictures)(source)
+        shown = f"none at {_short(source)}" if content is None else digest(content)
         self.flush()
         self.add("exhibits", f"[picture] {shown}", content or b"")
         self.add("exhibits", f"[alt] {squeeze(given.get('alt', ''))}")
 
     def text(self, text: str) -> None:
         if text:
-            self.pieces.append(unescape(text) if "&" in text else text)
+            self.pieces.append(unescape(text).translate(OWN) if "&" in text else text)
 
     def flush(self, cell: bool = False) -> None:
         cell = cell and self.in_cell
@@ -339,54 +368,59 @@ class _Reader:
             if cell and self.cells is not None:
                 self.cells.append("")
             return
-        text = squeeze("".join(self.pieces))
+        text = settle(self.pieces)
         text = text + SHUT * (text.count(OPEN) - text.count(SHUT))
-        self.pieces = []
+        bare, self.pieces = _bare(text), []
+        if bare and self.zone == "head":  # browsers show it, and the head has ended
+            self.zone = "text"
         if self.opened and self.opened[-1] >= 0:  # a block inside a link: the link goes on
             self.opened[-1] = -1
         if self.cells is not None:
             if cell:
                 self.cells.append(text)
-            elif text:
+            elif bare:
                 self.sentence(text)
             return
-        if self.heading and self.zone in ("text", "title") and text:
-            self.section = MARK.sub(r"\2", text)[:80]
+        if self.heading and self.zone in ("text", "title") and bare:
+            self.section = bare[:80]
         paired = self.zone in ("colophon", "ledger") and self.stack and self.stack[-1][0]
-        if paired == "summary" and self.zone == "ledger" and text and not self.depth["dl"]:
-            self.entry = text.split()[0]
+        if paired == "summary" and self.zone == "ledger" and bare and not self.depth["dl"]:
+            self.entry = bare.split()[0]
         if paired == "dt":
+            if self.term:
+                self.sentence(self.term)
             self.term = text
-        elif self.term and text:  # the first text of its `<dd>`
+        elif self.term and bare:  # the first text of its `<dd>`
             self.sentence(f"{self.term}: {text}")
             self.term = ""
-        elif text:
+        elif bare:
             markup = self.markup  # of the paragraph, for each of its sentences
             for one in _split(text):
                 self.markup = list(markup)
                 self.sentence(one)
 
     def sentence(self, marked: str) -> None:
-        bound = [replace(self.bound[int(number)], text=text.strip())
+        bound = [replace(self.bound[int(number)], text=_bare(text))
                  for number, text in MARK.findall(marked)]
-        masked = MARK.sub(lambda m: "…" if self.bound[int(m[1])].kind else m[2], marked)
+        masked, turns = unturned(MARK.sub(
+            lambda m: "…" if self.bound[int(m[1])].kind else f"{TURN}{m[2]}{TURN}", marked))
         group = "claims" if self.zone == "ledger" else self.group
-        self.add(group, MARK.sub(r"\2", marked), masked=masked, bound=tuple(bound))
+        self.add(group, _bare(marked), masked=masked, bound=tuple(bound), turns=turns)
 
     # What a browser does --------------------------------------------------------------------------
 
-    def tell(self, name: str, given: dict[str, str]) -> None:
+    def tell(self, name: str, given: dict[str, str], closed: bool) -> None:
         """Keep the tag as markup, without what is compared by itself."""
         for key, value in given.items():
             if key.startswith("on") or key in ("srcdoc", "formaction", "ping", "http-equiv"):
-                self.active(f"{key} of <{name}>: {value[:80]}", value.encode())
+                self.active(f"{key} of <{name}>: {_short(value)}")
         bound = name == "a" and CLAIM.fullmatch(given.get("class", "")) and given.keys() in (
             {"href", "class", "data-field"}, {"href", "class", "data-verdict"})
         kept = [f' {key}="{value}"' for key, value in sorted(given.items())
                 if not (key in ("href", "src") and name in ("a", "img"))
                 and key not in SPOKEN and not key.startswith("on")]
         if name not in RUNS and not bound and not _is_line(given):
-            self.markup.append(f"<{name}{''.join(kept)}>")
+            self.markup.append(f"<{name}{''.join(kept)}{'/' * closed}>")
 
     def runs(self, name: str, given: dict[str, str]) -> None:
         if name == "meta":
@@ -407,7 +441,7 @@ class _Reader:
                 return
             content = ""
         if name == "style":
-            content = squeeze(COMMENT.sub("", content))
+            content = squeeze(content)
         data = content.encode("utf-8", "replace")
         self.active(f"{_shown(name, given)} {squeeze(content[:400])[:60]} ({digest(data)})", data)
         if name in ("textarea", "noscript", "xmp", "plaintext", "noembed", "noframes"):
@@ -415,12 +449,26 @@ class _Reader:
 
 
 def _shown(name: str, given: dict[str, str]) -> str:
-    return "".join([f"<{name}", *(f' {k}="{v[:80]}"' for k, v in sorted(given.items())), ">"])
+    return "".join([f"<{name}", *(f' {k}="{_short(v)}"' for k, v in sorted(given.items())), ">"])
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= 80 else f"{value[:80]}… ({digest(value.encode())})"
+
+
+def _lower(name: str) -> str:
+    """As browsers compare names: no letter but those of ASCII has another form."""
+    return name.lower() if name.isascii() else name
+
+
+def _bare(marked: str) -> str:
+    """A text without marks."""
+    return MARK.sub(r"\2", marked).replace(TURN, "").strip()
 
 
 def _is_line(given: dict[str, str]) -> bool:
     return bool(LINE.fullmatch(given.get("href", ""))) and given.keys() <= {
-        "href", "id", "aria-hidden", "tabindex"}
+        "href", "aria-hidden", "tabindex"}
 
 
 def _split(marked: str) -> list[str]:
@@ -434,10 +482,13 @@ def _split(marked: str) -> list[str]:
     return [*found, current + SHUT] if current else found
 
 
-def _bytes_of(source: str) -> bytes:
-    """What a `data:` address holds."""
+def _embedded(source: str) -> bytes | None:
+    """The picture that a `data:` address holds, in a form that browsers show whole."""
     head, _, data = source.partition(",")
     try:
-        return base64.b64decode(data) if head.endswith(";base64") else unquote_to_bytes(data)
+        content = (base64.b64decode(data, validate=True) if head.endswith(";base64")
+                   else unquote_to_bytes(data))
     except ValueError:
-        return data.encode("utf-8", "replace")
+        return None
+    known = head in PICTURES and head.startswith(SVG) == (b"<svg" in content[:2000])
+    return content if known and "#" not in data else None

@@ -39,6 +39,7 @@ from claimledger.settings import notebook_stems
 SAFE = re.compile(r"[\w\s.,;:%()\[\]/+=’'–−-]*|[<>] ?[\d.]+")  # a text that holds no markup
 PLACE = re.compile(r'( output = "build)/runs/[\w.-]+(?=")')
 MADE_WITH = ("code", "packages")  # of a ledger's header: what another version may change
+VERSION = re.compile(r"[0-9a-f]{64}|\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)?")  # no words
 
 
 @dataclass(frozen=True)
@@ -170,22 +171,22 @@ def as_published(old: dict, new: dict) -> dict:
         kept = ["id", "decision", "verdicts"]  # what the sentences rely on
         kept += ["verdict"] if was.get("verdict") not in entry.get("verdicts", []) else []
         entries[id] = _taken(entry, was) | {key: entry[key] for key in kept if key in entry}
-    header = new["header"] | {key: _taken(new["header"][key], old["header"].get(key))
+    header = new["header"] | {key: _taken(new["header"][key], old["header"].get(key), VERSION)
                               for key in MADE_WITH}
     return new | {"header": header, "entries": entries}
 
 
-def _taken(here: object, published: object) -> object:
-    """`published` in the form of `here`: the same keys, the same types, no markup."""
+def _taken(here: object, published: object, allowed: re.Pattern = SAFE) -> object:
+    """`published` in the form of `here`: the same keys and types, and texts that are `allowed`."""
     if isinstance(here, dict) and isinstance(published, dict):
-        return {key: _taken(value, published.get(key)) for key, value in here.items()}
+        return {key: _taken(value, published.get(key), allowed) for key, value in here.items()}
     if isinstance(here, list) and isinstance(published, list) and len(here) == len(published):
-        return [_taken(a, b) for a, b in zip(here, published, strict=True)]
+        return [_taken(a, b, allowed) for a, b in zip(here, published, strict=True)]
     if isinstance(here, bool) or isinstance(published, bool):
         return here
     if isinstance(here, int | float) and isinstance(published, int | float):
         return published
-    if isinstance(here, str) and isinstance(published, str) and SAFE.fullmatch(published):
+    if isinstance(here, str) and isinstance(published, str) and allowed.fullmatch(published):
         return published
     return here
 
