@@ -31,7 +31,7 @@ local function exact(entry)
   local ci = given(entry.ci)
   if ci then parts:insert(("interval [%s, %s]"):format(number(ci[1], ALL), number(ci[2], ALL))) end
   if #parts == 0 then return nil end
-  return "<details><summary>As the ledger has it</summary>" .. escape(table.concat(parts, "; ")) .. "</details>"
+  return "<details><summary>show</summary>" .. escape(table.concat(parts, "; ")) .. "</details>"
 end
 
 local function interval(pair, level)

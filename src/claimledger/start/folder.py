@@ -160,7 +160,8 @@ from claimledger import (
 study = Study.open("{stem}", registration, data, seed, output)
 record, label = study.record, study.registration.label'''
 
-SAMPLE = '''record.fact(
+SAMPLE = '''#| label: sample
+record.fact(
     "data.status", float(study.simulated), decimals=0, decision="status",
     label="Origin of the answers: simulated (1) or collected (0)", verdict=study.survey.status,
 )
@@ -229,7 +230,8 @@ def _group(
     def corrected(p: str) -> str:
         return f'multipletests({p}, method="{method}")[1]' if method else p
 
-    test = [f'{name} = study.results({each}, "{group}"{by})',
+    test = [f"#| label: test-{key}",
+            f'{name} = study.results({each}, "{group}"{by})',
             f'{name}["p_adjusted"] = {corrected(f"""{name}["p"]""")}']
     bounded = any(a.bound(1.0) is not None for a in members)
     if bounded:
