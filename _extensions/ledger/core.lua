@@ -233,6 +233,26 @@ function core.holds(conditions)
   return result
 end
 
+-- A token stands in a text for what is put in its place later: a shortcode, or words set aside.
+core.OPEN = utf8.char(0xE000)
+core.TOKEN = core.OPEN .. "(%d+)" .. utf8.char(0xE001)
+function core.token(number) return core.OPEN .. number .. utf8.char(0xE001) end
+
+-- The inlines of a string with an answer for each token in it; nil without one.
+function core.replaced(str, answer)
+  local text = str.text
+  if not text:find(core.OPEN, 1, true) then return nil end
+  local out, at = pandoc.Inlines({}), 1
+  while true do
+    local first, last, number = text:find(core.TOKEN, at)
+    local before = text:sub(at, (first or 0) - 1)
+    if before ~= "" then out:insert(pandoc.Str(before)) end
+    if not first then return out end
+    out:extend(answer(tonumber(number)))
+    at = last + 1
+  end
+end
+
 -- What a number or a verdict becomes: a link to its card in the paper's page, else plain text. The
 -- attribute says which text or verdict was asked for, so that a page can be checked by itself.
 -- Where the text is parsed for all formats, the filter of each makes it of a span.

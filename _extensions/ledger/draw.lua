@@ -261,8 +261,21 @@ function draw.deviations()
   return pandoc.Blocks({ made })
 end
 
+local marked = pandoc.List()
+
+-- A span that is marked as an exception, or that states a verdict.
+function draw.said(span)
+  if span.classes:includes("typed") then
+    marked:insert(span)
+    return span.content
+  elseif span.classes:includes("stated") then
+    local said = span.attributes
+    return core.claim(said.claim, span.content, said["as"], said.key, said.asked)
+  end
+end
+
 -- The spans marked as exceptions, each with its reason, once.
-function draw.exceptions(marked)
+function draw.exceptions()
   local items, seen = pandoc.List(), {}
   for _, span in ipairs(marked) do
     local text, reason = pandoc.utils.stringify(span), span.attributes.reason or "no reason given"

@@ -7,25 +7,16 @@ local function script(name)
 end
 local core, draw, panel = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("panel.lua"))
 local page, bind = dofile(script("page.lua")), dofile(script("bind.lua"))
-local marked = pandoc.List()
 
 local fills = {
-  ["typed-exceptions"] = function() return draw.exceptions(marked) end,
+  ["typed-exceptions"] = function() return draw.exceptions() end,
   ["ledger-colophon"] = function() return draw.colophon() end,
   ["deviations"] = function() return draw.deviations() end,
 }
 
 local fill = {  -- spans before blocks: all exceptions are known where they are listed
   Meta = draw.read_titles,
-  Span = function(span)
-    if span.classes:includes("typed") then
-      marked:insert(span)
-      return span.content
-    elseif span.classes:includes("stated") then
-      local said = span.attributes
-      return core.claim(said.claim, span.content, said["as"], said.key, said.asked)
-    end
-  end,
+  Span = draw.said,
   Div = function(div)
     if fills[div.identifier] then
       div.content = bind.blocks(fills[div.identifier]())

@@ -6,7 +6,7 @@ local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
 if not quarto or core.html or FORMAT == "typst" then return {} end
 
 local function script(name) return dofile(quarto.utils.resolve_path(name)) end
-local word, jats, cells = script("word.lua"), script("jats.lua"), script("cells.lua")
+local word, jats, aside = script("word.lua"), script("jats.lua"), script("aside.lua")
 local docx, xml = FORMAT == "docx", FORMAT:match("jats") ~= nil
 local KINDS = { fig = "Figure", tbl = "Table" }
 
@@ -22,11 +22,11 @@ local function pictured(blocks)
   })
 end
 
--- With the cells of tables, and without the blocks that Quarto puts around a cell and its output; those
+-- With the rows of tables, and without the blocks that Quarto puts around a cell and its output; those
 -- with a style of Word's stay.
 local function bare(blocks)
   return blocks:walk({
-    Table = cells.back,
+    Table = aside.rows,
     Div = function(div) return not div.attributes["custom-style"] and div.content or nil end,
   })
 end

@@ -6,7 +6,7 @@ local function script(name)
     or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
 end
 local core, draw, tables = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("tables.lua"))
-local word, cells = dofile(script("word.lua")), dofile(script("cells.lua"))
+local word, aside = dofile(script("word.lua")), dofile(script("aside.lua"))
 local page = {}
 local text_of = pandoc.utils.stringify
 
@@ -138,8 +138,21 @@ local function alone(doc)
   return doc
 end
 
--- The ledger behind the text, the status of the data, and what the template asks for besides.
+-- The ledger behind the text. Quarto would read its half megabyte as a tree of elements once more: there
+-- it is set in at the end, and waits in a file that the engine puts in the place of a comment.
+function page.behind(doc)
+  if not (core.own and core.html and core.article) then return nil end
+  local section = draw.section()
+  if quarto and core.write(core.root .. "/build/ledger-section.html", section) then
+    section = "<!-- ledger-section -->"
+  end
+  doc.meta["ledger-section"] = pandoc.MetaBlocks({ pandoc.RawBlock("html", section) })
+  return doc
+end
+
+-- The status of the data, who wrote it, and what the template asks for besides.
 function page.dress(doc)
+  if not quarto then page.behind(doc) end
   local meta = doc.meta
   meta.simulated = core.header().status == "simulated"
   if quarto and not core.html and core.article then people(meta) end
@@ -170,7 +183,6 @@ function page.dress(doc)
   end
   if core.article then
     meta.books = draw.books()
-    meta["ledger-section"] = pandoc.MetaBlocks({ pandoc.RawBlock("html", draw.section()) })
     if quarto then people(meta) end
   end
   local style, scripts = inlined("style", ".css"), inlined("script", ".js")
@@ -249,7 +261,7 @@ end
 
 -- A table too wide for the screen scrolls by itself; the keyboard can do it too.
 function page.table(tab)
-  cells.back(tab)
+  aside.rows(tab)
   if quarto and not tab.classes:includes("sized") then -- it has given widths to the columns
     tab.colspecs = tab.colspecs:map(function(spec) return { spec[1], nil } end)
   end
@@ -263,7 +275,7 @@ function page.table(tab)
   elseif FORMAT == "docx" then
     tab = word.sized(tab)
   end
-  tab = cells.aside(tab)
+  tab = aside.table(tab)
   if not core.html then return tab, false end
   local open = '<div class="scroll" tabindex="0" role="group" aria-label="Table">'
   return { pandoc.RawBlock("html", open), tab, pandoc.RawBlock("html", "</div>") }, false

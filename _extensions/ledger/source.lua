@@ -5,8 +5,7 @@ local function script(name) return dofile(pandoc.path.directory(PANDOC_SCRIPT_FI
 local core, handlers = script("core"), script("shortcodes")
 
 local tokens = pandoc.json.decode(core.read(core.setting("tokens")), false)
-local OPEN = utf8.char(0xE000)
-local TOKEN = OPEN .. "(%d+)" .. utf8.char(0xE001)
+local TOKEN = core.TOKEN
 local KINDS = { fig = true, tbl = true, sec = true }
 
 local function answer(number, context)
@@ -26,17 +25,7 @@ local function plain(text)
 end
 
 local function inline(str)
-  local text = str.text
-  if not text:find(OPEN, 1, true) then return nil end
-  local out, at = pandoc.Inlines({}), 1
-  while true do
-    local first, last, number = text:find(TOKEN, at)
-    local before = text:sub(at, (first or 0) - 1)
-    if before ~= "" then out:insert(pandoc.Str(before)) end
-    if not first then return out end
-    out:extend(answer(number, "inline"))
-    at = last + 1
-  end
+  return core.replaced(str, function(number) return answer(number, "inline") end)
 end
 
 local function attributes(el)

@@ -22,12 +22,11 @@ local function decisive(conditions)
 end
 
 local PLAIN = { Str = true, Space = true, SoftBreak = true, Emph = true, Strong = true, Quoted = true }
-local TOKEN = utf8.char(0xE000)  -- where the embedded renderer puts a shortcode
 
 -- Whether a shortcode stands inside, in any of its three forms: the embedded renderer's token, the
 -- span that Quarto makes of it in a text, and the bare words that it leaves in front matter.
 local function holds_token(inline, text)
-  local found = text:find(TOKEN, 1, true) or text:find("{{<", 1, true)
+  local found = text:find(core.OPEN, 1, true) or text:find("{{<", 1, true)
   if found or not inline.content then return found end
   inline.content:walk({
     Span = function(span)
@@ -100,4 +99,4 @@ function keep.Inlines(inlines)
   return out
 end
 
-return { keep, { Table = dofile(script("cells.lua")).aside } }
+return { keep, { Pandoc = dofile(script("aside.lua")).off } }

@@ -24,6 +24,7 @@ from claimledger.settings import CONFIG, settings
 
 UNRESOLVED = [
     (re.compile(r"\{\{(?:&lt;|<)[^{}]*\}\}"), "a shortcode that nothing resolved"),
+    (re.compile("\ue000[0-9]*\ue001"), "words that were set aside and did not come back"),
     (re.compile(r"\?@[\w:.-]+"), "a label that the paper does not have"),
     (re.compile(r"\?(?:var|meta|env):[\w.-]*"), "a variable that does not exist"),
     (re.compile(r"(?:#ref-|data-cites=)[^<]*<strong>([\w:.-]+)\?</strong>"),
@@ -59,6 +60,7 @@ LEFT_OUT = re.compile(
 )
 LABEL = re.compile(r"(<figcaption\b[^>]*>\s*)((?:Figure|Table)(?:&nbsp;|\u00a0)\d+:)\s*")
 PANEL = re.compile(r'<section class="power-panel".*?</section>', re.S)
+SECTION, ENTRIES = "<!-- ledger-section -->", "build/ledger-section.html"
 HEADING = re.compile(r"<(/?)h([1-5])\b")
 BODY = re.compile(
     r"(?<=</header>)(\s*<section class=\"abstract\".*?</section>)?(.*?)"
@@ -83,6 +85,8 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
         before = page.read_text(encoding="utf-8")
         after = light(WIDGETS.sub("", WRAPPER.sub(r"\1", _head(before))), root / "figures")
         after = as_ours(after, output)
+        if SECTION in after:  # written by the filter, so that Quarto need not read it
+            after = after.replace(SECTION, (root / ENTRIES).read_text(encoding="utf-8"))
         if after != before:
             changed.append(write_atomic(page, after))
         problems += _problems(page.relative_to(output).as_posix(), after, article)
