@@ -36,14 +36,14 @@ function core.read(path)
   return text
 end
 
--- Written beside, then renamed: whoever reads meanwhile finds the old text or the new one.
+-- Written beside, then renamed: whoever reads meanwhile finds the old text or the new one. True if done.
 function core.write(path, text)
   local beside = path .. "." .. pandoc.utils.sha1(text):sub(1, 8) .. ".partial"
   local file = io.open(beside, "w")
-  if not file then return end
+  if not file then return false end
   file:write(text)
   file:close()
-  os.rename(beside, path)
+  return os.rename(beside, path)
 end
 
 -- Whether the document is the paper of a project of ours, with its page; any other has its own.
