@@ -26,12 +26,12 @@ local function answered(span)
   return handler and handler(args, kwargs, nil, args, "inline")
 end
 
-local WORDS = { Str = true, Space = true, SoftBreak = true, LineBreak = true, Code = true }
+local WORDS = { Str = true, Space = true, SoftBreak = true, LineBreak = true }
 local AROUND = { Emph = true, Strong = true, Quoted = true, Superscript = true, Subscript = true, SmallCaps = true }
 
 -- Whether Quarto has nothing to do in it: no citation, reference, picture, formula, note, other shortcode.
 local function quiet(inline)
-  if WORDS[inline.t] then return true end
+  if WORDS[inline.t] or inline.t == "Code" and not inline.text:find("{{<", 1, true) then return true end
   if not (AROUND[inline.t] or inline.t == "Link" and inline.classes:includes("claim")) then return false end
   for _, one in ipairs(inline.content) do
     if not quiet(one) then return false end

@@ -18,9 +18,21 @@ local function bound(before, after)
   return bare == "Appendix" and after:match("^%u%f[%W]") ~= nil
 end
 
+-- Whether a paragraph may hold such a pair: most do not, and their words need not be looked at singly.
+local function promising(text)
+  for _, sign in ipairs({ "[=<>]", "≤", "≥", "Appendix %u", "%[.-%d, " }) do
+    if text:find(sign) then return true end
+  end
+  for word in text:gmatch("[%d%%] (%a+)") do
+    if UNITS[word] then return true end
+  end
+  return false
+end
+
 -- The words of a paragraph in their order, a blank as "": seen once, then the blanks replaced.
 local function paragraph(block)
   if #block.content == 1 and block.content[1].t == "Image" then return nil, false end -- its alt text is spoken
+  if not promising(pandoc.utils.stringify(block)) then return nil end
   local words, blanks, at = {}, false, 0
   local function word(text) words[#words + 1] = text end
   block:walk({

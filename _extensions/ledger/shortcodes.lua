@@ -6,7 +6,7 @@ local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
 local text_of = pandoc.utils.stringify
 
 local function markdown(text)
-  if text == "" then return pandoc.Inlines({}) end
+  if not text:find("[^%w%s,;%%]") then return pandoc.Inlines(text) end -- words alone
   return pandoc.utils.blocks_to_inlines(pandoc.read(text, "markdown").blocks)
 end
 
