@@ -14,8 +14,8 @@ CONFIG = "_quarto.yml"
 class Notebook(Model):
     """A notebook of the paper, and the title of its page."""
 
-    notebook: str = about("Its executed file; the source has the same name in `notebooks/`.",
-                          "build/notebooks/01_results.ipynb")
+    notebook: str = about("Its source, which Quarto's preview watches; run, it lies in `build/`.",
+                          "notebooks/01_results.ipynb")
     title: str | None = about("Title of its page; its first heading by default.", "Results",
                               default=None)
 
@@ -53,7 +53,7 @@ class Settings(Model):
                             "word may be typed.", ["abstract", "sec-results"])
     notebooks: list[Notebook | str] = about(
         "The notebooks, in reading order.",
-        [{"notebook": "build/notebooks/01_results.ipynb", "title": "Results"}], default=[])
+        [{"notebook": "notebooks/01_results.ipynb", "title": "Results"}], default=[])
     words: dict[str, str | list[str]] = about(
         "How the prose names a member of a set; singular, plural and preposition of what a set is "
         "made of.", {"H1a": "words", "H1.kind": ["kind", "kinds", "after"]}, default={})
