@@ -265,7 +265,7 @@ function page.table(tab)
   if quarto and not tab.classes:includes("sized") then -- it has given widths to the columns
     tab.colspecs = tab.colspecs:map(function(spec) return { spec[1], nil } end)
   end
-  tables.fit(tab)
+  local _, open_width = tables.fit(tab)
   if core.html then
     local bodies = tab.bodies
     for _, body in ipairs(bodies) do heard(body) end
@@ -276,6 +276,9 @@ function page.table(tab)
     tab = word.sized(tab)
   end
   tab = aside.table(tab)
+  if open_width and FORMAT == "typst" then
+    return { pandoc.RawBlock("typst", "#fitted["), tab, pandoc.RawBlock("typst", "]") }, false
+  end
   if not core.html then return tab, false end
   local open = '<div class="scroll" tabindex="0" role="group" aria-label="Table">'
   return { pandoc.RawBlock("html", open), tab, pandoc.RawBlock("html", "</div>") }, false

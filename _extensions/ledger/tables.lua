@@ -3,6 +3,7 @@
 
 local tables = {}
 local PAGE, GAP, TIGHT = 88, 2.5, 1.4 -- characters in a line of 9.5 points, and lost between two columns
+local NEAR = 0.95 -- of a page: from there on, an estimate may be too low
 local SHORT, LONG, READABLE = 20, 60, 24 -- texts up to SHORT keep to one line; LONG ones get READABLE
 local LINE, PADDING, ROOM = 12.5, 7.2, 460 -- points: a line, a row's padding, a float's height
 
@@ -45,7 +46,8 @@ local function measured(tab)
 end
 
 -- Give the columns widths where their content is wider than the page; a table of many columns is
--- set smaller. Returns whether the table is too tall for a float.
+-- set smaller. Returns whether the table is too tall for a float, and whether its columns, without
+-- widths, may yet be wider than the page.
 function tables.fit(tab)
   local rows, most, least, wanted, needed = measured(tab), {}, {}, 0, 0
   for index = 1, #tab.colspecs do
@@ -69,7 +71,8 @@ function tables.fit(tab)
   local own = tab.colspecs:find_if(function(spec) return type(spec[2]) == "number" and spec[2] > 0 end)
   local full = FORMAT == "docx" and wanted > 0.8 * PAGE -- fonts differ from reader to reader
   local short = FORMAT == "typst" and wanted - needed < 1 -- nothing to wrap: typst measures it
-  if (wanted > PAGE or full) and not own and not short then
+  local given = (wanted > PAGE or full) and not own and not short
+  if given then
     local margins = gap + (FORMAT == "docx" and 3.5 or 0)
     local whole = math.min(wanted, page) + (margins - gap) * #least + 0.01
     tab.colspecs = tab.colspecs:map(function(spec, index)
@@ -93,7 +96,7 @@ function tables.fit(tab)
     end
     height = height + lines * LINE + PADDING
   end
-  return height > ROOM
+  return height > ROOM, wanted > NEAR * PAGE and not (given or own)
 end
 
 return tables

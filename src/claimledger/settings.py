@@ -1,5 +1,7 @@
 """`_quarto.yml`: what may stand under `ledger`, as typed data, and how it is read."""
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -81,7 +83,14 @@ class Config(Model):
 
 def settings(root: Path) -> dict:
     """`_quarto.yml` as a dictionary, after what stands under `ledger` was checked."""
-    source = Source.read(Path(root) / CONFIG, "the settings of the paper")
+    path = Path(root) / CONFIG
+    return deepcopy(_read(path, path.stat().st_mtime_ns if path.is_file() else 0))
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, changed: int) -> dict:
+    """Read once as long as the time of the last change is the same: a build asks thirty times."""
+    source = Source.read(path, "the settings of the paper")
     validated(source, Config, source.content)
     config = source.content
     if listed := config["ledger"].get("notebooks"):  # named there, Quarto does not convert each

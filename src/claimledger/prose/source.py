@@ -227,6 +227,10 @@ def _locate(content: list[str] | str, raw: str, position: int) -> tuple[str, tup
         plain, escaped = json.dumps(piece, ensure_ascii=False), json.dumps(piece)
         written = plain if raw.find(plain, position) >= 0 else escaped
         place = max(raw.find(written, position), position) + 1  # behind the quotation mark
-        at += [place + found.start() for found in _CHARACTER.finditer(written[1:-1])]
+        body = written[1:-1]
+        if body.removesuffix("\\n") == piece.removesuffix("\n"):  # nothing else is escaped
+            at += range(place, place + len(piece))
+        else:
+            at += [place + found.start() for found in _CHARACTER.finditer(body)]
         position = at[-1] + 1 if at else position
     return "".join(content), tuple(at), position
