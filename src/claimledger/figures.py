@@ -20,6 +20,9 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown, display
 from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
@@ -34,6 +37,10 @@ _WHOLE = {"estimator": "median", "errorbar": ("pi", 100), "linestyle": "none"}
 POINTS = _WHOLE | {"color": INK, "markersize": 5.5, "err_kws": {"linewidth": 1.5}}
 INNER = _WHOLE | {"color": INK, "marker": "", "err_kws": {"linewidth": 5, "alpha": 0.35}}
 FONTS, TYPE = Path(__file__).parent / "fonts", "Libertinus Serif"
+CANVASES = {  # what draws each format, and what of its metadata is left out: days and versions
+    "svg": (FigureCanvasSVG, "Date"), "pdf": (FigureCanvasPdf, "CreationDate"),
+    "png": (FigureCanvasAgg, "Software"),
+}
 NOTE = "Simulated data: no person gave these answers"
 TAG = re.compile(r"(?<!\{\{)<(?=[A-Za-z/!?])")
 _WIDTH = 6.5  # inches: the width of the text
@@ -109,13 +116,15 @@ def show_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
         figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
         figure.text(0.995, 0.01, note, ha="right", va="bottom", fontsize=7.5, style="italic",
                     color="#555555")
-    figure.draw_without_rendering()
+    figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")  # found once, and the same in every format
     made = {}
-    for kind, undated in (("svg", "Date"), ("pdf", "CreationDate"), ("png", "Software")):
+    for kind, (canvas, undated) in CANVASES.items():
         path = inside(folder, f"{label}.{kind}", f"figure {label}")
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, metadata={undated: None})
+        figure.set_dpi(mpl.rcParams["savefig.dpi"])
+        # Not savefig: it draws each figure once more, for a layout that is found already.
+        getattr(canvas(figure), f"print_{kind}")(buffer, metadata={undated: None})
         made[kind] = buffer.getvalue()
         if kind == "svg":
             made[kind] = slim(made[kind].decode()).encode()
