@@ -14,7 +14,7 @@ _WHERE = {  # what a notebook imports, and where it is defined
     "statistics.design_diagnosis": ["false_claim_rates", "power_grid", "tables", "verdict_rates"],
     "statistics.discrete": ["ordered_logit"],
     "statistics.randomization_inference": ["curve_tests", "randomization_tests"],
-    "statistics.specification_curve": ["INESTIMABLE", "in_favour",
+    "statistics.specification_curve": ["INESTIMABLE", "Specified", "in_favour",
                                        "specification_curve"],
     "simulation.assumptions": ["load_simulation"], "simulation.respondents": ["simulate"],
     "survey.recoding": ["labelled", "recode"], "survey.weighting": ["read_margins"],

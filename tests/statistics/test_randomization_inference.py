@@ -12,6 +12,7 @@ from scipy import stats
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Hypothesis
 from claimledger.statistics.randomization_inference import Randomized, randomization_tests
+from claimledger.statistics.specification_curve import Specified
 
 CRITERION = dict.fromkeys(("supported", "refuted", "negligible", "undecided"), "c")
 
@@ -45,7 +46,7 @@ def drawn_again(rows: pd.DataFrame, h: Hypothesis, draws: int, seed: int = 1) ->
         design=design, hypotheses=[h], samples={"all": {}},
         instrument=SimpleNamespace(items={}, derived={}, covariates=[]),
     )  # fmt: skip
-    return randomization_tests(registration, rows, draws=draws, seed=seed)["T"]
+    return randomization_tests(Specified(registration, rows), draws=draws, seed=seed)["T"]
 
 
 def two_arms(y) -> pd.DataFrame:

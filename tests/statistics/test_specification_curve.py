@@ -67,8 +67,8 @@ def study(effect: float, seed: int, n: int = 120, robustness=ALL) -> SimpleNames
 
 def curve_of(one: SimpleNamespace, claim: Hypothesis, draws: int, seed: int) -> CurveTest:
     one.registration.hypotheses = [claim]
-    found = curve_tests(one.registration, one.frame, draws=draws, seed=seed, weights=one.weights)
-    return found["T"]
+    specified = Specified(one.registration, one.frame, one.weights)
+    return curve_tests(specified, draws=draws, seed=seed)["T"]
 
 
 def test_an_effect_in_every_specification_is_found():
@@ -123,7 +123,7 @@ def test_every_kind_of_claim_is_decided_by_its_own_rule(direction, sesoi, verdic
     one, claim = study(-1.0, 1), hypothesis(direction=direction, sesoi=sesoi)
     one.registration.hypotheses = [claim]
     one.registration.families["F"].correction = "holm"
-    table = specification_curve(one.registration, one.frame, one.weights)
+    table = specification_curve(Specified(one.registration, one.frame, one.weights))
     assert len(table) == 16 and (table["verdict"] == verdict).all()
     share = curve_of(one, claim, 1, 1).share
     assert share == (0 if direction == "positive" else 1)

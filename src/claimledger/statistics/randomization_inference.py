@@ -41,20 +41,15 @@ class Randomized(NamedTuple):
     drawn: str
 
 
-def randomization_tests(
-    registration: Registration, frame: pd.DataFrame, *, draws: int, seed: int
-) -> dict[str, Randomized]:
-    """Test the contrast of each hypothesis by drawing the assignment of its factor again.
-
-    frame : one row for each respondent (or profile), of all samples.
-    """
-    specified, found = Specified(registration, frame), {}
-    for group in _groups(specified, registration.hypotheses):
+def randomization_tests(specified: Specified, *, draws: int, seed: int) -> dict[str, Randomized]:
+    """Test the contrast of each hypothesis by drawing the assignment of its factor again."""
+    hypotheses, found = specified.registration.hypotheses, {}
+    for group in _groups(specified, hypotheses):
         for id, one in _permuted(specified, group, [{}], draws, seed).items():
             t = np.abs(one.t[:, 0])
             p = _share(t[1:] >= t[0] * TIE)
             found[id] = Randomized(float(one.t[0, 0]), p, one.drawn)
-    return {h.id: found[h.id] for h in registration.hypotheses}
+    return {h.id: found[h.id] for h in hypotheses}
 
 
 class CurveTest(NamedTuple):
@@ -74,12 +69,9 @@ class CurveTest(NamedTuple):
     t: np.ndarray
 
 
-def curve_tests(
-    registration: Registration, frame: pd.DataFrame, *, draws: int, seed: int,
-    weights: pd.Series | None = None,
-) -> dict[str, CurveTest]:
+def curve_tests(specified: Specified, *, draws: int, seed: int) -> dict[str, CurveTest]:
     """Test that the treatment did nothing to anyone, by each specification curve as a whole."""
-    specified, found = Specified(registration, frame, weights), {}
+    registration, found = specified.registration, {}
     for group in _groups(specified, registration.hypotheses):
         specs = specifications(registration, group[0].frame)
         drawn = _permuted(specified, group, specs, draws, seed)
@@ -291,9 +283,10 @@ def _evaluated(
                 found["HC2"][:, d] = np.stack([fit.contrast(whole)[:2] for fit in fits], axis=1)
             return
         design = LeastSquares.of(M, C, model.weights, beside=basis)
-        third = replace(design, free=design.free**2)
-        for vcov, one in (("HC2", design), ("HC3", third)):
-            found[vcov][:, part] = np.stack(one.estimate(Y))
+        both = replace(design, free=np.stack([design.free, design.free**2])[:, :, None])
+        value, errors = both.estimate(Y)
+        for vcov, se in zip(found, errors, strict=True):
+            found[vcov][:, part] = value, se
 
     def attempt(part: slice) -> None:
         try:

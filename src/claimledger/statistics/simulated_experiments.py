@@ -180,12 +180,14 @@ def draw_moments(
     """
     (size, cells), items = count.shape, len(root)
     mix = np.eye(items) if mix is None else mix
-    total, squares = np.empty((2, size, len(mix), cells))
+    total, squares = np.zeros((2, size, len(mix), cells))
     # Cells of one are drawn one experiment at a time: their thresholds are those of the people.
+    same = np.all(count == count[0])
     alone = thresholds.ndim == 3 and np.all(count == 1)
     each = int(count[0].sum())
     step = 1 if alone else max(1, BLOCK // max(1, each))
     by_cell = np.ascontiguousarray(thresholds.T).reshape(thresholds.shape[-1], items, -1)
+    cuts = by_cell
     # Written over for each block: fresh memory would cost as much as the arithmetic.
     wide = min(step, size) * each
     answers, values = np.empty((mix.shape[1], wide)), np.empty((len(mix), wide + 1))
@@ -195,22 +197,26 @@ def draw_moments(
         latent = root @ normals(rng, (items, n))
         if lean is not None:
             latent += lean[0] @ normals(rng, lean[1].shape[1:], lean[1])
-        cuts = by_cell
-        if thresholds.ndim == 3 and not alone:
+        if thresholds.ndim == 3 and not alone and not (same and first):
             cuts = by_cell[..., np.repeat(np.tile(np.arange(cells), len(part)), part.ravel())]
-        codes = (latent > cuts[0]).view(np.int8)
-        for cut in cuts[1:]:
+        codes = (latent > cuts[0, :, :n]).view(np.int8)
+        for cut in cuts[1:, :, :n]:
             codes += latent > cut
         answers[:items, :n] = codes
         for place, (item, worth) in enumerate(recodes, items):
             answers[place, :n] = np.asarray(worth)[codes[item]]
+        if alone:  # each is its mean, and nothing varies about it
+            np.matmul(mix, answers[:, :n], out=total[first])
+            continue
         np.matmul(mix, answers[:, :n], out=values[:, :n])
         values[:, n] = 0  # lets a last cell be empty
         starts = np.r_[0, np.cumsum(part)[:-1]]
         for sums in (total, squares):
-            found = values[:, :n] if alone else np.add.reduceat(values[:, : n + 1], starts, axis=1)
+            found = np.add.reduceat(values[:, : n + 1], starts, axis=1)
             sums[first : first + step] = found.reshape(len(mix), len(part), cells).swapaxes(0, 1)
             np.multiply(values, values, out=values)
+    if alone:
+        return total, squares
     occupied = count[:, None, :]
     mean = np.where(occupied, total, 0.0) / np.maximum(occupied, 1)
     return mean, np.maximum(np.where(occupied, squares - total * mean, 0.0), 0.0)
@@ -242,8 +248,9 @@ class Draws:
             count = np.broadcast_to(self.fixed, (size, len(self.fixed)))
         mean, within = draw_moments(rng, count, self.roots[leans], self.thresholds, self.mix,
                                     self.recodes, self.lean if leans else None)
-        mean += np.where(count[:, None], (self.mix @ self.lowest)[:, None], 0.0)
-        return count if self.fixed is None else self.fixed, mean, within
+        count = count if self.fixed is None else self.fixed
+        mean += np.where(count[..., None, :], (self.mix @ self.lowest)[:, None], 0.0)
+        return count, mean, within
 
 
 @dataclass(frozen=True)
@@ -369,15 +376,18 @@ def batch(
     found, drawn = design.estimates(np.random.default_rng(seed), n, size)
     sums, hits = [], {"false_null": [], "false_claim": [], "supported": []}
     for family, estimates in zip(design.families, found, strict=True):
-        truth = scenarios[family.name] * family.sd
-        estimate, se, df, decision = judge(family, scenarios[family.name], *estimates, drawn)
-        sums.append(tally(estimate, se, df, decision, truth, family.alpha))
-        hits["supported"].append((decision.verdict == 0).any(axis=-1))
+        # Some are alike for a family: each is judged once.
+        own, again = np.unique(scenarios[family.name], axis=0, return_inverse=True)
+        truth, again = own * family.sd, again.ravel()
+        estimate, se, df, decision = judge(family, own, *estimates, drawn)
+        sums.append({name: value[again] if value.ndim else value for name, value in
+                     tally(estimate, se, df, decision, truth, family.alpha).items()})
+        hits["supported"].append((decision.verdict == 0).any(axis=-1)[:, again])
         rejected = (decision.p_adjusted < family.alpha) & (truth == 0)
-        hits["false_null"].append(rejected.any(axis=-1))
+        hits["false_null"].append(rejected.any(axis=-1)[:, again])
         bound = family.bounds(family.sd)  # of the drawn answers, without effects
         false = false_claims(decision, truth, np.where(np.isnan(bound), np.inf, bound))
-        hits["false_claim"].append(false.any(axis=-1))
+        hits["false_claim"].append(false.any(axis=-1)[:, again])
     total = {name: sums[0][name] if name == "simulations" else np.concatenate(
         [part[name] for part in sums], axis=-1) for name in sums[0]}
     for name, each in hits.items():

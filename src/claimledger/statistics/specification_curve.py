@@ -49,9 +49,10 @@ def specifications(registration: Registration, frame: str) -> list[dict[str, str
 
 @dataclass
 class Specified:
-    """The rows of one survey under the alternatives, each made once.
+    """The rows and models of one survey under the alternatives, each made once for all uses.
 
-    frame : one row for each respondent; weights : by its index, or None.
+    frame : one row for each respondent (or profile), of all samples; weights : by its index, or
+    None.
     """
 
     registration: Registration
@@ -123,9 +124,7 @@ def in_favour(rows: pd.DataFrame, registration: Registration) -> pd.DataFrame:
     return rows
 
 
-def specification_curve(
-    registration: Registration, frame: pd.DataFrame, weights: pd.Series | None = None
-) -> pd.DataFrame:
+def specification_curve(specified: Specified) -> pd.DataFrame:
     """One row for each hypothesis and specification.
 
     Columns: hypothesis, the options, registered (bool), estimate, standardised (in SD of the
@@ -133,7 +132,7 @@ def specification_curve(
     allow an alternative (more covariates than respondents in an arm), its verdict is
     `INESTIMABLE`, its numbers are missing and `reason` says why; the registered analysis must run.
     """
-    specified, tables = Specified(registration, frame, weights), []
+    registration, tables = specified.registration, []
     for family in dict.fromkeys(h.family for h in registration.hypotheses):
         members = [h for h in registration.hypotheses if h.family == family]
         for i, spec in enumerate(specifications(registration, members[0].frame)):
