@@ -28,7 +28,7 @@ import psutil
 MODULES = (
     "ipykernel.kernelapp", "claimledger.study", "statsmodels.formula.api", "fontTools.subset",
     "matplotlib_inline.backend_inline", "matplotlib.backends.backend_pdf",
-    "matplotlib.backends.backend_svg",
+    "matplotlib.backends.backend_svg", "tabulate",
 )
 _END_WITH_PARENT, _ADOPT = 1, 36  # PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER of Linux's prctl
 PATIENCE = 20  # seconds for processes to end
@@ -117,6 +117,7 @@ class ForkedKernel:
 
 def main() -> None:
     """Serve requests until standard input ends."""
+    sys.modules["debugpy"] = None  # a build has no debugger: every kernel would load it
     for name in MODULES:
         import_module(name)
     gc.freeze()  # what is imported stays shared with the copies
