@@ -54,6 +54,13 @@ def test_pictures_in_pixels_are_not_text(tmp_path):
     assert "shown" in text_of(path)
 
 
+def test_outlines_of_a_drawing_are_not_text_and_all_else_of_it_is(tmp_path):
+    path = notebook(tmp_path / "x.ipynb", data={
+        "image/svg+xml": '<svg><path d="M12 3.4l-5.25.5zv8" id="a"/><g d="R_1">label</g></svg>'})
+    assert text_of(path).split("\n")[-1] == (
+        '<svg><path d="" id="a"/><g d="R_1">label</g></svg>')
+
+
 def test_the_build_stops_before_the_ledger_is_written(run, first, tmp_path, monkeypatch):
     own = replace(run, root=tmp_path)
     own.fragments.mkdir(parents=True)

@@ -54,6 +54,7 @@ PANEL = re.compile(
     r"(?i)(.*panel_?id|prolific(_?p)?id|.*worker_?id|participant_?id|respondent_?id|rid|psid|mid|"
     r"transaction_?id|ExternalReference)")
 _BUNDLED = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+")
+_OUTLINE = re.compile(r'(?<=\sd=")[MLHVCSQTAZmlhvcsqtaz\d\s.,-]+(?=")')  # how a drawing's lines run
 CHANCE = 5  # letters: as long a name may be found in packed bytes, where nobody wrote it
 UNACCENTED = {ord(a): b for a, b in {
     "ı": "i", "İ": "I", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "ß": "ss", "æ": "ae", "Æ": "Ae",
@@ -88,12 +89,11 @@ def known_private(
     numbers are left out, for they would be found anywhere; so is what stands in the registration,
     which is public: a comment may be the wording of a label.
     """
-    known: set[str] = set()
+    known, telling = set(), {word for word in words if _telling(word)}
     names = [c for c in cells if qualtrics.canonical(str(c)) in _NAMES]
     for column in {*private_columns(cells), *qualtrics.key_columns(registration)} - {*names}:
         if column in cells:
-            among = cells[column][cells[column].isin(words)]
-            known |= {value for value in distinct(among) if _telling(value)}
+            known |= {*distinct(cells[column][cells[column].isin(telling)])}
     if len(names) == len(_NAMES):
         first, last = (cells[c] for c in sorted(names, key=qualtrics.canonical))
         there = last.isin([one for one in distinct(last) if not words.isdisjoint(one.split())])
@@ -147,9 +147,11 @@ def assert_public(content: pd.DataFrame | str, known: Iterable[str] = ()) -> Non
         if any(_is_address(match, text) for form in (_ADDRESS, _ADDRESS_6)
                for match in form.finditer(text)):
             found.append("an IP address")
-        whole = " ".join(text.split())
+        whole, there = " ".join(text.split()), set(text.split())
+        # A text of several words stands only where each of its inner words does: soon told.
+        several = (one.split() for one in known if one.count(" ") > 1)
         if not known.isdisjoint(_words(texts)) or any(
-                " ".join(one.split()) in whole for one in known if one.count(" ") > 1):
+                there.issuperset(one[1:-1]) and " ".join(one) in whole for one in several):
             found.append("what a respondent wrote, or the id of a person")
         if found:
             raise LedgerError(
@@ -222,7 +224,8 @@ def text_of(path: Path) -> str:
     if path.suffix != ".ipynb":
         return _BUNDLED.sub("", content)
     cells = json.loads(content)["cells"]
-    return _BUNDLED.sub("", "\n".join(part for cell in cells for part in _shown(cell)))
+    shown = "\n".join(part for cell in cells for part in _shown(cell))
+    return _OUTLINE.sub("", _BUNDLED.sub("", shown))
 
 
 def _shown(cell: dict) -> list[str]:
