@@ -154,7 +154,7 @@ def test_a_level_whose_label_is_the_id_of_another():
 ])
 def test_values_that_an_spss_file_declares_missing(small, registration, tmp_path, ranges):
     meant, _ = coded(read_export(small, registration), registration)
-    frame = meant.copy()
+    frame = meant.astype(dict.fromkeys(meant.select_dtypes("number"), float))
     frame.columns = [name.replace(" ", "_").replace("(", "_").replace(")", "_")
                      for name in frame.columns]
     frame["age"] = np.where(np.arange(len(frame)) % 7 == 0, 99.0, frame["age"])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from claimledger import big_columns
 from claimledger.errors import LedgerError
 from claimledger.survey import tables
 from claimledger.survey.recoding import repeated
@@ -46,8 +47,8 @@ def test_both_ways_of_reading_agree(rows, spoilt, ends, quoted, piece, first, tm
     with pytest.MonkeyPatch.context() as patch:
         careful = read(path)
         patch.setattr(tables, "_BIG", 0)
-        patch.setattr(tables, "_PIECE", piece)
-        patch.setattr(tables, "_FIRST", first)
+        patch.setattr(big_columns, "PIECE", piece)
+        patch.setattr(big_columns, "FIRST", first)
         assert read(path) == careful
 
 
@@ -70,9 +71,9 @@ def test_a_column_of_many_texts_is_used_as_any_other(tmp_path, monkeypatch):
     path = tmp_path / "x.csv"
     path.write_text("a,b\n" + "".join(f"R_{n % 3 or n},{n}\n" for n in range(9)))
     monkeypatch.setattr(tables, "_BIG", 0)
-    monkeypatch.setattr(tables, "_FIRST", 4)
+    monkeypatch.setattr(big_columns, "FIRST", 4)
     cells = read_csv(path).cells["a"]
-    assert isinstance(cells.array, tables.Texts) and cells.loc[2] == "R_1"
+    assert isinstance(cells.array, big_columns.Texts) and cells.loc[2] == "R_1"
     assert cells[cells == "R_2"].index.tolist() == cells[cells.isin(["R_2"])].index.tolist()
     assert cells.iloc[-2:].tolist() == ["R_1", "R_2"] and not cells.isna().any()
     assert repeated(cells).tolist() == repeated(cells.astype(object)).tolist()

@@ -20,7 +20,7 @@ from claimledger.survey import qualtrics
 from claimledger.survey.disclosure import PANEL
 from claimledger.survey.reading import Export
 from claimledger.survey.recoding import in_time, repeated
-from claimledger.survey.tables import distinct, factorized, plain
+from claimledger.survey.tables import blanks, distinct, factorized, is_blank, plain
 
 SHOWN = 20       # problems in one message
 NAMED = 8        # columns in one line
@@ -163,7 +163,7 @@ def dates(export: Export) -> list[Problem]:
     for name in names:
         wrong = export.columns[name][~times[name].dt.year.between(2000, 2099)].astype(object)
         problems += told(
-            export, name, wrong.index[wrong.str.strip() != ""],
+            export, name, wrong.index[~blanks(wrong)],
             "a date such as 2025-01-31 12:00:00", "export dates in the standard format")
     if doubtful:
         problems.append(Problem(
@@ -270,7 +270,7 @@ def test_rows(export: Export, kept: pd.DataFrame) -> list[Problem]:
                         ("DistributionChannel", {"preview", "test", "synthetic"})):
         if name not in export.columns:
             continue
-        odd = [cell for cell in distinct(export.columns[name]) if _number(plain(cell)) in words]
+        odd = [cell for cell in distinct(export.columns[name]) if plain(cell) in words]
         cells = export.columns[name].loc[kept.index]
         rows = cells.index[cells.isin(odd)]
         if len(rows):
@@ -331,9 +331,8 @@ def unanswered(
     """
     problems = []
     for rule in registration.exclusions:
-        cells = export.columns[rule.column].loc[kept.index]
-        blank = [cell for cell in distinct(cells) if cell.strip() in ("", qualtrics.UNANSWERED)]
-        if count := int(cells.isin(blank).sum()):
+        blank = blanks(export.columns[rule.column])
+        if count := np.count_nonzero(blank[export.columns.index.isin(kept.index)]):
             problems.append(Problem(
                 rule.column, f"{count:,} rows stay that the exclusion {rule.label!r} cannot judge: "
                 "their cell is blank", "a value in every row",
@@ -390,17 +389,16 @@ def platform(export: Export, registration: Registration) -> list[Problem]:
     rules = {rule.column: rule for rule in registration.exclusions}
     for name in sorted({*qualtrics.ANSWERS, *rules} & set(export.columns)):
         cells, rule = export.columns[name], rules.get(name)
-        strange = [cell for cell in distinct(cells) if cell.strip()]
+        if not (name in qualtrics.ANSWERS or (rule and rule.by_number)):
+            continue
+        given = [cell for cell in distinct(cells) if not is_blank(cell)]
         if rule and rule.by_number:
             expected = "a number"
-            strange = [c for c in strange if not re.fullmatch(r" *\d+(\.\d+)? *", c, re.ASCII)]
-        elif name in qualtrics.ANSWERS:
+            strange = [c for c in given if not re.fullmatch(r" *\d+(\.\d+)? *", c, re.ASCII)]
+        else:
             expected = "a word of the platform in English, or a code"
             known = {plain(str(v)) for v in (rule.equals + rule.differs_from if rule else [])}
-            strange = [cell for cell in strange
-                       if _number(plain(cell)) not in known | qualtrics.ANSWERS[name]]
-        else:
-            continue
+            strange = [c for c in given if plain(c) not in known | qualtrics.ANSWERS[name]]
         for cell in strange[:20]:
             row = int(cells.index[cells == cell][0])
             problems.append(at(
@@ -408,11 +406,6 @@ def platform(export: Export, registration: Registration) -> list[Problem]:
                 f"map the values of {name!r}, such as {{{short(cell[:40])}: ...}}",
             ))
     return problems
-
-
-def _number(text: str) -> str:
-    """A whole number without a point; any other text as it is."""
-    return text.removesuffix(".0") if re.fullmatch(r"\d+\.0", text) else text
 
 
 def questions(export: Export, registration: Registration) -> list[Problem]:
@@ -498,7 +491,7 @@ def missing_by_arm(
             if factor in factors:
                 asked &= np.any([arms[factor, level] for level in levels], axis=0)
         marked = [cell for cell in distinct(export.columns[name])
-                  if _number(cell.strip()) == qualtrics.UNANSWERED]
+                  if plain(cell) == qualtrics.UNANSWERED]
         seen = export.columns[name].loc[kept.index].isin(marked).to_numpy()
         blank = kept[name].isna().to_numpy() & ~seen
         for (factor, level), arm in arms.items():

@@ -20,7 +20,7 @@ import pandas as pd
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
 from claimledger.survey import qualtrics
-from claimledger.survey.tables import plain
+from claimledger.survey.tables import blanks, is_blank, plain
 from claimledger.yaml_files import Model, Source, about, validated
 
 OPEN = "?"               # marks what a person has to finish
@@ -184,12 +184,11 @@ def rename(
 
 def _joined(cells: pd.DataFrame, first: str, other: str, path: Path) -> pd.DataFrame:
     """The cells with two columns made one, of which each row fills one (a text of each arm)."""
-    empty = [cells[c].astype(object).map(plain).isin(["", qualtrics.UNANSWERED])
-             for c in (first, other)]
-    both = ~empty[0] & ~empty[1]
-    if both.any():
+    empty = [blanks(cells[c]) for c in (first, other)]
+    both = cells.index[~empty[0] & ~empty[1]]
+    if len(both):
         raise LedgerError(
-            f"{path}: row {both.idxmax()}", found=f"answers in {first!r} and in {other!r}",
+            f"{path}: row {both[0]}", found=f"answers in {first!r} and in {other!r}",
             expected="one: the mapping says that they hold the same item of different people",
             mend="map them to two items")
     joined = cells[first].astype(object).where(~empty[0], cells[other].astype(object))
@@ -255,7 +254,7 @@ def unfold(
             known = made[factor][:, t, p]
             made[factor][:, t, p] = np.where(values == "", known, values)
         for item, pattern in tasks.choice.items():
-            made[item][:, t, p] = _chosen(column(pattern, **place), p + 1, tasks, path)
+            made[item][:, t, p] = _chosen(column(pattern, **place), p + 1, shape[2], tasks, path)
         for item, pattern in tasks.ratings.items():
             made[item][:, t, p] = column(pattern, **place)
     rest = cells.drop(columns=[name for name in used if name in cells])
@@ -294,15 +293,17 @@ def _levels(
                 yield names[plain(text)], np.where(shown == text, values, "")
 
 
-def _chosen(answers: np.ndarray, profile: int, tasks: Tasks, path: Path) -> np.ndarray:
+def _chosen(
+    answers: np.ndarray, profile: int, profiles: int, tasks: Tasks, path: Path
+) -> np.ndarray:
     """1 where this profile was chosen, 0 where another was, blank without an answer."""
     table = {plain(text): number for text, number in tasks.chosen.items()}
     meant = {}
     for text in pd.unique(answers):
         number = table.get(plain(text), plain(text))
-        if number not in ("", "-99") and not number.isdigit():
+        if not is_blank(number) and number not in map(str, range(profiles + 1)):
             raise LedgerError(f"{path}: a choice", found=repr(text),
                               expected="an answer that `tasks: chosen:` of the mapping explains",
-                              mend="add it, with the number of the profile")
-        meant[text] = "" if number in ("", "-99") else str(int(int(number) == profile))
+                              mend=f"add it, with the number of the profile, 1 to {profiles}, or 0")
+        meant[text] = "" if is_blank(number) else str(int(int(number) == profile))
     return np.array([meant[text] for text in answers], dtype=object)

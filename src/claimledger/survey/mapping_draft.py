@@ -23,7 +23,7 @@ from claimledger.survey.reading import (
     platform_columns,
     read_table,
 )
-from claimledger.survey.tables import Table, distinct, plain
+from claimledger.survey.tables import Table, distinct, is_blank, plain
 
 _MANY = 30       # different answers of one column that are listed
 _LONG = 900      # letters of a key on one line
@@ -99,7 +99,7 @@ def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tu
     for name, words in qualtrics.ANSWERS.items():
         if name in table.cells and name not in clashes:
             odd = [cell for cell in _given(table, name)
-                   if plain(cell).removesuffix(".0") not in words]
+                   if plain(cell) not in words]
             if odd:
                 result.values[name] = [
                     (cell, OPEN, "what the platform writes in English") for cell in odd[:_MANY]]
@@ -242,7 +242,7 @@ def _given(table: Table, column: str) -> list[str]:
     """The different answers of a column; of those that differ in capitals or quotes the first."""
     cells: dict[str, str] = {}
     for cell in distinct(table.cells[column]):
-        if plain(cell) not in ("", qualtrics.UNANSWERED):
+        if not is_blank(cell):
             cells.setdefault(plain(cell), cell)
     return list(cells.values())
 

@@ -164,9 +164,10 @@ def moments(columns: dict[str, pd.Series]) -> tuple[dict[str, pd.Series], bool]:
     """
     found, rest = {}, {}
     for name, cells in columns.items():
-        texts = cells.astype(object)
-        found[name] = pd.to_datetime(texts, format="%Y-%m-%d %H:%M:%S", errors="coerce")
-        left = texts[found[name].isna()]
+        read = getattr(cells.array, "moments", lambda cells=cells: pd.to_datetime(
+            cells.astype(object), format="%Y-%m-%d %H:%M:%S", errors="coerce"))
+        found[name] = pd.Series(read(), cells.index)
+        left = cells[found[name].isna()].astype(object)
         left = left[left.str.strip() != ""]
         if len(left):
             distinct = pd.Series(left.unique())

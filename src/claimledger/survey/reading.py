@@ -20,7 +20,15 @@ from claimledger.registration.models import Factor, Registration, Scale
 from claimledger.survey import mapping as names
 from claimledger.survey import qualtrics
 from claimledger.survey.mapping import unfold
-from claimledger.survey.tables import READERS, Table, distinct, factorized, plain, read_csv
+from claimledger.survey.tables import (
+    READERS,
+    Table,
+    distinct,
+    factorized,
+    is_blank,
+    plain,
+    read_csv,
+)
 
 TEXTS, CODES, NUMBERS = "choice texts", "codes", "numbers"
 OPEN = "not certain"
@@ -207,7 +215,7 @@ def meaning(
     mapped : cells that a person has given a code, or `missing`.
     way : `registered`, `reversed` or `texts`, where a person has said what numbers are.
     """
-    blank = {cell: np.nan for cell in given if plain(cell) in _BLANK}
+    blank = {cell: np.nan for cell in given if is_blank(cell)}
     table: dict[str, float | str | None] = dict(blank)
     said = {plain(key): value for key, value in (mapped or {}).items()}
     rest = []
@@ -320,7 +328,7 @@ def meaning_of_levels(
         bare = plain(cell)
         if bare in said:
             table[cell] = None if said[bare] == names.MISSING else said[bare]
-        elif bare in _BLANK:
+        elif is_blank(bare):
             table[cell] = None
         elif bare in ids or bare in labels:
             table[cell] = ids.get(bare, labels.get(bare))
@@ -331,9 +339,6 @@ def meaning_of_levels(
         else:
             strange.append(cell)
     return Meaning(OPEN if why else "level ids or labels", table, frozenset(strange), why)
-
-
-_BLANK = ("", qualtrics.UNANSWERED, f"{qualtrics.UNANSWERED}.0")
 
 
 def _whole(text: str) -> int | None:
@@ -363,8 +368,10 @@ def _apply(cells: pd.Series, one: Meaning, factor: Factor | None) -> tuple[pd.Se
         values = pd.Categorical.from_codes(kinds[codes], list(factor.levels))
     else:
         numbers = np.array([*found, None], dtype=float)
-        short = numbers.astype(np.float32)      # half the memory, where the numbers are the same
-        values = (short if np.array_equal(short, numbers, equal_nan=True) else numbers)[codes]
+        for kind in (np.float32, np.float16):    # a part of the memory, if numbers stay the same
+            short = numbers.astype(kind)
+            numbers = short if np.array_equal(short, numbers, equal_nan=True) else numbers
+        values = numbers[codes]
     return (pd.Series(values, index=cells.index, name=cells.name),
             pd.Series(odd, index=cells.index, name=cells.name))
 
@@ -372,21 +379,19 @@ def _apply(cells: pd.Series, one: Meaning, factor: Factor | None) -> tuple[pd.Se
 def coded(export: Export, registration: Registration) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The export with items as codes and factors as level ids, and a mask of strange cells.
 
-    Columns of the platform and free texts stay as they are, without those that say who answered.
-    Columns that are absent stay absent.
+    Free texts, the columns that the registration names, dates and ids of responses stay as they
+    are; all others are left out. Columns that are absent stay absent.
     """
-    named = {rule.column for rule in registration.exclusions} | {"ResponseId", *qualtrics.DATES}
+    named = {*qualtrics.named(registration), "ResponseId", *qualtrics.DATES}
     columns: dict[str, pd.Series] = {}
     strange: dict[str, pd.Series] = {}
     items = registration.instrument.items
     for name in export.columns:
-        if name in qualtrics.PLATFORM - named:
-            continue
         cells = export.columns[name]
         factor = registration.design.factors.get(name)
         if factor or (name in items and registration.scale_of(name).kind != "text"):
             columns[name], strange[name] = _apply(cells, export.meanings[name], factor)
-        else:
+        elif name in named or name in items:
             columns[name] = cells
     order = [n for n in [*items, *registration.design.factors] if n in strange]
     return (pd.DataFrame(columns, index=export.columns.index, copy=False),
@@ -418,4 +423,4 @@ def arms(cells: pd.DataFrame, registration: Registration, path: Path) -> pd.Data
     return cells
 
 
-_EMPTY = ("", "0", "0.0", "false", "no", qualtrics.UNANSWERED)
+_EMPTY = ("", "0", "false", "no", qualtrics.UNANSWERED)

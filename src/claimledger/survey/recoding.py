@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from claimledger.big_columns import Texts
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Derived, Exclusion, Registration, evaluate
 from claimledger.survey import qualtrics
-from claimledger.survey.qualtrics import UNANSWERED
-from claimledger.survey.tables import Texts, factorized
+from claimledger.survey.tables import blanks, factorized, plain
 
 RESPONDENT = "respondent"
 WEIGHT = "weight"                        # weights that come with the answers
@@ -51,7 +51,7 @@ def staying(frame: pd.DataFrame, registration: Registration) -> list[np.ndarray]
 
 
 def _matches(column: pd.Series, rule: Exclusion) -> np.ndarray:
-    """Which values a rule names: by number, or by text without regard to capitals and blanks."""
+    """Which values a rule names: by number, or by text as `plain` has it."""
     codes, texts = factorized(column)
     if rule.by_number:
         numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
@@ -60,8 +60,8 @@ def _matches(column: pd.Series, rule: Exclusion) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(column):
         listed = [text in values for text in texts]
     else:
-        wanted = {str(value).casefold() for value in values}
-        listed = [str(text).strip().casefold() in wanted for text in texts]
+        wanted = set(map(plain, values))
+        listed = [plain(text) in wanted for text in texts]
     return np.array([*listed, False])[codes] == bool(rule.equals)
 
 
@@ -79,8 +79,8 @@ def repeated(column: pd.Series) -> pd.Series:
     """
     if isinstance(column.array, Texts):
         column = column[column.array.repeats()]
-    keys = column.dropna().astype(str).str.strip()
-    keys = keys[keys.duplicated(keep=False) & ~keys.isin(["", UNANSWERED])]
+    keys = column[~blanks(column)].astype(str).str.strip()
+    keys = keys[keys.duplicated(keep=False)]
     return pd.Series(pd.factorize(keys)[0], index=keys.index)
 
 
@@ -188,9 +188,9 @@ def _serial(frame: pd.DataFrame, registration: Registration) -> np.ndarray:
     if column is None:
         return np.arange(1, len(frame) + 1)
     keys = frame[column].astype(str).str.strip()
-    if (keys == "").any():
+    if (nobody := blanks(keys)).any():
         raise LedgerError(
-            f"column {column}", found=f"{int((keys == '').sum())} rows that are nobody's",
+            f"column {column}", found=f"{nobody.sum()} rows that are nobody's",
             expected="the respondent of each row", mend="fill the cells, or exclude the rows",
         )
     return pd.factorize(keys)[0] + 1
@@ -215,7 +215,7 @@ def _places(respondents: np.ndarray, registration: Registration) -> dict[str, np
 def _groups(cells: pd.Series, name: str) -> pd.Categorical:
     """Groups of blocks, clusters or strata; every row must have one."""
     texts = cells.astype(object).where(cells.notna(), "").astype(str).str.strip()
-    blank = texts.isin(["", UNANSWERED])
+    blank = blanks(texts)
     if blank.any():
         raise LedgerError(
             f"column {cells.name or name}", found=f"{int(blank.sum())} rows without a {name}",
@@ -279,7 +279,7 @@ def _recall(frame: pd.DataFrame, registration: Registration) -> dict[str, np.nda
     result = {}
     for name, item in registration.instrument.items.items():
         if item.recalls:
-            named = frame[name].map(item.answers)
+            named = frame[name].astype(float).map(item.answers)
             result[f"{name}_correct"] = (named == frame[item.recalls].astype(object)).to_numpy()
     if result:
         result["recalled_all"] = np.all(list(result.values()), axis=0)

@@ -19,16 +19,15 @@ from typing import TextIO
 
 import numpy as np
 import pandas as pd
-from pandas.api.extensions import ExtensionArray, ExtensionDtype
 
+from claimledger import big_columns
+from claimledger.big_columns import Texts, at_once
 from claimledger.errors import LedgerError
 from claimledger.survey import qualtrics
 
 csv.field_size_limit(2**31 - 1)     # a long answer is no mistake; the file bounds the memory
 
-_PIECE = 1 << 25                    # bytes looked at at once
 _BIG = 1 << 24                      # bytes from which on a file is read in pieces by polars
-_FIRST = 2000                       # cells of which half must repeat in a column of categories
 _SHOWN = 5                          # ragged rows in one message
 _AGAIN = "export again as CSV, without opening the file in a spreadsheet program"
 _MARKS = {
@@ -62,85 +61,6 @@ class Table:
     doubts: list[str] = field(default_factory=list)
 
 
-class TextsType(ExtensionDtype):
-    """The type of `Texts`."""
-
-    name, type = "texts", str
-
-    @classmethod
-    def construct_array_type(cls) -> type:
-        """The class of such columns."""
-        return Texts
-
-
-class Texts(ExtensionArray):
-    """A column of many different texts, of which none is missing, held by polars.
-
-    That takes a third of the memory of Python's own texts, which `astype(object)` makes.
-    """
-
-    dtype = TextsType()
-
-    def __init__(self, series):
-        """Hold a polars Series of texts."""
-        self.series = series
-
-    @classmethod
-    def _from_sequence(cls, scalars, *, dtype=None, copy=False) -> "Texts":
-        import polars as pl
-
-        return cls(pl.Series(scalars, dtype=pl.String))
-
-    @classmethod
-    def _concat_same_type(cls, to_concat) -> "Texts":
-        import polars as pl
-
-        return cls(pl.concat([one.series for one in to_concat]))
-
-    def __len__(self) -> int:
-        """How many."""
-        return len(self.series)
-
-    def __getitem__(self, item):
-        """One text, or several as such a column."""
-        if isinstance(item, (int, np.integer)):
-            return self.series[int(item)]
-        return self.take(np.arange(len(self))[item])
-
-    def take(self, indices, *, allow_fill=False, fill_value=None) -> "Texts":
-        """The texts at places, of which negative ones count from the end."""
-        return Texts(self.series.gather(np.asarray(indices) % max(len(self), 1)))
-
-    def copy(self) -> "Texts":
-        """The same: nothing here is ever changed."""
-        return self
-
-    def isna(self) -> np.ndarray:
-        """None is missing."""
-        return np.zeros(len(self), dtype=bool)
-
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        """Python's own texts."""
-        return self.series.to_numpy()
-
-    def __eq__(self, other) -> np.ndarray:
-        """Which texts are equal to one."""
-        return (self.series == other).to_numpy()
-
-    def isin(self, values) -> np.ndarray:
-        """Which texts are among some."""
-        return self.series.is_in(list(values)).to_numpy()
-
-    def repeats(self) -> np.ndarray:
-        """Which texts stand twice or more; blanks around them do not count."""
-        return self.series.str.strip_chars().is_duplicated().to_numpy()
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes in memory."""
-        return self.series.estimated_size()
-
-
 # --- text in columns ------------------------------------------------------------------------------
 
 
@@ -158,7 +78,7 @@ def read_csv(path: Path, wordings: Iterable[str] = ()) -> Table:
     try:
         if path.stat().st_size >= _BIG:
             with suppress(UnicodeDecodeError, csv.Error, LedgerError):     # told below
-                return _read(path, _marked(path) or "utf-8", words, _at_once)
+                return _read(path, _marked(path) or "utf-8", words, at_once)
         return _read(path, _encoding(path), words, _with_care)
     except (csv.Error, UnicodeDecodeError) as error:
         raise LedgerError(
@@ -186,7 +106,7 @@ def _separator(file: TextIO, start: int) -> str:
 
 
 def _read(path: Path, encoding: str, wordings: frozenset[str], way: Callable) -> Table:
-    """The table, its columns made in one of two ways: of a big file `_at_once`, or `_with_care`."""
+    """The table, its columns made in one of two ways: of a big file `at_once`, or `_with_care`."""
     with open(path, encoding=encoding, newline="") as file:
         first = file.readline()
         said = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)   # a spreadsheet's line
@@ -250,12 +170,12 @@ def _encoding(path: Path) -> str:
         return said
     decoder, fits = codecs.getincrementaldecoder("utf-8")(), True
     with open(path, "rb") as file:
-        while piece := file.read(_PIECE):
+        while piece := file.read(big_columns.PIECE):
             if b"\0" in piece:
                 kind = "an Excel or ZIP file" if piece[:2] == b"PK" else "bytes that are no text"
                 raise LedgerError(path, found=kind, expected="a CSV file", mend=_AGAIN)
             try:
-                decoder.decode(piece, final=len(piece) < _PIECE)
+                decoder.decode(piece, final=len(piece) < big_columns.PIECE)
             except UnicodeDecodeError:
                 fits = False
     return "utf-8" if fits else "cp1252"
@@ -286,65 +206,9 @@ def _with_care(rows: Iterable[list[str]], width: int, path: Path, *_) -> list:
 def _column(cells: Iterable[str]) -> pd.Categorical | np.ndarray:
     """Cells as categories, in order of appearance; as they are where most of the first differ."""
     codes, texts = pd.factorize(np.array(cells, dtype=object))
-    if len(set(cells[:_FIRST])) > _FIRST // 2:
+    if len(set(cells[:big_columns.FIRST])) > big_columns.FIRST // 2:
         return texts[codes]
     return pd.Categorical.from_codes(codes, pd.Index(texts, dtype=object))
-
-
-def _at_once(
-    rows: Iterable[list[str]], width: int, path: Path, separator: str, lines: int
-) -> list[pd.Categorical | Texts]:
-    """Columns of a big UTF-8 file by polars; csv.Error where its records want care."""
-    import polars as pl
-
-    first = list(zip(*islice(rows, _FIRST), strict=False)) or [()] * width
-    kinds = [pl.String if len(set(cells)) > _FIRST // 2 else pl.Categorical(pl.Categories.random())
-             for cells in first]
-    try:
-        frame = pl.scan_csv(
-            path, separator=separator, has_header=False, skip_lines=lines,
-            schema={str(n): kind for n, kind in enumerate(kinds)}, empty_string_is_null=False,
-            glob=False,
-        ).collect()
-    except pl.exceptions.PolarsError as error:
-        raise csv.Error(str(error)) from error
-    size = width * len(frame)               # a separator or line end after each cell
-    columns = []
-    for cells in frame.iter_columns():
-        if cells.dtype == pl.String:
-            size += cells.str.len_bytes().sum() - cells.str.count_matches('["\r]').sum()
-            columns.append(Texts(cells))
-            continue
-        cells = cells.fill_null("")
-        codes, places = pd.factorize(cells.to_physical().to_numpy())
-        texts = cells.dtype.categories.to_series().gather(places).to_list()
-        bare = [len(text.encode().translate(None, b'"\r')) for text in texts]
-        size += int(np.bincount(codes, minlength=len(texts)) @ np.array(bare, dtype=int))
-        columns.append(pd.Categorical.from_codes(codes, pd.Index(texts, dtype=object)))
-    if _bytes_of_cells(path, lines) != size:
-        raise csv.Error("rows of unequal length")
-    return columns
-
-
-def _bytes_of_cells(path: Path, lines: int) -> int:
-    """How many bytes follow so many lines, but for quotes and carriage returns.
-
-    Polars fills up short rows without a word; by these bytes each of its cells is accounted for.
-    """
-    with open(path, "rb") as file:
-        head = piece = b"".join(file.readline() for _ in range(lines))
-        size = -len(head.translate(None, b'"\r'))
-        while piece:
-            if piece.endswith(b"\r"):
-                piece += file.read(1)
-            if b"\0" in piece or (
-                    b"\r" in piece and piece.count(b"\r") != piece.count(b"\r\n")):
-                raise csv.Error("signs that a fast reader takes otherwise")
-            signs = np.frombuffer(piece, np.uint8)
-            size += np.count_nonzero((signs != ord('"')) & (signs != ord("\r")))
-            open_ended = not piece.endswith(b"\n")
-            piece = file.read(_PIECE)
-    return size + open_ended
 
 
 def _header_rows(first: list[list[str]], wordings: frozenset[str]) -> int:
@@ -419,20 +283,41 @@ def factorized(cells: pd.Series) -> tuple[np.ndarray, list]:
 def distinct(cells: pd.Series) -> list[str]:
     """The different texts of a column."""
     if isinstance(cells.dtype, pd.CategoricalDtype):
-        present = np.unique(cells.cat.codes.to_numpy())
-        return [cells.cat.categories[code] for code in present if code >= 0]
+        often = np.bincount(cells.cat.codes.to_numpy() + 1, minlength=len(cells.cat.categories) + 1)
+        return list(cells.cat.categories[often[1:] > 0])
     return list(pd.unique(cells.to_numpy()))
 
 
-_SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "\u00a0": " "})
+def blanks(cells: pd.Series) -> np.ndarray:
+    """Which cells hold no answer."""
+    if isinstance(cells.array, Texts):
+        return cells.isin([*filter(is_blank, cells.array.wordless())]).to_numpy()
+    codes, texts = factorized(cells)
+    return np.array([*map(is_blank, texts), True])[codes]
 
 
-def plain(text: str) -> str:
-    """A text without differences that do not matter: quotes, spaces, capitals, loose accents."""
+def is_blank(cell: object) -> bool:
+    """Whether a cell holds no answer: nothing but spaces, or "seen and unanswered"."""
+    return plain(cell) in ("", qualtrics.UNANSWERED)
+
+
+_SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', **dict.fromkeys("‐‑–—−", "-")})
+_WHOLE = re.compile(r"(-?\d+)\.0+", re.ASCII)
+
+
+def plain(text: object) -> str:
+    """A text without differences that do not matter.
+
+    Those are quotes, dashes, spaces, capitals, loose accents, signs that take no space, and the
+    point that a program puts behind a whole number.
+    """
     text = str(text)
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text).translate(_SIGNS)
-    return " ".join(text.split()).casefold()
+        text = "".join(sign for sign in unicodedata.normalize("NFC", text).translate(_SIGNS)
+                       if unicodedata.category(sign) != "Cf")
+    text = " ".join(text.split()).casefold()
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
 
 
 # --- statistical programs -------------------------------------------------------------------------

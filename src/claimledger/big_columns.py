@@ -1,0 +1,217 @@
+"""Columns of a big file: read in pieces by polars, texts packed, so that memory stays small."""
+
+import csv
+import io
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.api.extensions import ExtensionArray, ExtensionDtype
+
+PIECE = 1 << 24                     # bytes looked at at once
+FIRST = 2000                        # cells of which half must repeat in a column of categories
+_LONGEST = 1 << 28                  # bytes of a record from which on it is read with care
+
+
+class TextsType(ExtensionDtype):
+    """The type of `Texts`."""
+
+    name, type = "texts", str
+
+    @classmethod
+    def construct_array_type(cls) -> type:
+        """The class of such columns."""
+        return Texts
+
+
+class Texts(ExtensionArray):
+    """A column of many different texts, of which none is missing, packed until it is looked at.
+
+    Packed by polars it takes a tenth of the memory of Python's own texts, which `astype(object)`
+    makes; `series` unpacks all of it, for as long as that is used.
+    """
+
+    dtype = TextsType()
+
+    def __init__(self, parts: list[bytes], sizes: list[int]):
+        """Hold packed parts (see `pack`), and how many texts each has."""
+        self.parts, self.ends = parts, np.cumsum(sizes, dtype=int)
+
+    @classmethod
+    def of(cls, series) -> "Texts":
+        """A polars Series of texts, packed."""
+        return cls([pack(series)], [len(series)])
+
+    @property
+    def series(self):
+        """The texts as a polars Series."""
+        import polars as pl
+
+        return pl.concat(map(_unpacked, self.parts)) if self.parts else pl.Series(dtype=pl.String)
+
+    @classmethod
+    def _from_sequence(cls, scalars, *, dtype=None, copy=False) -> "Texts":
+        import polars as pl
+
+        return cls.of(pl.Series(scalars, dtype=pl.String))
+
+    @classmethod
+    def _concat_same_type(cls, to_concat) -> "Texts":
+        return cls([part for one in to_concat for part in one.parts],
+                   [size for one in to_concat for size in np.diff(one.ends, prepend=0)])
+
+    def __len__(self) -> int:
+        """How many."""
+        return int(self.ends[-1]) if self.parts else 0
+
+    def __getitem__(self, item):
+        """One text, or several as such a column."""
+        if isinstance(item, (int, np.integer)):
+            place = range(len(self))[item]
+            part = int(np.searchsorted(self.ends, place, side="right"))
+            return _unpacked(self.parts[part])[place - int(self.ends[part])]
+        whole = isinstance(item, slice) and len(range(len(self))[item]) == len(self)
+        return self if whole and item.step != -1 else self.take(np.arange(len(self))[item])
+
+    def __iter__(self):
+        """Python's own texts, one by one."""
+        return iter(self.series)
+
+    def take(self, indices, *, allow_fill=False, fill_value=None) -> "Texts":
+        """The texts at places, of which negative ones count from the end."""
+        if not len(indices):
+            return Texts([], [])
+        return Texts.of(self.series.gather(np.asarray(indices) % len(self)))
+
+    def copy(self) -> "Texts":
+        """The same: nothing here is ever changed."""
+        return self
+
+    def isna(self) -> np.ndarray:
+        """None is missing."""
+        return np.zeros(len(self), dtype=bool)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """Python's own texts."""
+        return self.series.to_numpy()
+
+    def __eq__(self, other) -> np.ndarray:
+        """Which texts are equal to one."""
+        return (self.series == other).to_numpy()
+
+    def isin(self, values) -> np.ndarray:
+        """Which texts are among some."""
+        return self.series.is_in(list(values)).to_numpy()
+
+    def wordless(self) -> list[str]:
+        """The different texts without a letter, and without a digit but 0 and 9."""
+        return self.series.filter(~self.series.str.contains(r"\pL|[1-8]")).unique().to_list()
+
+    def repeats(self) -> np.ndarray:
+        """Which texts stand twice or more; blanks around them do not count."""
+        return self.series.str.strip_chars().is_duplicated().to_numpy()
+
+    def moments(self) -> np.ndarray:
+        """Those that are dates such as 2025-01-31 12:00:00 as moments; NaT for all others."""
+        import polars as pl
+
+        texts = self.series
+        whole = pl.when(texts.str.len_bytes() == 19).then(texts)
+        return pl.select(whole.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
+                         ).to_series().to_numpy()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return sum(map(len, self.parts))
+
+
+def pack(series) -> bytes:
+    """A polars Series in few bytes."""
+    packed = io.BytesIO()
+    series.alias("").to_frame().write_parquet(packed, compression="lz4", statistics=False)
+    return packed.getvalue()
+
+
+def _unpacked(part: bytes):
+    import polars as pl
+
+    return pl.read_parquet(io.BytesIO(part)).to_series()
+
+
+def at_once(
+    rows: Iterable[list[str]], width: int, path: Path, separator: str, lines: int
+) -> list[pd.Categorical | Texts]:
+    """Columns of a big UTF-8 file by polars; csv.Error where its records want care.
+
+    Polars fills up short rows without a word. So each byte of the file, but for quotes and carriage
+    returns, must be found in a cell, or be the separator or line end after one.
+    """
+    import polars as pl
+
+    first = list(zip(*islice(rows, FIRST), strict=False)) or [()] * width
+    schema = {str(n): pl.String if len(set(cells)) > FIRST // 2
+              else pl.Categorical(pl.Categories.random()) for n, cells in enumerate(first)}
+    parts: dict[str, list] = {name: [] for name in schema}
+    texts, codes = pl.col(pl.String), pl.col(pl.Categorical)
+    sizes, missing = [], 0
+    for piece in _pieces(path, lines):
+        scan = pl.scan_csv(piece, separator=separator, has_header=False, schema=schema,
+                           empty_string_is_null=False)
+        try:
+            frame = scan.with_columns(codes.fill_null("").to_physical()).collect()
+        except pl.exceptions.PolarsError as error:
+            raise csv.Error(str(error)) from error
+        sizes.append(len(frame))
+        signs = np.frombuffer(piece, np.uint8)
+        missing += np.count_nonzero((signs != ord('"')) & (signs != ord("\r"))) + (
+            not piece.endswith(b"\n")) - width * len(frame)
+        missing -= sum(map(sum, frame.select(texts.str.len_bytes().sum()).rows()))
+        missing += sum(map(sum, frame.select(texts.str.count_matches('["\r]').sum()).rows()))
+        for name, cells in zip(schema, frame.iter_columns(), strict=True):
+            if cells.dtype == pl.String:
+                parts[name].append(pack(cells))
+            else:
+                numbers = cells.to_numpy()
+                parts[name].append(numbers.astype(np.min_scalar_type(numbers.max(initial=0))))
+    columns: list[pd.Categorical | Texts] = []
+    for name, kind in schema.items():
+        if kind == pl.String:
+            columns.append(Texts(parts[name], sizes))
+            continue
+        found, places = pd.factorize(np.concatenate(parts.pop(name) or [np.array([], np.uint8)]))
+        given = kind.categories.to_series().gather(places).to_list()
+        bare = [len(text.encode().translate(None, b'"\r')) for text in given]
+        missing -= int(np.bincount(found, minlength=len(given)) @ np.array(bare, dtype=int))
+        columns.append(pd.Categorical.from_codes(found, pd.Index(given, dtype=object)))
+    if missing or len(columns) != width:
+        raise csv.Error("rows of unequal length")
+    return columns
+
+
+def _pieces(path: Path, lines: int) -> Iterable[bytes]:
+    """What follows so many lines, cut behind records: after a line end with all quotes closed."""
+    with open(path, "rb") as file:
+        _require_line_feeds(b"".join(file.readline() for _ in range(lines)))
+        rest = b""
+        while more := file.read(PIECE):
+            piece = rest + more
+            _require_line_feeds(piece.removesuffix(b"\r"))
+            quotes = np.frombuffer(piece, np.uint8) == ord('"')
+            end = piece.rfind(b"\n") + 1
+            while np.count_nonzero(quotes[:end]) % 2:
+                end = piece.rfind(b"\n", 0, end - 1) + 1
+            rest = piece[end:]
+            if end:
+                yield piece[:end]
+        _require_line_feeds(rest)
+        if rest:
+            yield rest
+
+
+def _require_line_feeds(piece: bytes) -> None:
+    """Raise csv.Error for what a fast reader takes otherwise, or a record that is a whole file."""
+    if b"\0" in piece or len(piece) > _LONGEST or piece.count(b"\r") != piece.count(b"\r\n"):
+        raise csv.Error("signs that a fast reader takes otherwise")
