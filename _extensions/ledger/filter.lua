@@ -76,7 +76,8 @@ if FORMAT == "typst" then
   tables.Header = page.stated
   bare.Div = function(div)
     local name = div.classes[1] or ""
-    if name:match("^cell") or name == "quarto-embed-nb-cell" then return div.content end
+    if not (name:match("^cell") or name == "quarto-embed-nb-cell") then return nil end
+    return div.classes:includes("hidden") and {} or div.content -- what a cell said aside stays hidden
   end
 end
 

@@ -6,7 +6,10 @@ import shutil
 import subprocess
 import zipfile
 
+import nbformat
+import pypdfium2
 import pytest
+from nbformat.v4 import new_output
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run
@@ -32,6 +35,10 @@ def quarto(root, *options):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = make_project(tmp_path_factory.mktemp("quarto") / "project")
+    path = root / "build" / "notebooks" / "01_mini.ipynb"
+    book = nbformat.read(path, 4)
+    book.cells[2].outputs.insert(0, new_output("stream", name="stderr", text="a font is missing"))
+    nbformat.write(book, path)
     done = quarto(root)
     assert done.returncode == 0, done.stderr
     assert "WARN" not in done.stderr
@@ -101,6 +108,16 @@ def test_nobody_can_tell_the_two_pages_apart(root, tmp_path, monkeypatch):
         both = [[words(one) for one in page.select(wanted)] for page in (mine, theirs)]
         assert both[0] == both[1] != [], wanted
     assert outline(mine) == outline(theirs)
+
+
+def test_what_a_cell_said_to_its_author_is_in_no_format(root):
+    pages = pypdfium2.PdfDocument(root / "_manuscript" / "paper.pdf")
+    texts = [page.get_textpage().get_text_range() for page in pages]
+    texts += [(root / "_manuscript" / name).read_text(encoding="utf-8")
+              for name in ("index.html", "paper.xml")]
+    with zipfile.ZipFile(root / "_manuscript" / "paper.docx") as word:
+        texts.append(word.read("word/document.xml").decode())
+    assert all(texts) and not any("a font is missing" in text for text in texts)
 
 
 def test_alt_texts_survive_in_every_format(root):

@@ -48,6 +48,17 @@ def test_quartos_page_gets_our_headings_and_captions_once(root):
             "Figure&nbsp;1:", "<strong>Figure&nbsp;1:</strong>")
 
 
+def test_the_entries_that_waited_come_back_and_lost_words_are_named(root):
+    waiting = root / "build" / "ledger-section.html"
+    waiting.write_text("<p>all entries</p>", encoding="utf-8")
+    path = page(root, "<h1>A</h1><!-- ledger-section -->")
+    polish(root, path.parent)
+    assert path.read_text() == "<h1>A</h1><p>all entries</p>"
+    path.write_text("<p>Before \ue00012\ue001 after.</p>", encoding="utf-8")
+    with pytest.raises(LedgerError, match="did not come back"):
+        polish(root, path.parent)
+
+
 def test_a_page_of_another_theme_is_left(root):
     path = page(root, other := OURS.replace(' id="text"', "").format(TOOLS))
     assert polish(root, path.parent) == [] and path.read_text() == other
