@@ -1,1 +1,1 @@
-"""The promise: models, lock, codebook."""
+"""What was registered: the language and its reading, the lock with its amendments, the codebook."""

@@ -68,7 +68,7 @@ def extras(registration: Registration, rates: dict[str, float], start: int, stop
 
 
 def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int, n: int) -> Rows:
-    """A block of respondents with the rows to be excluded strewn among them."""
+    """A block of respondents with the rows to be excluded at random places among them."""
     registration, fieldwork = simulator.registration, simulator.simulation.fieldwork
     counts = extras(registration, fieldwork.extra, start, start + len(kept))
     added = sum(counts)

@@ -1,1 +1,1 @@
-"""The findings: small kernels that no kept library has, each checked against another program."""
+"""Estimators, the rule of decision, specification curve, randomization tests, design diagnosis."""
