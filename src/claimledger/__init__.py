@@ -9,15 +9,15 @@ _WHERE = {  # what a notebook imports, and where it is defined
                 "alt_panels", "bare", "design_diagram", "flow_diagram", "region", "spread"],
     "registration.codebook": ["instrument_table", "vignette_table"],
     "statistics.balance": ["attrition_by_arm", "covariate_matrix", "lee_bounds",
-                           "omnibus_balance", "standardised_differences"],
+                           "omnibus_balance", "standardized_differences"],
     "statistics.decision": ["jzs_bayes_factor"], "statistics.linear": ["adjusted"],
     "statistics.design_diagnosis": ["false_claim_rates", "power_grid", "tables", "verdict_rates"],
     "statistics.discrete": ["ordered_logit"],
     "statistics.randomization_inference": ["curve_tests", "randomization_tests"],
-    "statistics.specification_curve": ["INESTIMABLE", "Specified", "in_favour",
+    "statistics.specification_curve": ["INESTIMABLE", "Specified", "in_favor",
                                        "specification_curve"],
     "simulation.assumptions": ["load_simulation"], "simulation.respondents": ["simulate"],
-    "survey.recoding": ["labelled", "recode"], "survey.weighting": ["read_margins"],
+    "survey.recoding": ["labeled", "recode"], "survey.weighting": ["read_margins"],
     "project": ["write_atomic"],
 }
 _FROM = {name: f"claimledger.{module}" for module, names in _WHERE.items() for name in names}

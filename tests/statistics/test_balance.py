@@ -14,7 +14,7 @@ from claimledger.statistics.balance import (
     covariate_matrix,
     lee_bounds,
     omnibus_balance,
-    standardised_differences,
+    standardized_differences,
 )
 
 N = 90
@@ -94,7 +94,7 @@ def test_p_is_uniform_under_random_assignment_and_small_without(frame, registrat
 
 def test_differences_of_the_reference_against_all_others(frame, registration):
     X = covariate_matrix(frame, registration)
-    table = standardised_differences(X, frame, registration)
+    table = standardized_differences(X, frame, registration)
     assert list(table["contrast"].unique()) == ["Arm", "Other"], "the factor of most levels first"
     row = table.set_index(["contrast", "variable"]).loc[("Other", "Age")]
     treated = frame["other"] == "v"

@@ -189,7 +189,7 @@ def test_bayes_factor_equals_r(reference):
 
 
 def test_bayes_factor_is_a_mixture_of_noncentral_t_densities():
-    """The other form of the same integral: a Cauchy prior on the standardised effect."""
+    """The other form of the same integral: a Cauchy prior on the standardized effect."""
     t, df, n, scale = 2.3, 58, 30.0, np.sqrt(0.5)
 
     def integrand(delta):

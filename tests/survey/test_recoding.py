@@ -10,7 +10,7 @@ from claimledger.simulation.platform_file import export
 from claimledger.simulation.respondents import simulate
 from claimledger.survey.loading import examine
 from claimledger.survey.reading import read_export
-from claimledger.survey.recoding import derive, labelled, recode, stack
+from claimledger.survey.recoding import derive, labeled, recode, stack
 from survey_items import MEASURES
 
 
@@ -83,7 +83,7 @@ def test_stack_names_an_unknown_item(clean):
 
 
 def test_labelled(clean, registration):
-    result = labelled(clean, ["education", "sex", "age_group"], registration)
+    result = labeled(clean, ["education", "sex", "age_group"], registration)
     assert result["education"].cat.categories[0] == "Less than high school"
     counts = result["education"].value_counts()
     assert counts["High school"] == (clean["education"] == 2).sum()

@@ -100,7 +100,7 @@ def ddi_codebook(registration: Registration) -> str:
     root = _node("codeBook", _study(registration), _node(
         "dataDscr",
         *(_variable(
-            name, factor.label, "discrete", _node("txt", f"Randomised factor ({factor.mark})"),
+            name, factor.label, "discrete", _node("txt", f"Randomized factor ({factor.mark})"),
             *(_category(level, f"{about.label}: {about.text}")
               for level, about in factor.levels.items()), _format("character"))
           for name, factor in design.factors.items()),

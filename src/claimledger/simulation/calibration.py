@@ -279,7 +279,7 @@ def _effects(
 def _thresholds(
     item: str, codes: list[int], mean: float, sd: float, effects: np.ndarray, chance: np.ndarray
 ) -> np.ndarray:
-    """Standardised thresholds (cells, categories - 1).
+    """Standardized thresholds (cells, categories - 1).
 
     The latent answer has one SD, `spread`, in all cells and a mean in each; both are solved so
     that the answers have `mean` and `sd` over the cells, and each cell differs as `effects` say.
@@ -302,24 +302,24 @@ def _thresholds(
 
     reach, widest = (40.0, 15.0) if len(codes) < 16 else (5.0 * len(codes), 2.0 * len(codes))
 
-    def standardised(spread: float) -> np.ndarray:
+    def standardized(spread: float) -> np.ndarray:
         low, high = np.full((2, len(target)), [[cuts[0] - reach], [cuts[-1] + reach]])
         for _ in range(45):      # to 1e-12 of a point
-            centre = (low + high) / 2
-            rises = codes[0] + ndtr((centre[:, None] - cuts) / spread).sum(1) < target
-            low, high = np.where(rises, centre, low), np.where(rises, high, centre)
+            center = (low + high) / 2
+            rises = codes[0] + ndtr((center[:, None] - cuts) / spread).sum(1) < target
+            low, high = np.where(rises, center, low), np.where(rises, high, center)
         return (cuts - low[:, None]) / spread
 
     def excess(spread: float) -> float:
         # With P_k the chance of an answer above c_(k-1): E y = c_0 + sum of P_k (c_k - c_(k-1)),
         # whose steps are 1, and E y^2 = c_0^2 + sum of P_k (c_k^2 - c_(k-1)^2).
-        above = ndtr(-standardised(spread))
+        above = ndtr(-standardized(spread))
         first = codes[0] + above.sum(1)
         second = codes[0] ** 2 + above @ (np.array(codes[1:]) ** 2 - np.array(codes[:-1]) ** 2)
         return float(np.sqrt(chance @ (second - first**2)) - within)
 
     try:
-        return standardised(brentq(excess, 0.05, widest, xtol=1e-6))[place]
+        return standardized(brentq(excess, 0.05, widest, xtol=1e-6))[place]
     except ValueError:
         raise impossible from None
 

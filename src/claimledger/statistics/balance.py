@@ -24,7 +24,7 @@ class Balance(NamedTuple):
 def covariate_matrix(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
     """Registered covariates as numbers (n, k): ordinal codes and numbers as they are, others 0/1.
 
-    Columns are standardised over the whole sample; their names are labels for people.
+    Columns are standardized over the whole sample; their names are labels for people.
     """
     columns = {}
     items = registration.instrument.items
@@ -52,7 +52,7 @@ def omnibus_balance(
     """Joint test over all covariates (n, k) and arms.
 
     The statistic is the sum over arms and covariates of n_a times the squared mean of the
-    standardised covariate in the arm, after the covariates are made orthogonal to each other
+    standardized covariate in the arm, after the covariates are made orthogonal to each other
     (so it is n times Pillai's trace); p = (1 + hits) / (1 + draws) over permuted arms.
     """
     # Orthogonal covariates of variance one: then Pillai's trace is a sum of squared means.
@@ -71,7 +71,7 @@ def omnibus_balance(
     return Balance(observed, (1 + hits) / (1 + draws))
 
 
-def standardised_differences(
+def standardized_differences(
     X: pd.DataFrame, frame: pd.DataFrame, registration: Registration
 ) -> pd.DataFrame:
     """Differences in standard deviations, reference level against all others, for each factor.

@@ -197,9 +197,9 @@ def jzs_bayes_factor(t, df, n_effective, scale: float = np.sqrt(0.5)) -> np.ndar
     Parameters
     ----------
     t, df : t statistic and its degrees of freedom (finite); broadcast.
-    n_effective : n for one sample, n1 n2 / (n1 + n2) for two, so that the standardised effect has
+    n_effective : n for one sample, n1 n2 / (n1 + n2) for two, so that the standardized effect has
         the standard error 1 / sqrt(n_effective).
-    scale : of the Cauchy prior on the standardised effect; sqrt(1/2) = .707 is R's "medium".
+    scale : of the Cauchy prior on the standardized effect; sqrt(1/2) = .707 is R's "medium".
 
     The prior is a normal mixed over its variance g, inverse gamma (1/2, 1/2). The integral runs
     over log g by the trapezoidal rule, which converges geometrically for such an integrand; it is

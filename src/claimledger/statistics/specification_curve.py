@@ -71,7 +71,7 @@ class Specified:
             if spec.get("exclusions") == "attentive":
                 rows = rows[rows["recalled_all"]]
             if spec.get("coding") == "favour":
-                rows = in_favour(rows, self.registration)
+                rows = in_favor(rows, self.registration)
             self._rows[key] = rows
         return self._rows[key]
 
@@ -109,7 +109,7 @@ class Specified:
         return self.weights
 
 
-def in_favour(rows: pd.DataFrame, registration: Registration) -> pd.DataFrame:
+def in_favor(rows: pd.DataFrame, registration: Registration) -> pd.DataFrame:
     """Outcomes as 1 above the midpoint of their scale and 0 otherwise; indices are their means."""
     rows = rows.copy()
     instrument = registration.instrument
@@ -127,7 +127,7 @@ def in_favour(rows: pd.DataFrame, registration: Registration) -> pd.DataFrame:
 def specification_curve(specified: Specified) -> pd.DataFrame:
     """One row for each hypothesis and specification.
 
-    Columns: hypothesis, the options, registered (bool), estimate, standardised (in SD of the
+    Columns: hypothesis, the options, registered (bool), estimate, standardized (in SD of the
     outcome), low and high (its 95% interval, in SD), p (corrected), verdict. Where the data do not
     allow an alternative (more covariates than respondents in an arm), its verdict is
     `INESTIMABLE`, its numbers are missing and `reason` says why; the registered analysis must run.
@@ -165,7 +165,7 @@ def _decided(specified: Specified, members: list[Hypothesis], spec: dict[str, st
     decision = decide(estimate, se, df, bound, direction, family.alpha, family.correction)
     half = special.stdtrit(df, 0.975) * se
     return pd.DataFrame({
-        "hypothesis": [h.id for h in members], "estimate": estimate, "standardised": estimate / sd,
+        "hypothesis": [h.id for h in members], "estimate": estimate, "standardized": estimate / sd,
         "low": (estimate - half) / sd, "high": (estimate + half) / sd, "p": decision.p_adjusted,
         "verdict": decision.names,
     })

@@ -312,7 +312,7 @@ def derive(rule: Derived, points: dict[str, np.ndarray]) -> np.ndarray | pd.Cate
     return pd.Categorical.from_codes(np.where(np.isnan(values), -1, place), labels)
 
 
-def labelled(
+def labeled(
     frame: pd.DataFrame, variables: list[str], registration: Registration
 ) -> pd.DataFrame:
     """The variables with labels instead of codes, as Categoricals in the order of the scale."""

@@ -12,7 +12,7 @@ import pandas as pd
 from claimledger.errors import LedgerError
 from claimledger.project import inside
 from claimledger.registration.models import Registration
-from claimledger.survey.recoding import labelled
+from claimledger.survey.recoding import labeled
 
 _TOLERANCE = 1e-10      # of a share
 _PASSES = 2000          # through all margins
@@ -79,7 +79,7 @@ def check_margins(registration: Registration, frame: pd.DataFrame, root: Path) -
     path = inside(root, weighting.margins, "registration: weighting.margins")
     if not path.is_file():      # told by `check`, which rakes
         return
-    known = labelled(frame, weighting.variables, registration)
+    known = labeled(frame, weighting.variables, registration)
     for variable, shares in read_margins(path, weighting.variables).items():
         labels = [str(label) for label in pd.Categorical(known[variable]).categories]
         strange = [c for c in shares if c not in labels] or [c for c in labels if c not in shares]
@@ -99,7 +99,7 @@ def rake_as_registered(frame: pd.DataFrame, registration: Registration, root: Pa
         )
     path = inside(root, weighting.margins, "registration: weighting.margins")
     margins = read_margins(path, weighting.variables)
-    return rake(labelled(frame, weighting.variables, registration), margins, trim=weighting.trim)
+    return rake(labeled(frame, weighting.variables, registration), margins, trim=weighting.trim)
 
 
 def rake(
