@@ -2,4 +2,4 @@
 
 from engine import run
 
-run("claimledger.rendering.quarto_output")
+run("claimledger.rendering.quarto")

@@ -92,13 +92,13 @@ def build(
     start = monotonic()
     run = paper.open_run(data=data, mapping=mapping, world=world, external=external)
     if for_quarto:
-        from claimledger.rendering import quarto_input
+        from claimledger.rendering import quarto
 
-        quarto_input.check_request(quarto_input.command_line())
+        quarto.check_request(quarto.command_line())
         paper.check_profiles(run.root)
     ran = paper.build(run, only=notebook, world=world, prose=for_quarto)
     if for_quarto:
-        quarto_input.prepare(run)
+        quarto.prepare(run)
     made = f"notebook {notebook}:" if notebook else f"ledger: {_shown(run.ledger)},"
     print(f"{made} {_how(ran)} ({monotonic() - start:.1f} s)")
 

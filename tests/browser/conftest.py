@@ -10,7 +10,7 @@ import pytest
 
 from claimledger.project import Run
 from claimledger.rendering import render
-from claimledger.rendering.quarto_output import polish
+from claimledger.rendering.quarto import polish
 from fixture.project import make_project
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

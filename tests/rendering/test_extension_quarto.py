@@ -14,7 +14,7 @@ from nbformat.v4 import new_output
 from claimledger.errors import LedgerError
 from claimledger.project import Run
 from claimledger.rendering import render, write_notebook_pages
-from claimledger.rendering.quarto_output import polish
+from claimledger.rendering.quarto import polish
 from fixture.project import make_project
 from readback import soup
 

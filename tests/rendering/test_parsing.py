@@ -3,7 +3,7 @@
 import pytest
 
 from claimledger.project import Run
-from claimledger.rendering import parsing, render, tools
+from claimledger.rendering import document, render, tools
 from fixture.project import make_project
 
 TEXT = """Before.
@@ -31,15 +31,15 @@ After.
 
 
 def test_a_text_is_cut_outside_of_blocks_and_code():
-    assert [piece.split("\n")[0] for piece in parsing.cut(TEXT)] == [
+    assert [piece.split("\n")[0] for piece in document.cut(TEXT)] == [
         "Before.", "# One {#one}", '::: {.when H1="supported"}', "## Two", "::: {#tbl-a}"]
-    assert "".join(parsing.cut(TEXT)) == TEXT
+    assert "".join(document.cut(TEXT)) == TEXT
 
 
 @pytest.mark.parametrize("more", ["A note[^1].\n\n[^1]: Its text.\n", "[a]: https://example.org\n",
                                   "(@first) An example.\n", "As in [Two], below.\n"])
 def test_what_refers_over_a_cut_keeps_the_text_whole(more):
-    assert parsing.cut(TEXT + "\n" + more) == [TEXT + "\n" + more]
+    assert document.cut(TEXT + "\n" + more) == [TEXT + "\n" + more]
 
 
 def test_only_what_changed_is_parsed_and_the_page_is_that_of_a_whole_text(tmp_path, monkeypatch):

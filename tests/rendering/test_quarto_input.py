@@ -6,7 +6,7 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run
-from claimledger.rendering.quarto_input import check_request, prepare
+from claimledger.rendering.quarto import check_request, prepare
 from fixture.project import make_project
 
 

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.rendering.quarto_output import bundle, polish
+from claimledger.rendering.quarto import bundle, polish
 from fixture.project import make_project
 
 HEAD = '<head><meta name="citation_title" content="{{&amp;lt; num H1 &amp;gt;}} points"></head>'

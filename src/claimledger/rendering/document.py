@@ -1,22 +1,33 @@
-"""The paper's source: front matter, options, shortcodes as tokens, embedded cells.
+"""The paper's source: front matter, options, shortcodes as tokens, embedded cells; and its tree.
 
 Pandoc must not parse a shortcode as prose (its quotation marks would become curly, its Markdown
 would be set), so each one is replaced by a token of private-use characters before parsing;
 `source.lua` puts the answer of the shortcode's handler in the token's place.
+
+The tree is pandoc's JSON (https://hackage.haskell.org/package/pandoc-types). Of a text that was
+parsed before, only the pieces that changed are parsed again; citations are resolved again where one
+of them changed. Both are kept in `build/pages`, each with what it was made of.
 """
 
+import json
 import os
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import yaml
 
 from claimledger.errors import LedgerError
-from claimledger.prose.source import ESCAPED, SHORTCODE, Source, arguments, read_sources
+from claimledger.project import write_atomic
+from claimledger.prose.source import ESCAPED, HEADING, SHORTCODE, Source, arguments, read_sources
 from claimledger.rendering.notebook_pages import Notebook, exhibit
 
+MARK = "\ue002"  # a paragraph of its own between two pieces
+# Definitions that another piece may refer to: of notes, links and numbered examples.
+_DEFINED = re.compile(r"^ {0,3}\[[^\]\n]+\]:|^\(@[\w-]*\)", re.MULTILINE)
 OPEN, CLOSE = "\ue000", "\ue001"
 EMBED = re.compile(r"^\{\{<\s*embed\s+(\S+?)(?:#(\S+))?(\s[^\n]*?)?\s*>\}\}[ \t]*$", re.M)
 _SHORTCODE = re.compile(rf"(?P<shown>{ESCAPED})|{SHORTCODE}", re.S)
@@ -178,3 +189,88 @@ def _place(place: object) -> str:
         return str(place)
     parts = ("department", "name", "city", "region", "state", "country")
     return ", ".join(str(place[p]) for p in parts if place.get(p))
+
+
+def cut(text: str) -> list[str]:
+    """The text cut before each heading and each block, outside of any block.
+
+    It stays whole where one piece may refer to another by a definition or by a heading's words.
+    """
+    cuts, depth, titles = [0], 0, []
+    for line in HEADING.finditer(Source("", text).masked):
+        opens = line["div"] is None or bool(line["div"])
+        if opens and not depth and text[:line.start()].endswith("\n\n"):
+            cuts.append(line.start())
+        if line["div"] is not None:
+            depth = max(0, depth + (1 if opens else -1))
+        else:
+            end = text.find("\n", line.start())
+            titles.append(re.sub(r"\s*(\{.*)?$", "", text[line.start():end].strip("# ")).lower())
+    lower = text.lower()
+    if _DEFINED.search(text) or any(f"[{title}]" in lower for title in titles if title):
+        return [text]
+    return [text[start:end] for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+
+
+def parts(blocks: list[dict]) -> list[list[dict]]:
+    """The blocks of each piece: what stands between the marks."""
+    found: list[list[dict]] = [[]]
+    for block in blocks:
+        if block == {"t": "Para", "c": [{"t": "Str", "c": MARK}]}:
+            found.append([])
+        else:
+            found[-1].append(block)
+    return found
+
+
+def nodes(tree: object, *kinds: str) -> Iterator[dict]:
+    """All elements of some kinds, in the order of the text."""
+    left = [tree]
+    while left:
+        node = left.pop()
+        if isinstance(node, dict) and "t" in node:
+            if node["t"] in kinds:
+                yield node
+            node = node.get("c")
+        if isinstance(node, dict | list):
+            left.extend(reversed(node if isinstance(node, list) else node.values()))
+
+
+def repeated(found: Iterable[dict]) -> bool:
+    """Whether two headings have one id, which pandoc would have told apart in a whole text."""
+    ids = [one["c"][1][0] for one in found if one["t"] == "Header"]
+    return len(set(ids)) < len(ids)
+
+
+def cite(tree: dict, found: list[dict], resolved: dict) -> dict:
+    """The tree with its citations, and the list of what is cited, as they were resolved."""
+    cites = (one for one in found if one["t"] == "Cite")
+    for old, new in zip(cites, nodes(resolved["blocks"][0], "Cite"), strict=True):
+        old["c"] = new["c"]
+    own = [one for one in found if one["t"] == "Div" and one["c"][0][0] == "refs"]
+    if own:
+        own[0]["c"] = resolved["blocks"][-1]["c"]
+    else:
+        tree["blocks"] += resolved["blocks"][1:]
+    return tree
+
+
+def digest(*told: object) -> str:
+    """SHA-256 of what something depends on."""
+    return sha256(json.dumps(told, default=str).encode()).hexdigest()
+
+
+def kept(path: Path, key: str) -> bytes | None:
+    """What was kept, if it was made of the same and is whole."""
+    mark, _, content = path.read_bytes().partition(b"\n") if path.is_file() else (b"", b"", b"")
+    return content if mark == _mark(key, content) else None
+
+
+def keep(path: Path, key: str, content: bytes) -> bytes:
+    """Keep what was made, below a line that says of what."""
+    write_atomic(path, _mark(key, content) + b"\n" + content)
+    return content
+
+
+def _mark(key: str, content: bytes) -> bytes:
+    return f"{key} {sha256(content).hexdigest()}".encode()

@@ -12,7 +12,7 @@ from claimledger.errors import LedgerError
 from claimledger.project import Run, sha256_file, sha256_tree
 from claimledger.prose.source import read_sources
 from claimledger.prose.tokens import require_tokens
-from claimledger.rendering import parsing, tools
+from claimledger.rendering import document, tools
 from claimledger.rendering.document import Paper, Tokens, epoch, metadata, read_paper
 from claimledger.rendering.notebook_pages import Notebook, as_page, extract_figures
 from claimledger.settings import notebook_titles, settings
@@ -120,35 +120,35 @@ class Press:
 
     def _kept(self, name: str, told: list, make: Callable[[], bytes]) -> bytes:
         """What was made before of what is told and of all pages' own sources, or what is made."""
-        path, key = self.run.kept / name, parsing.digest(told, self._behind)
-        known = parsing.kept(path, key)
-        return parsing.keep(path, key, make()) if known is None else known
+        path, key = self.run.kept / name, document.digest(told, self._behind)
+        known = document.kept(path, key)
+        return document.keep(path, key, make()) if known is None else known
 
     @cached_property
     def text(self) -> str:
         """The article as pandoc's JSON, the same for all formats."""
-        tree = self._parsed(parsing.cut(self.paper.body))
-        found = list(parsing.nodes(tree, *FOUND))
-        if parsing.repeated(found):
+        tree = self._parsed(document.cut(self.paper.body))
+        found = list(document.nodes(tree, *FOUND))
+        if document.repeated(found):
             tree = self._parsed([self.paper.body])
-            found = list(parsing.nodes(tree, *FOUND))
+            found = list(document.nodes(tree, *FOUND))
         return json.dumps(self._cited(tree, found), ensure_ascii=False, separators=(",", ":"))
 
     def _parsed(self, pieces: list[str]) -> dict:
         """The tree of the article, of which only what is new is parsed."""
-        path, key = self.run.kept / "parsed.json", parsing.digest(self._behind)
-        known = json.loads(parsing.kept(path, key) or "{}")
-        meta = parsing.digest(self._meta, self.paper.tokens.found)
-        new = {name: piece for piece in pieces if (name := parsing.digest(piece)) not in known}
+        path, key = self.run.kept / "parsed.json", document.digest(self._behind)
+        known = json.loads(document.kept(path, key) or "{}")
+        meta = document.digest(self._meta, self.paper.tokens.found)
+        new = {name: piece for piece in pieces if (name := document.digest(piece)) not in known}
         if new or meta not in known:
             tokens = Tokens([*self.paper.tokens.found])
-            text = tokens.replace(f"\n\n{parsing.MARK}\n\n".join(new.values()))
+            text = tokens.replace(f"\n\n{document.MARK}\n\n".join(new.values()))
             made = json.loads(self._pandoc("parsed", "json", text, PARSE, self._meta, tokens))
             known[meta] = {"pandoc-api-version": made["pandoc-api-version"], "meta": made["meta"]}
-            known |= zip(new, parsing.parts(made["blocks"]), strict=False)
-            known = {name: known[name] for name in (meta, *map(parsing.digest, pieces))}
-            parsing.keep(path, key, json.dumps(known).encode())
-        blocks = [block for piece in pieces for block in known[parsing.digest(piece)]]
+            known |= zip(new, document.parts(made["blocks"]), strict=False)
+            known = {name: known[name] for name in (meta, *map(document.digest, pieces))}
+            document.keep(path, key, json.dumps(known).encode())
+        blocks = [block for piece in pieces for block in known[document.digest(piece)]]
         return known[meta] | {"blocks": blocks}
 
     def _cited(self, tree: dict, found: list[dict]) -> dict:
@@ -162,10 +162,10 @@ class Press:
         few = tree | {"meta": {}, "blocks": [{"t": "Para", "c": cites}]} if alone else tree
         told = {key: self._meta[key] for key in (*CITING, "lang") if key in self._meta}
         path = self.run.kept / "citations.json"
-        key = parsing.digest(few, told, self._sources, tools.versions())
-        made = parsing.kept(path, key) or parsing.keep(path, key, self._pandoc(
+        key = document.digest(few, told, self._sources, tools.versions())
+        made = document.kept(path, key) or document.keep(path, key, self._pandoc(
             "cited", "json", json.dumps(few), [], told, citeproc=True))
-        return parsing.cite(tree, found, json.loads(made)) if alone else json.loads(made)
+        return document.cite(tree, found, json.loads(made)) if alone else json.loads(made)
 
     def html(self) -> bytes:
         """The paper as one self-contained page."""

@@ -1,27 +1,35 @@
-"""After Quarto: mend what it leaves in its files, and fail where it only warned.
+"""Around Quarto: refuse before it what it would pass over in silence; mend its files after it.
 
-Quarto copies title and abstract into the page's head with their shortcodes unresolved, keeps an
-`alt` with a shortcode on the wrapper of an embedded figure, starts the headings of the text at the
-level of the title, and ends with status 0 when a label, a citation key or a variable is unknown.
-The page must also ask for nothing outside itself, and a file may hold no time of its making.
-The pages of the notebooks are the engine's own: Quarto would convert each notebook four times.
+Before: Quarto drops parameters for notebooks that it does not execute, overrides of settings that
+only the engine reads, and profiles that do not exist; and its `pdf` is LaTeX, for which this paper
+has no template. (A notebook of `notebooks/` it renders without calling the project's first step.)
+
+After: Quarto copies title and abstract into the page's head with their shortcodes unresolved, keeps
+an `alt` with a shortcode on the wrapper of an embedded figure, starts the headings of the text at
+the level of the title, and ends with status 0 when a label, a key or a variable is unknown. The
+page must also ask for nothing outside itself, and a file may hold no time of its making. The pages
+of the notebooks are the engine's own: Quarto would convert each notebook four times.
 """
 
 import os
 import re
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from html import escape, unescape
 from pathlib import Path
 
+import psutil
+
 from claimledger.errors import LedgerError
 from claimledger.project import Run, find_root, write_atomic
 from claimledger.rendering import renderer, write_notebook_pages
-from claimledger.rendering.pages import OFFERED
+from claimledger.rendering.pages import OFFERED, Press
 from claimledger.rendering.tools import light, repack, valid_jats
 from claimledger.settings import CONFIG, settings
 
+REFERENCE = "reference.docx"  # below `build/`; `_quarto.yml` names it as docx: reference-doc
 UNRESOLVED = [
     (re.compile(r"\{\{(?:&lt;|<)[^{}]*\}\}"), "a shortcode that nothing resolved"),
     (re.compile("\ue000[0-9]*\ue001"), "words that were set aside and did not come back"),
@@ -66,6 +74,75 @@ BODY = re.compile(
     r"(?<=</header>)(\s*<section class=\"abstract\".*?</section>)?(.*?)"
     r"(?=<section class=\"notebooks\"|</main>)", re.S,
 )
+
+
+# --- before it --------------------------------------------------------------------------------
+
+
+def command_line() -> list[str]:
+    """The words after `quarto`, of the process that called this one; [] without such a process."""
+    for parent in psutil.Process().parents():
+        try:
+            words = parent.cmdline()
+        except psutil.Error:
+            continue
+        for place, word in enumerate(words):
+            if Path(word).name == "quarto.js":
+                return words[place + 1:]
+    return []
+
+
+def check_request(words: list[str]) -> None:
+    """Refuse what Quarto would take without effect.
+
+    Raises
+    ------
+    LedgerError
+        Parameters for the notebooks, an override of a key under `ledger`, or LaTeX's PDF, with the
+        way to get what was meant.
+    """
+    given = " ".join(["quarto", *words])
+    for option, value in _options(words):
+        if option in ("-P", "--execute-param", "--execute-params"):
+            raise LedgerError(
+                given, found=f"{option} {value}", expected="no parameters for the notebooks",
+                mend=f"set `ledger: seed` or `ledger: data` in {CONFIG}, "
+                     "or use: claimledger render --data FILE",
+            )
+        if option in ("-M", "--metadata") and re.match(r"ledger(\.|:|$)", value):
+            raise LedgerError(
+                given, found=f"{option} {value}", expected=f"`ledger` as {CONFIG} has it",
+                mend=f"write it in {CONFIG}: the results depend on it, and not only the page",
+            )
+        if option in ("-t", "--to") and set(value.split(",")) & {"pdf", "latex", "beamer"}:
+            raise LedgerError(
+                given, found=f"{option} {value}", expected="html, typst, docx or jats",
+                mend="quarto render --to typst, which makes the PDF",
+            )
+
+
+def _options(words: list[str]) -> Iterator[tuple[str, str]]:
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        name, joined, value = word.partition("=")
+        if name.startswith("--") and joined:
+            yield name, value
+        elif word.startswith("-P") and word != "-P" or word.startswith("-M") and word != "-M":
+            yield word[:2], word[2:]
+        elif word.startswith("-"):
+            yield word, following
+
+
+def prepare(run: Run) -> Path:
+    """Write what Quarto reads besides the sources: the reference document of its Word file."""
+    with tempfile.TemporaryDirectory(prefix="reference-") as folder:
+        made = Press(run, Path(folder), ("docx",)).reference().read_bytes()
+    path = run.base / REFERENCE
+    if path.is_file() and path.read_bytes() == made:
+        return path
+    return write_atomic(path, made)
+
+
+# --- after it ---------------------------------------------------------------------------------
 
 
 def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Path]:
