@@ -98,7 +98,7 @@ $(STAMP):
 	fi; \
 	echo "environment: $$("$$python" --version) in $(VENV), packages from requirements.lock"; \
 	rm -f $(VENV)/made-from-*; \
-	if ! "$$python" -m venv --clear $(VENV) > build/environment.log 2>&1; then \
+	if ! "$$python" -m venv --clear "$$(readlink -f $(VENV))" > build/environment.log 2>&1; then \
 		tail -n 20 build/environment.log >&2; \
 		echo "Error: Python could not make an environment in $(VENV)." >&2; \
 		echo "  to mend:  install Python's venv module (Debian: apt-get install python3-venv)" >&2; exit 1; \
