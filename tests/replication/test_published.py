@@ -162,7 +162,7 @@ def test_a_long_pdf_is_read_and_an_encrypted_one_is_a_message(tmp_path):
         writer.add_blank_page(300, 300)
     writer.write(tmp_path / "x.pdf")
     start = monotonic()
-    assert len(read_published(tmp_path / "x.pdf").units) > 1000
+    assert len(read_published(tmp_path / "x.pdf").units) == 1000
     assert monotonic() - start < 60
     writer.encrypt("word", algorithm="RC4-128")
     writer.write(tmp_path / "x.pdf")

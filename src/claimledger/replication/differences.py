@@ -31,10 +31,12 @@ CLASSES = re.compile(r"quarto-[\w-]+|cell(-[\w-]+)?|caption-top|header|odd|even|
 NAMES = re.compile(r' data-(?:execution_count|status)="[^"]*"|'
                    r'-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=")')
 FRAMED = re.compile(r' (?:id|aria-describedby)="[^"]*"')  # of a frame
+HIDES = re.compile(r"<w:(vanish|specVanish|webHidden|color|sz|shd|highlight|d?strike|del|ins)\b")
 CLOSE = re.compile(r"[ \n\u00a0]")
 WIDTHS = re.compile(r'(?<=<col) style="width: \d+%"|(?<=<table) style="min-width: \d+em"')
 DRAWN = 0.02  # points; drawings of equal numbers differ by less on any machine
 SMALL = 0.0005  # of numbers below one, which may be a scale
+REWORDED = "and the words in it differ, if only by their blanks"
 NOTHING = "(not in the paper)"
 
 
@@ -70,6 +72,8 @@ def compare_units(
         new = [unit for unit in here if unit.group == group]
         for one, other in pairs(old, new):
             found += _differences(one, other)
+    if any(one.group == "text" for one in found):  # pages that are drawn with other words
+        found = [one for one in found if one.note != REWORDED]
     told = {(one.place, one.published, one.here, one.group): one  # markup of a paragraph is
             for one in reversed(found)}  # that of each of its sentences
     return list(reversed(told.values()))
@@ -94,6 +98,8 @@ def _normal(unit: Unit) -> Unit:
 
 def _kept(tag: str) -> str:
     """A tag without what two renderers write in other ways; empty if nothing is left of it."""
+    if re.match("</?[a-z]+:", tag):  # Word's
+        return tag if HIDES.match(tag) else ""
     tag = re.sub(r' class="([^"]*)"', lambda m: "".join(
         f" .{one}" for one in m[1].split() if not CLASSES.fullmatch(one)), tag)
     tag = re.sub(r"^(</?)th\b", r"\1td", WIDTHS.sub("", NAMES.sub("", tag)))
@@ -115,9 +121,12 @@ def pairs(old: list[Unit], new: list[Unit]) -> Iterator[tuple[Unit | None, Unit 
 def _differences(one: Unit | None, other: Unit | None) -> Iterator[Difference]:
     """What differs between a unit of the published page and the one of this paper."""
     unit = other or one
-    if unit.content.startswith(PAGE):  # of a PDF; where its words differ, that is told with them
-        if one and other and one.text == other.text and not _same_drawing(one, other):
-            yield Difference("exhibits", unit.place, "drawn otherwise", "as this paper draws it")
+    if unit.content.startswith(PAGE) and (one and other or unit.text.startswith("[page]")):
+        if not (one and other and _same_drawing(one, other)):  # of a PDF
+            what = "drawn" if unit.text.startswith("[page]") else unit.text
+            same = one and other and one.text == other.text
+            yield Difference(unit.group, unit.place, f"{what} otherwise" if one else "",
+                             "as this paper has it" if other else "", "" if same else REWORDED)
     elif one is None or other is None:
         if unit.text:
             yield from _whole(one, other)
@@ -205,7 +214,8 @@ def _same_drawing(one: Unit, other: Unit) -> bool:
     if NUMBER.sub(b"0", a) != NUMBER.sub(b"0", b):
         return False
     both = ((float(x), float(y)) for x, y in zip(NUMBER.findall(a), NUMBER.findall(b), strict=True))
-    return all(abs(x - y) <= (DRAWN if abs(x) >= 1 and abs(y) >= 1 else SMALL) for x, y in both)
+    return all(x == y or abs(x - y) <= (DRAWN if abs(x) >= 1 and abs(y) >= 1 else SMALL)
+               for x, y in both)
 
 
 def letters(published: str, here: str) -> str:

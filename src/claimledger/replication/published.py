@@ -15,7 +15,6 @@ import unicodedata
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,9 +22,23 @@ from typing import Annotated
 from xml.parsers import expat
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pypdf import PdfReader
+from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject, StreamObject
 
 from claimledger.errors import LedgerError
-from claimledger.replication.reading import PAGE, Page, Unit, digest, read_page, sentences, squeeze
+from claimledger.replication.reading import (
+    OWN,
+    PAGE,
+    TURN,
+    Page,
+    Unit,
+    digest,
+    read_page,
+    sentences,
+    settle,
+    squeeze,
+    unturned,
+)
 
 LARGEST = 64_000_000  # bytes of a file; the paper of record has 3 million
 UNPACKED = 64_000_000  # bytes of all parts of a Word file; the paper's has 2 million
@@ -34,9 +47,15 @@ IN_FOLDER = ("_manuscript/index.html", "index.html", "results/ledger.json", "led
 PAGES = "build/notebooks"  # beside the paper: the pages of its notebooks
 PARTS = re.compile(
     r"word/(document|header\d*|footer\d*|footnotes|comments)\.xml|docProps/core\.xml")
+HEADING = re.compile(r"Heading\d|Title|AbstractTitle")
+READ = ("t", "instrText", "title", "creator", "subject", "keywords", "description", "category",
+        "contentStatus", "lastModifiedBy")  # tags whose text is read
 LINKS = "word/_rels/document.xml.rels"
 QUARTO = re.compile(r"(.*Rendered by:?\s+)?Quarto \d")
 RUNS_CODE = ("/JavaScript", "/JS", "/Launch", "/SubmitForm", "/ImportData", "/EmbeddedFiles")
+OF_WHOLE = {"/Metadata": "header", "/Lang": "header", "/PageLabels": "header", "/Outlines": "text"}
+PACKED = ("/Parent", "/Length", "/Filter", "/DecodeParms")
+SAID = ("/Alt", "/ActualText", "/E")
 EXPECTED = "a paper (HTML, PDF or DOCX) or a ledger (JSON)"
 NAME_IT = "name the paper's HTML, PDF or DOCX file, or its ledger.json"
 
@@ -236,7 +255,8 @@ class _Word:
 
     def __init__(self, part: str, links: dict[str, str], parts: dict[str, bytes], name: str):
         self.links, self.parts, self.name = links, parts, name
-        self.main = part == "word/document.xml"
+        self.part, self.main = part, part == "word/document.xml"
+        self.running = part.startswith(("word/header", "word/footer", "docProps/"))
         self.place = part.removesuffix(".xml").rpartition("/")[2]
         self.units: list[Unit] = []
         self.pieces: list[str] = []
@@ -255,24 +275,29 @@ class _Word:
             parser.Parse(data, True)
         except expat.ExpatError as error:
             raise _refused(self.name, f"XML that is broken: {error}") from None
+        self.add("text", "")  # what is set after the last paragraph: the paper, its margins
         return self.units
 
     def refuse(self, *_: object) -> None:
         raise _refused(self.name, "a document type of its own")
 
     def add(self, group: str, text: str, content: bytes = b"") -> None:
-        self.units.append(Unit(group if self.main else "header", self.place, text,
-                               markup="".join(self.marks), content=content))
+        masked, turns = unturned(text)
+        self.units.append(Unit("header" if self.running else group, self.place, masked,
+                               markup="".join(self.marks), turns=turns, content=content))
 
     def start(self, tag: str, given: dict) -> None:
+        self.marks.append("".join(["<", tag, *(f' {k}="{v}"' for k, v in given.items()), ">"]))
         tag = tag.rpartition(":")[2]
         if tag == "Relationship":
             self.links[given.get("Id", "")] = given.get("Target", "")
-        elif tag in ("t", "instrText", "title", "creator", "subject", "keywords", "description"):
+        elif tag in READ:
             self.reading = True
+        elif tag == "r":
+            self.pieces.append(TURN)
         elif tag in ("tab", "br", "cr"):
             self.pieces.append(" ")
-        elif tag == "pStyle" and re.match(r"(Heading|Title|Abstract)", given.get("w:val", "")):
+        elif tag == "pStyle" and HEADING.fullmatch(given.get("w:val", "")):
             self.heading = True
         elif tag == "tr":
             self.cells = []
@@ -280,30 +305,29 @@ class _Word:
             self.add("text", f"[link] {self.links.get(given['r:id'], '')}")
         elif tag == "docPr" and given.get("descr"):
             self.add("exhibits", f"[alt] {squeeze(given['descr'])}")
-        elif tag == "blip":
+        elif tag in ("blip", "svgBlip"):
             target = self.links.get(given.get("r:embed", ""), "")
             data = self.parts.get(f"word/{target}", b"")
             self.add("exhibits", f"[picture] {digest(data)}", data)
         elif tag == "vanish":
             self.add("active", "hidden text")
-        if tag not in ("t", "r", "p", "tc", "tr", "docPr", "blip"):
-            self.marks.append("".join(["<", tag, *(f' {k}="{v}"' for k, v in given.items()), ">"]))
 
     def text(self, text: str) -> None:
         if self.reading:
-            self.pieces.append(text)
+            self.pieces.append(text.translate(OWN))
 
     def end(self, tag: str) -> None:
+        self.marks.append(f"</{tag}>")
         tag = tag.rpartition(":")[2]
         if tag in ("t", "instrText"):
             self.reading = False
-        elif tag in ("p", "title", "creator", "subject", "keywords", "description"):
-            text, self.pieces, self.reading = squeeze("".join(self.pieces)), [], False
+        elif tag in ("p", *READ):
+            text, self.pieces, self.reading = settle(self.pieces), [], False
             if self.cells is not None:
                 self.cell.append(text)
-            elif text:
+            elif bare := unturned(text)[0].strip():
                 if self.heading and self.main:
-                    self.place = text[:80]
+                    self.place = bare[:80]
                 for one in sentences(text):
                     self.add("text", one)
                 self.marks = []
@@ -317,39 +341,92 @@ class _Word:
 
 
 def read_pdf(content: bytes, name: str) -> list[Unit]:
-    """The sentences of a PDF, its title and authors, its links, and what it would run."""
-    from pypdf import PdfReader
-
+    """The sentences of a PDF, what draws its pages, what is read aloud, and what it would run."""
     reader = PdfReader(io.BytesIO(content))
     if reader.is_encrypted:
         raise _refused(name, "an encrypted PDF")
     about = [(key.strip("/").lower(), str(value)) for key, value in (reader.metadata or {}).items()]
     units = [Unit("header", "PDF", f"{key}: {value}")
              for key, value in sorted(about) if key in ("title", "author", "subject", "keywords")]
-    pages = [page.extract_text().split("\n") for page in reader.pages]
+    texts = [page.extract_text() for page in reader.pages]
+    pages = [text.split("\n") for text in texts]
     running = _running(pages)
     units += [Unit("header", "each page", line) for line in sorted(running)]
     lines = [line for page in pages for line in page if _plain(line) not in running]
     for one in sentences(squeeze("\n".join(lines))):
         units.append(Unit("text", "PDF", one, re.sub(r"[\s\u00ad\u2010-]+", "", one)))
-    fonts: set[str] = set()
-    for number, page in enumerate(reader.pages, start=1):
-        place = f"page {number}"
-        for note in (one.get_object() for one in page.get("/Annots") or []):
-            uri = (note.get("/A") or {}).get("/URI")
-            units += [Unit("text", place, f"[link] {uri}")] if uri else []
-            if note.get("/Subtype") != "/Link":
+    objects = _Objects([page.indirect_reference for page in reader.pages])
+    for number, (page, text) in enumerate(zip(reader.pages, texts, strict=True), start=1):
+        place, drawn, shown = f"page {number}", page.get_contents(), []
+        for note in (one.get_object() for one in page.get("/Annots", ArrayObject()).get_object()):
+            if note.get("/Subtype") == "/Link":
+                units.append(Unit("text", place, f"[link] {objects.target(note)}"))
+                shown.append(note)
+            else:
                 units.append(Unit("active", place, f"an annotation: {note.get('/Subtype')}"))
-        words = digest(page.extract_text().encode("utf-8", "replace"))
-        shown = repr([page.mediabox, page.cropbox, page.rotation]).encode()
-        drawn = [PAGE, shown, *_drawn(page.get_contents(), page.get("/Resources"), fonts)]
-        units.append(Unit("exhibits", place, f"[page] {words}", content=b"\n".join(drawn)))
-    drawn = PAGE + repr(sorted(fonts)).encode()
-    units.append(Unit("exhibits", "the type", "[page]", content=drawn))
+        shown += [page.raw_get(key) for key in sorted(page.keys() - {"/Annots", "/Contents"})]
+        content = objects.told(shown, drawn.get_data() if drawn is not None else b"")
+        words = digest(text.encode("utf-8", "replace"))
+        units.append(Unit("exhibits", place, f"[page] {words}", content=content))
+    for key in sorted(reader.root_object.keys() - {"/Pages", "/Type"}):
+        units.append(Unit(OF_WHOLE.get(key, "active"), "PDF", key,
+                          content=objects.told(reader.root_object.raw_get(key))))
+    units += [Unit("exhibits", "PDF", f"[alt] {one}") for one in objects.said]
     numbers = {*reader.xref.get(0, {}), *reader.xref_objStm}
     parts = {key for number in numbers for key in RUNS_CODE
              if key in repr(reader.get_object(number))}
     return units + [Unit("active", "PDF", key) for key in sorted(parts)]
+
+
+class _Objects:
+    """The objects of a PDF as bytes that two readings share: pages are told by their number."""
+
+    def __init__(self, pages: list):
+        self.pages = {(one.idnum, one.generation): place for place, one in enumerate(pages)}
+        self.digests: dict[int, bytes] = {}  # of streams, such as the type
+        self.said: list[str] = []  # read aloud in place of what is seen
+
+    def told(self, value: object, drawn: bytes = b"") -> bytes:
+        """What an object holds, and all that it refers to, each once."""
+        parts = [PAGE, drawn]
+        self._tell(value, parts, {})
+        return b"\n".join(parts)
+
+    def _tell(self, value: object, parts: list[bytes], known: dict) -> None:
+        if isinstance(value, IndirectObject):
+            key = value.idnum, value.generation
+            if key in self.pages or key in known:
+                parts.append(b"page %d" % self.pages[key] if key in self.pages
+                             else b"@%d" % known[key])
+                return
+            known[key] = len(known)
+            value = value.get_object()
+        if isinstance(value, dict):
+            self.said += [str(value[key]) for key in SAID if key in value]
+            for key in sorted(value.keys() - {*PACKED, *SAID}):
+                parts.append(key.encode("utf-8", "replace"))
+                self._tell(dict.__getitem__(value, key), parts, known)
+        elif isinstance(value, list):
+            for one in (*value, "]"):
+                self._tell(one, parts, known)
+        else:
+            parts.append(repr(value).encode("utf-8", "replace"))
+        if isinstance(value, StreamObject) and value.get("/Subtype") == "/Form":
+            parts.append(value.get_data())
+        elif isinstance(value, StreamObject):
+            if id(value) not in self.digests:
+                self.digests[id(value)] = digest(value.get_data()).encode()
+            parts.append(self.digests[id(value)])
+
+    def target(self, link: dict) -> str:
+        """Where a link leads: an address, a page, or a named place."""
+        whole = link | link.get("/A", DictionaryObject()).get_object()
+        found = [whole[key].get_object() for key in ("/URI", "/D", "/Dest") if key in whole]
+        place = found[0] if found else ""
+        page = next(iter(place), None) if isinstance(place, list) else None
+        if isinstance(page, IndirectObject):
+            return f"page {self.pages.get((page.idnum, page.generation), -1) + 1}"
+        return str(place)
 
 
 def _plain(line: str) -> str:
@@ -360,24 +437,6 @@ def _running(pages: list[list[str]]) -> set[str]:
     """The lines over and under the text of most pages, without their numbers."""
     edges = Counter(_plain(line) for page in pages for line in {*page[:2], *page[-2:]})
     return {line for line, number in edges.items() if line and number > max(2, len(pages) / 2)}
-
-
-def _drawn(content, resources, fonts: set[str], depth: int = 0) -> Iterator[bytes]:
-    """What draws a page, how opaque, and what draws the figures on it; `fonts` takes the type."""
-    if content is not None:
-        yield content.get_data()
-    own = resources.get_object() if resources and depth < 9 else {}
-    states, used, forms = (
-        [one.get_object() for _, one in sorted((own.get(key) or {}).items())]
-        for key in ("/ExtGState", "/Font", "/XObject"))
-    yield repr(states).encode()
-    for font in used:
-        inner = [one.get_object() for one in font.get("/DescendantFonts") or [font]]
-        files = [file for one in inner for key, file in (one.get("/FontDescriptor") or {}).items()
-                 if key.startswith("/FontFile")]
-        fonts |= {digest(file.get_object().get_data()) for file in files}
-    for form in forms:
-        yield from _drawn(form, form.get("/Resources"), fonts, depth + 1)
 
 
 def read_strange_pdf(content: bytes, name: str) -> list[Unit]:
