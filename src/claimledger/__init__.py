@@ -11,7 +11,7 @@ _WHERE = {  # what a notebook imports, and where it is defined
     "statistics.balance": ["attrition_by_arm", "covariate_matrix", "lee_bounds",
                            "omnibus_balance", "standardized_differences"],
     "statistics.decision": ["jzs_bayes_factor"], "statistics.linear": ["adjusted"],
-    "statistics.design_diagnosis": ["false_claim_rates", "power_grid", "tables", "verdict_rates"],
+    "statistics.design_diagnosis": ["false_claim_rates", "power_grid", "verdict_rates"],
     "statistics.discrete": ["ordered_logit"],
     "statistics.randomization_inference": ["curve_tests", "randomization_tests"],
     "statistics.specification_curve": ["INESTIMABLE", "Specified", "in_favor",
