@@ -10,6 +10,7 @@ import base64
 import io
 import os
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
@@ -59,12 +60,15 @@ def use_style() -> None:
     """One look for all figures, in the type of the PDF; the same bytes for the same figure."""
     for path in sorted(FONTS.glob("*.otf")):
         font_manager.fontManager.addfont(path)
+    # Grids of seaborn lay themselves out while they are drawn; notebooks set a layout afterwards.
+    warnings.filterwarnings("ignore", "(?i).*tight", UserWarning, "seaborn")
     sns.set_theme(style="ticks", palette=PALETTE, font=TYPE, rc={
         "font.size": 11.5, "axes.titlesize": 11.5, "axes.labelsize": 11.5, "legend.fontsize": 11,
         "xtick.labelsize": 11, "ytick.labelsize": 11.5, "axes.titleweight": "bold",
         "axes.titlelocation": "left", "figure.figsize": (_WIDTH, 3.6), "lines.linewidth": 1.5,
         "mathtext.fontset": "custom", "mathtext.fallback": "stix", "mathtext.rm": TYPE,
         "mathtext.it": f"{TYPE}:italic", "mathtext.bf": f"{TYPE}:bold",
+        "mathtext.cal": TYPE,  # unused, but looked for on every machine
         "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
         "axes.edgecolor": "#4a4f57", "xtick.color": "#4a4f57", "ytick.color": "#4a4f57",
         "xtick.labelcolor": "black", "ytick.labelcolor": "black",
