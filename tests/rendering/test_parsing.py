@@ -6,6 +6,8 @@ from claimledger.project import Run
 from claimledger.rendering import document, render, tools
 from fixture.project import make_project
 
+PNG = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000001000000010806000000" "1f15c489"
+                    "0000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082")
 TEXT = """Before.
 
 # One {#one}
@@ -64,6 +66,37 @@ def test_only_what_changed_is_parsed_and_the_page_is_that_of_a_whole_text(tmp_pa
     for path in (run.base / "pages").iterdir():
         path.unlink()
     assert render(run, ["html"])["html"].read_bytes() == page
+
+
+def test_a_format_is_made_anew_where_what_it_is_made_of_changed(tmp_path, monkeypatch):
+    run, made = Run.open(make_project(tmp_path / "p")), []
+
+    def pandoc(defaults, *rest, call=tools.pandoc):
+        made.append(defaults.rpartition("/")[2].partition(".defaults")[0])
+        return call(defaults, *rest)
+
+    def again() -> list[str]:
+        made.clear()
+        render(run, ["html", "docx"])
+        return sorted(name for name in made if name.startswith("paper."))
+
+    def edit(path, old, new):
+        path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+
+    monkeypatch.setattr(tools, "pandoc", pandoc)
+    both = ["paper.docx", "paper.html"]
+    assert again() == both and again() == [] == made
+    ledger = run.ledger.read_text("utf-8")
+    edit(run.ledger, '"n": 1202', '"n": 1203')  # on a card of the page, in no sentence
+    assert run.ledger.read_text("utf-8") != ledger and again() == both
+    edit(next(run.notebooks.glob("*.ipynb")), "<svg ", '<svg data-a=\\"b\\" ')
+    assert again() == both
+    edit(run.root / "paper.qmd", "Five measures", "All measures")
+    assert again() == both and again() == []
+    with (run.root / "paper.qmd").open("a", encoding="utf-8") as article:  # may change unseen
+        article.write("\n\n![A picture](figure.png)\n")
+    (run.root / "figure.png").write_bytes(PNG)
+    assert again() == both == again()
 
 
 def test_headings_of_one_name_get_the_ids_of_a_whole_text(tmp_path):

@@ -31,14 +31,13 @@ def test_the_head_gets_the_title_of_the_body(root):
     assert polish(root, path.parent) == []  # nothing left to mend
 
 
-TOOLS = ('<script src="../../site_libs/a.js"></script><link href="site_libs/b.css">'
-         '<div data-notebook="/home/a.ipynb"></div>')
+PLACED = '<div data-notebook="/home/a.ipynb"></div>'
 OURS = ('<div class="layout"><main id="text"><header><h1>T</h1></header>{}<h1>A</h1><h2>B</h2>'
         "<figcaption>\nFigure&nbsp;1: Words.</figcaption></main></div>")
 
 
 def test_quartos_page_gets_our_headings_and_captions_once(root):
-    path = page(root, OURS.format(TOOLS))
+    path = page(root, OURS.format(PLACED))
     path.with_name("paper.pdf").touch()
     for _ in range(2):
         polish(root, path.parent)
@@ -60,7 +59,7 @@ def test_the_entries_that_waited_come_back_and_lost_words_are_named(root):
 
 
 def test_a_page_of_another_theme_is_left(root):
-    path = page(root, other := OURS.replace(' id="text"', "").format(TOOLS))
+    path = page(root, other := OURS.replace(' id="text"', "").format(PLACED))
     assert polish(root, path.parent) == [] and path.read_text() == other
 
 
@@ -88,13 +87,6 @@ def test_packed_files_hold_no_time_and_the_bundle_the_executed_notebooks(root):
     assert polish(root, output) == []
     bundle(root, output)
     assert made == {name: (output / name).read_bytes() for name in made}
-
-
-def test_a_wrapper_loses_its_unresolved_alt_and_a_picture_keeps_its_own(root):
-    picture = '<img alt="0.21 more" src="a.svg"></div>'
-    path = page(root, '<div id="a" alt="{{< num H1 >}} more">' + picture)
-    polish(root, path.parent)
-    assert path.read_text() == '<div id="a">' + picture
 
 
 def test_the_scripts_for_widgets_that_nothing_uses_are_taken_out(root):

@@ -4,11 +4,10 @@ Before: Quarto drops parameters for notebooks that it does not execute, override
 only the engine reads, and profiles that do not exist; and its `pdf` is LaTeX, for which this paper
 has no template. (A notebook of `notebooks/` it renders without calling the project's first step.)
 
-After: Quarto copies title and abstract into the page's head with their shortcodes unresolved, keeps
-an `alt` with a shortcode on the wrapper of an embedded figure, starts the headings of the text at
-the level of the title, and ends with status 0 when a label, a key or a variable is unknown. The
-page must also ask for nothing outside itself, and a file may hold no time of its making. The pages
-of the notebooks are the engine's own: Quarto would convert each notebook four times.
+After: Quarto copies title and abstract into the page's head with shortcodes unresolved, starts
+the headings of the text at the level of the title, and ends with status 0 when a label, a key or a
+variable is unknown. The page must also ask for nothing outside itself, and a file may hold no time
+of its making. The notebooks' pages are the engine's own: Quarto would convert each four times.
 """
 
 import os
@@ -56,16 +55,7 @@ WIDGETS = re.compile(
     r"""|<script type="application/javascript">define\('jquery'.*?</script>\s*"""
 )
 FONTS = re.compile(r"""@import\s*(?:url\()?(["']?)https://fonts\.googleapis\.com/.*?\1\)?;""")
-WRAPPER = re.compile(r'(<div\b[^>]*?)\s(?:fig-)?alt="[^"]*\{\{[^"]*"')
-
-LEFT_OUT = re.compile(
-    r"<style>\s*</style>\s*"
-    r"|<script>\s*window\.document\.addEventListener\(\"DOMContentLoaded\".*?</script>\s*"
-    r'|<script src="[^"]*site_libs/[^"]*"[^>]*></script>\s*'
-    r'|<link\b[^>]*href="[^"]*site_libs/[^"]*"[^>]*>\s*'
-    r'|\sdata-notebook(?:-title|-cellid)?="[^"]*"',  # the first holds a path of this machine
-    re.S,
-)
+PLACE = re.compile(r'\sdata-notebook(?:-title|-cellid)?="[^"]*"')  # a path of this machine
 LABEL = re.compile(r"(<figcaption\b[^>]*>\s*)((?:Figure|Table)(?:&nbsp;|\u00a0)\d+:)\s*")
 PANEL = re.compile(r'<section class="power-panel".*?</section>', re.S)
 SECTION, ENTRIES = "<!-- ledger-section -->", "build/ledger-section.html"
@@ -160,7 +150,7 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
     files = sorted(output.rglob("*") if made is None else made)
     for page in (path for path in files if path.suffix == ".html"):
         before = page.read_text(encoding="utf-8")
-        after = light(WIDGETS.sub("", WRAPPER.sub(r"\1", _head(before))), root / "figures")
+        after = light(WIDGETS.sub("", _head(before)), root / "figures")
         after = as_ours(after, output)
         if SECTION in after:  # written by the filter, so that Quarto need not read it
             after = after.replace(SECTION, (root / ENTRIES).read_text(encoding="utf-8"))
@@ -258,7 +248,7 @@ def as_ours(page: str, output: Path) -> str:
     """The page with our bar, headings and captions; `output` holds the files to point to."""
     if '<main id="text">' not in page:
         return page  # the page of another theme, which a reader of `_quarto.yml` has chosen
-    page = LEFT_OUT.sub("", page)
+    page = PLACE.sub("", page)
     page = LABEL.sub(r"\1<strong>\2</strong> ", page)
     page = PANEL.sub(lambda found: re.sub("</t[dr]>", "", found[0]), page)  # as it was written
     page = BODY.sub(lambda found: (found[1] or "") + _lowered(found[2]), page, count=1)
