@@ -347,10 +347,10 @@ def unanswered(
                 name, "no answer of anybody who stays", "answers", f"export {name!r}",
                 severity="warning", kind="items without any answer of those who stay"))
         counts = kept[name].value_counts() if scale.kind == "numeric" else pd.Series(dtype=int)
-        for value, count in counts.items():
+        for value, count in counts[counts >= max(3, len(kept) / 50)].items():
             near = counts[(counts.index != value) & (abs(counts.index - value) <= 3)]
-            if re.fullmatch(r"-?9*[789](\.0)?", str(value)) and abs(value) > 9 and count >= max(
-                    3, len(kept) / 50) and count > 2 * max([0, *near]):
+            if re.fullmatch(r"-?9*[789](\.0)?", str(value)) and abs(value) > 9 and (
+                    count > 2 * max([0, *near])):
                 problems.append(Problem(
                     name, f"{value:g} in {count:,} rows that stay", "answers",
                     f"if it is no answer, map it: `values: {{{name}: {{\"{value:g}\": missing}}}}`",
@@ -507,17 +507,17 @@ def uneven(missing: pd.DataFrame, rare: float) -> list[Problem]:
     """Items whose missing answers differ between arms by more than chance (chi-square test)."""
     problems = []
     for (item, factor), part in missing.groupby(["item", "factor"], sort=False):
-        gone = part["unanswered"] + part["blank"]
-        there = part["asked"] - gone
-        if len(part) < 2 or not gone.sum() or not there.sum():
+        asked, *absent = part[["asked", "unanswered", "blank"]].to_numpy().T
+        gone = sum(absent)
+        if len(part) < 2 or not gone.sum() or not (asked - gone).sum():
             continue
-        share = gone.sum() / part["asked"].sum()
-        p = _chance(np.r_[gone, there], np.r_[part["asked"] * share, part["asked"] * (1 - share)],
+        share = gone.sum() / asked.sum()
+        p = _chance(np.r_[gone, asked - gone], np.r_[asked * share, asked * (1 - share)],
                     freedom=len(part) - 1)
         if p < rare:
             shares = ", ".join(
                 f"{level} {share:.0%}" for level, share in
-                zip(part["level"], gone / part["asked"], strict=True))
+                zip(part["level"], gone / asked, strict=True))
             problems.append(Problem(
                 str(item), f"missing by {factor}: {shares} (p = {p:.2g})",
                 "about as many missing in each arm", "find out why answers are missing there",
