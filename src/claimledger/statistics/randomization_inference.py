@@ -207,13 +207,13 @@ def _between(
         own = orders[:, rows.index.get_indexer(used.index)]
         outcomes = {one.y.tobytes(): one.y for _, _, one in uses}  # HC3 has that of HC2
         place = {key: column for column, key in enumerate(outcomes)}
-        values = _evaluated(model, np.stack([*outcomes.values()]), moved, set(plain),
-                            [one.contrast for one in group], treatment, own)
+        value, se = _evaluated(model, np.stack([*outcomes.values()]), moved, set(plain),
+                               [one.contrast for one in group], treatment, own)
         for j, i, one in uses:
-            kind = "HC3" if one.vcov == "HC3" else "HC2"
-            value, se = values[kind][..., place[one.y.tobytes()], j]
+            at = place[one.y.tobytes()]
             df = one.n - 1 if model.clusters is not None else len(one.y) - model.X.shape[1]
-            parts.append((j, i, one.y.std(ddof=1), df, value, se))
+            parts.append((j, i, one.y.std(ddof=1), df, value[:, at, j],
+                          se[int(one.vcov == "HC3"), :, at, j]))
     return drawn, parts
 
 
@@ -250,8 +250,8 @@ def _orders(
 def _evaluated(
     model: Model, Y: np.ndarray, moved: list[str], plain: set[str], contrasts: list,
     treatment: np.ndarray, orders: np.ndarray,
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """By variance estimator estimates and errors (2, total, m, q) of outcomes (m, n).
+) -> tuple[np.ndarray, np.ndarray]:
+    """Estimates (total, m, q) of outcomes (m, n), and by HC2 and HC3 their errors (2, total, m, q).
 
     treatment : the moved columns (rows, columns); orders : (total, n) whose each row has. All other
     columns are partialled out once (Frisch and Waugh 1933); product columns are a moved column
@@ -269,7 +269,8 @@ def _evaluated(
     fixed = X.drop(columns=names).to_numpy()
     root = np.ones(n) if model.weights is None else np.sqrt(model.weights)
     basis = orthonormal(fixed * root[:, None])[0] if fixed.shape[1] else np.zeros((n, 0))
-    found = {vcov: np.full((2, total, len(Y), len(C)), np.nan) for vcov in ("HC2", "HC3")}
+    value = np.full((total, len(Y), len(C)), np.nan)
+    se = np.full((2, *value.shape), np.nan)
 
     def evaluate(part: slice) -> None:
         columns = treatment[orders[part]]
@@ -280,13 +281,11 @@ def _evaluated(
                 both = np.column_stack([one, fixed])
                 fits = [cluster_robust(both, y, model.clusters, "stata", weights=model.weights)
                         for y in Y]
-                found["HC2"][:, d] = np.stack([fit.contrast(whole)[:2] for fit in fits], axis=1)
+                value[d], se[0, d] = np.stack([fit.contrast(whole)[:2] for fit in fits], axis=1)
             return
         design = LeastSquares.of(M, C, model.weights, beside=basis)
         both = replace(design, free=np.stack([design.free, design.free**2])[:, :, None])
-        value, errors = both.estimate(Y)
-        for vcov, se in zip(found, errors, strict=True):
-            found[vcov][:, part] = value, se
+        value[part], se[:, part] = both.estimate(Y)
 
     def attempt(part: slice) -> None:
         try:
@@ -301,7 +300,7 @@ def _evaluated(
     step = 1 if model.clusters is not None else max(1, CHUNK // (n * len(names)))
     for start in range(0, total, step):
         attempt(slice(start, min(start + step, total)))
-    return found
+    return value, se
 
 
 def _columns_of_factor(hypothesis: Hypothesis, X: pd.DataFrame) -> list[str]:
