@@ -110,6 +110,8 @@ HOSTILE = {
     "another zip": ("x.docx", None, "a zip without word/document.xml"),
     "no PDF": ("x.pdf", b"no PDF at all", ""),
     "half a PDF": ("x.pdf", b"%PDF-1.7\n" + b"1 0 obj <</A " * 100_000, ""),
+    "a page in a PDF": ("x.html", b"%PDF-1.7\n<p>a</p>", "no embedded ledger"),
+    "a PDF named otherwise": ("x.docx", b"%PDF-1.7\n", "zip"),
     "gzipped": ("x.html", gzip.compress(b"<p>a</p>"), "codec"),
     "another kind": ("x.txt", b"text", "a file named .txt"),
     "a picture": ("x.png", b"\x89PNG", "a file named .png"),

@@ -83,7 +83,8 @@ def merge(
                 mend="all notebooks must run on the same data: run `make paper`")
     found, rows = audited(audit, own, origin, part=stems is not None)
     header = _header(run, lock, data) | ({"external": others} if others else {})
-    found = {id: (entries | found)[id] for id in origin}
+    every = entries | found
+    found = {id: every[id] for id in origin}
     # What the prose asks for beside: sets, the lock, ready texts, and phrases of the settings.
     config = settings(run.root)["ledger"]
     found |= set_entries(found, registration, config.get("words") or {}, config.get("sets") or {})
@@ -156,18 +157,15 @@ def handed_over(entry: dict) -> dict:
 
 
 def _fragment(run: Run, stem: str) -> dict:
-    path = run.fragments / f"{stem}.json"
-    try:
-        if not path.is_file():  # a pipe would never end
-            raise FileNotFoundError
-        content = json.loads(path.read_text(encoding="utf-8"))
-        Fragment.model_validate(content)
-        dump(content).encode()  # no letter that has no code, and no number that JSON lacks
-        return content
-    except FileNotFoundError:
-        found = "no such file"
-    except (ValueError, RecursionError) as error:
-        found = " ".join(str(error).split())[:300] or "nested too deeply"
+    path, found = run.fragments / f"{stem}.json", "no such file"
+    if path.is_file():  # a pipe would never end
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            Fragment.model_validate(content)
+            dump(content).encode()  # no letter that has no code, and no number that JSON lacks
+            return content
+        except (ValueError, RecursionError) as error:
+            found = " ".join(str(error).split())[:300] or "nested too deeply"
     raise LedgerError(path, found=found, expected=f"what notebook {stem} found",
                       mend="end the notebook with study.save()")
 

@@ -54,6 +54,7 @@ LINKS = "word/_rels/document.xml.rels"
 QUARTO = re.compile(r"(.*Rendered by:?\s+)?Quarto \d")
 RUNS_CODE = ("/JavaScript", "/JS", "/Launch", "/SubmitForm", "/ImportData", "/EmbeddedFiles")
 OF_WHOLE = {"/Metadata": "header", "/Lang": "header", "/PageLabels": "header", "/Outlines": "text"}
+NOT_SHOWN = {"/Annots", "/Contents", "/Parent"}  # of a page: told apart, or what holds it
 PACKED = ("/Parent", "/Length", "/Filter", "/DecodeParms")
 SAID = ("/Alt", "/ActualText", "/E")
 EXPECTED = "a paper (HTML, PDF or DOCX) or a ledger (JSON)"
@@ -109,15 +110,15 @@ def read_published(target: Path) -> Published:
     """
     path = _file(Path(target))
     content = _content(path)
-    kind = path.suffix.lower().removeprefix(".")
-    if content.startswith(b"%PDF") or kind == "pdf":
-        return Published(path.name, "pdf", units=read_strange_pdf(content, path.name))
-    if content.startswith(b"PK\x03\x04") or kind == "docx":
-        return Published(path.name, "docx", units=read_docx(content, path.name))
-    if kind not in ("html", "htm", "json"):
-        raise _refused(path.name, f"a file named {path.suffix or 'without an ending'}")
+    kind = path.suffix.lower().removeprefix(".")  # as a browser does: a file can be of two kinds
+    if kind == "pdf":
+        return Published(path.name, kind, units=read_strange_pdf(content, path.name))
+    if kind == "docx":
+        return Published(path.name, kind, units=read_docx(content, path.name))
     if kind == "json":
-        return Published(path.name, "json", parse(_text(path), path.name))
+        return Published(path.name, kind, parse(_text(path), path.name))
+    if kind not in ("html", "htm"):
+        raise _refused(path.name, f"a file named {path.suffix or 'without an ending'}")
     page = _page(path)
     if len(page.ledgers) != 1:
         raise _refused(path.name, f"{len(page.ledgers) or 'no'} embedded ledgers",
@@ -186,7 +187,7 @@ def _page(path: Path) -> Page:
 
 def _text(path: Path) -> str:
     try:
-        return _content(path).decode("utf-8")
+        return _content(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _refused(path.name, str(error)) from None
 
@@ -283,8 +284,10 @@ class _Word:
 
     def add(self, group: str, text: str, content: bytes = b"") -> None:
         masked, turns = unturned(text)
+        markup = "".join(self.marks)
+        self.marks = [markup]  # one string, however many sentences a paragraph has
         self.units.append(Unit("header" if self.running else group, self.place, masked,
-                               markup="".join(self.marks), turns=turns, content=content))
+                               markup=markup, turns=turns, content=content))
 
     def start(self, tag: str, given: dict) -> None:
         self.marks.append("".join(["<", tag, *(f' {k}="{v}"' for k, v in given.items()), ">"]))
@@ -309,8 +312,6 @@ class _Word:
             target = self.links.get(given.get("r:embed", ""), "")
             data = self.parts.get(f"word/{target}", b"")
             self.add("exhibits", f"[picture] {digest(data)}", data)
-        elif tag == "vanish":
-            self.add("active", "hidden text")
 
     def text(self, text: str) -> None:
         if self.reading:
@@ -364,7 +365,7 @@ def read_pdf(content: bytes, name: str) -> list[Unit]:
                 shown.append(note)
             else:
                 units.append(Unit("active", place, f"an annotation: {note.get('/Subtype')}"))
-        shown += [page.raw_get(key) for key in sorted(page.keys() - {"/Annots", "/Contents"})]
+        shown += [page.raw_get(key) for key in sorted(page.keys() - NOT_SHOWN)]
         content = objects.told(shown, drawn.get_data() if drawn is not None else b"")
         words = digest(text.encode("utf-8", "replace"))
         units.append(Unit("exhibits", place, f"[page] {words}", content=content))
@@ -447,8 +448,8 @@ def read_strange_pdf(content: bytes, name: str) -> list[Unit]:
     except subprocess.TimeoutExpired:
         raise _refused(name, f"not read in {SECONDS} s") from None
     if done.returncode:
-        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise _refused(name, "".join(last) or "no PDF that can be read")
+        *_, last = done.stderr.decode("utf-8", "replace").strip().splitlines() or [""]
+        raise _refused(name, re.sub(r"^pypdf[\w.]+: ", "", last) or "no PDF that can be read")
     return [Unit(**one | {"content": one["content"].encode("latin-1")})
             for one in json.loads(done.stdout)]
 

@@ -394,9 +394,9 @@ class _Reader:
             self.sentence(f"{self.term}: {text}")
             self.term = ""
         elif bare:
-            markup = self.markup  # of the paragraph, for each of its sentences
+            markup = "".join(self.markup)  # of the paragraph, for each of its sentences
             for one in _split(text):
-                self.markup = list(markup)
+                self.markup = [markup]
                 self.sentence(one)
 
     def sentence(self, marked: str) -> None:
@@ -411,21 +411,17 @@ class _Reader:
 
     def tell(self, name: str, given: dict[str, str], closed: bool) -> None:
         """Keep the tag as markup, without what is compared by itself."""
-        for key, value in given.items():
-            if key.startswith("on") or key in ("srcdoc", "formaction", "ping", "http-equiv"):
-                self.active(f"{key} of <{name}>: {_short(value)}")
         bound = name == "a" and CLAIM.fullmatch(given.get("class", "")) and given.keys() in (
             {"href", "class", "data-field"}, {"href", "class", "data-verdict"})
         kept = [f' {key}="{value}"' for key, value in sorted(given.items())
-                if not (key in ("href", "src") and name in ("a", "img"))
-                and key not in SPOKEN and not key.startswith("on")]
+                if not (key in ("href", "src") and name in ("a", "img")) and key not in SPOKEN]
         if name not in RUNS and not bound and not _is_line(given):
             self.markup.append(f"<{name}{''.join(kept)}{'/' * closed}>")
 
     def runs(self, name: str, given: dict[str, str]) -> None:
         if name == "meta":
-            key = given.get("name") or given.get("property") or given.get("http-equiv")
-            if given.keys() <= {"name", "property", "http-equiv", "content"} and key:
+            key = given.get("name") or given.get("property")
+            if given.keys() <= {"name", "property", "content"} and key:
                 self.page.units.append(
                     Unit("header", "head", f"{key}: {squeeze(given.get('content', ''))}"))
                 return
