@@ -1,7 +1,7 @@
 -- Quarto walks some sixty times over the whole text, node by node in Lua, and finds something to do in
--- a twentieth of it. What it need not see is set aside meanwhile: our own shortcodes are answered at
+-- little of it. What it need not see is set aside meanwhile: our own shortcodes are answered at
 -- once, and then each run of plain words and claims stands as one token, and each table without its rows.
--- That halves pandoc's time. `finish.lua` puts everything back.
+-- That saves a third of pandoc's time. `finish.lua` puts everything back.
 
 local function script(name)
   return quarto and quarto.utils.resolve_path(name)
