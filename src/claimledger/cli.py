@@ -275,10 +275,10 @@ def check(
         help="Write the background variables, coarsened until no cell is small.")] = None,
 ) -> None:
     """Compare an export with the registration: every problem at once, with a way to mend it."""
+    from claimledger.errors import require, shown, warning_lines
     from claimledger.ledger.audit import dry_run
     from claimledger.project import write_atomic
     from claimledger.registration.loading import load
-    from claimledger.survey.checks import require, shown, warning_lines
     from claimledger.survey.disclosure import coarsen, identifying_variables
     from claimledger.survey.loading import examine, html_report
     from claimledger.survey.reading import read_export

@@ -2,8 +2,7 @@ import re
 
 import pytest
 
-from claimledger.errors import LedgerError
-from claimledger.survey.checks import Problem, require
+from claimledger.errors import LedgerError, Problem, require
 from claimledger.survey.loading import examine, html_report
 from claimledger.survey.reading import read_export
 from exports import check

@@ -184,8 +184,12 @@ def test_any_bytes_end_in_words(content, ending, registration, tmp_path):
     look(path, registration)
 
 
-def test_moved_names_are_found_by_the_question_texts(rows, registration, tmp_path):
+@pytest.mark.parametrize("form", [
+    "{}", "Please answer. - {}", "<p>{}</p>", "{} - Selected Choice", "{:.40}", "{:.40}...",
+])
+def test_moved_names_are_found_by_the_question_texts(rows, registration, tmp_path, form):
     table = [list(row) for row in rows]
+    table[1] = [form.format(text) for text in table[1]]
     one, two = table[0].index("trust"), table[0].index("reliability")
     table[0][one], table[0][two] = "reliability", "trust"
     seen = look(write(tmp_path / "x.csv", table), registration)

@@ -8,10 +8,9 @@ import pandas as pd
 import pyreadstat
 import pytest
 
-from claimledger.errors import LedgerError
+from claimledger.errors import LedgerError, Problem, warning_lines
 from claimledger.registration.models import Factor, Scale
 from claimledger.survey import qualtrics
-from claimledger.survey.checks import Problem, warning_lines
 from claimledger.survey.loading import examine
 from claimledger.survey.mapping_draft import Question, draft, read_definition, write_draft
 from claimledger.survey.reading import (
@@ -93,6 +92,9 @@ def told(path, registration, severity="warning"):
     (ELEVEN, ["0", "10", "5"], TEXTS, {"0": 1, "10": 11, "5": 6}),
     (ELEVEN, ["1", "10", "5"], OPEN, None),
     (ELEVEN, ["0", "11"], OPEN, None),
+    (ELEVEN, ["1.0", "10.0"], OPEN, None), (ELEVEN, ["0.0", "10.00"], TEXTS, {"10.00": 11}),
+    (FIVE, ["-99.00", "2.00"], CODES, {"2.00": 2}),
+    (FIVE, ["Not\u200b at\u2009all", "\u200fcompletely"], TEXTS, {"\u200fcompletely": 5}),
     (ENDS, ["0 (cold)", "1", "4 (warm)"], TEXTS, {"1": 2, "0 (cold)": 1}),
     (ENDS, ["1", "2", "3"], OPEN, None),
     (ENDS, ["1", "5"], CODES, {"1": 1, "5": 5}),
@@ -117,8 +119,9 @@ def test_a_person_settles_it(way, cells, codes):
 
 
 def test_a_mapping_of_single_answers_settles_it():
-    found = meaning(["Not at all", "2", "3", "4"], FIVE, mapped={"2": "4", "3": "3", "4": "2"})
-    assert not found.uncertain and [found.table[c] for c in "234"] == [4, 3, 2]
+    cells = ["Not at all", "2", "3.0", "4"]
+    found = meaning(cells, FIVE, mapped={"2": "4", "3": "3", "4.0": "2"})
+    assert not found.uncertain and [found.table[c] for c in cells] == [1, 4, 3, 2]
 
 
 @pytest.mark.parametrize(("labels", "cells", "certain"), [
@@ -477,13 +480,21 @@ def test_a_qsf_with_every_kind_of_question(tmp_path):
         question("E", "Matrix", Selector="TE", Choices=choices, Answers=answers),
         question("F", "MC", Selector="MAVR", Choices=[], DynamicChoices={
             "Locator": "q://QC/ChoiceGroup/SelectedChoices"}),
+        question("I", "PGR", Choices=choices, Groups=["In", {"Display": "Out"}]),
+        question("H", "HotSpot", Choices=choices, Answers=answers),
+        *(question(f"N{kind}", kind, Choices=choices, QuestionText=f"A {kind}")
+          for kind in ("HeatMap", "Draw", "FileUpload", "HL", "Calendar", "Timing", "DB")),
         question("G", "MC", Choices=answers, Language={"DE": {"QuestionText": "Stamm", "Choices": {
             "1": {"Display": "Nein"}, "2": {"Display": "Ja"}}}, "FR": []}),
     ]}))
-    translated = read_definition(path, {"stamm"}).questions
-    assert translated["G"] == Question("Stamm", {"1": "Nein", "2": "Ja"})
-    assert translated["R"].choices == {"1": "No", "2": "Yes"}
+    translated = read_definition(path, {"stamm"})
+    assert translated.unread == {
+        f"a {kind.lower()}": kind for kind in ("HeatMap", "Draw", "FileUpload", "HL", "Calendar")}
+    assert translated.questions["G"] == Question("Stamm", {"1": "Nein", "2": "Ja"})
     found = read_definition(path).questions
+    assert found["I_1_GROUP"].row == "Out" and found["I_0_4_RANK"].numeric
+    assert found["H_4"].choices == {"1": "No", "2": "Yes"}
+    assert not [name for name in found if name.startswith("N")]
     assert found["M_4"].choices == {"7": "No", "3": "Yes"} and found["M_4"].row == "Row B"
     assert found["O_own"].row == "Row A" and "O_4" in found
     assert found["C_10"].chosen and found["C_4"].row == "Row B"
@@ -505,7 +516,7 @@ def test_not_chosen_is_an_answer():
     ("panel_id", "${e://Field/panel_id}", "of which one stays"),
     ("panel_id", "0" * 8, "of which one stays"),
     ("Duration (in seconds)", "", "cannot judge"), ("Status", " ", "cannot judge"),
-    ("age", "99", "99 in"),
+    ("age", "99", "99 in"), ("age", "77", "77 in"),
 ])
 def test_a_cell_that_stands_for_none_is_said(changed, registration, column, cell, said):
     def change(records):
@@ -513,6 +524,38 @@ def test_a_cell_that_stands_for_none_is_said(changed, registration, column, cell
             record[column] = cell
 
     assert any(p.column == column and said in p.found for p in check(changed(change), registration))
+
+
+def shifted(records, name="troops", last=40):
+    """From some row on, the cells of three questions stand one column to the right."""
+    for record in records[last:]:
+        record[name], record["spending"], record["commitment"] = (
+            "", record[name], record["spending"])
+
+
+def sorted_alone(records):
+    answers = sorted(record["trust"] for record in records)
+    for record, answer in zip(records, answers, strict=True):
+        record["trust"] = answer
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (lambda records: records.extend([dict.fromkeys(records[0], "")] * 9),
+     "9 without an id of the platform or a start"),
+    (lambda records: records.append(dict.fromkeys(records[0], "") | {"ResponseId": "Total"}),
+     "1 without an id of the platform or a start"),
+    (sorted_alone, "trust: equal answers all stand together"),
+    (shifted, "troops: nobody answered the last"),
+    (lambda records: records[0].update({"Duration (in seconds)": "1.023"}), "part thousands"),
+    (lambda records: records.extend(dict(records[0]) for _ in range(65_533 - len(records))),
+     "as many as a spreadsheet holds"),
+])
+def test_what_a_spreadsheet_does_to_rows_and_columns_is_said(changed, registration, change, said):
+    assert any(said in f"{p} {p.kind}" for p in check(changed(change), registration))
+
+
+def test_an_export_as_it_is_says_none_of_that(small, registration):
+    assert not [p for p in check(small, registration) if p.severity == "warning"]
 
 
 @pytest.mark.parametrize("age", ["97", "80", "70"])

@@ -4,10 +4,9 @@ import shutil
 
 import pytest
 
-from claimledger.errors import LedgerError
+from claimledger.errors import LedgerError, require
 from claimledger.figures import flow_diagram
 from claimledger.simulation.platform_file import export
-from claimledger.survey.checks import require
 from claimledger.survey.loading import examine, open_survey
 from claimledger.survey.reading import read_export
 

@@ -62,6 +62,7 @@ def test_patterns_of_each_factor_and_ratings(cells):
     ({"levels": "J-{task}-{profile}-{place}"}, {}, "no column 'J-1-1-1'"),
     ({"levels": "K-{tsak}"}, {}, "a pattern with"),
     ({"chosen": {"Left": "1"}}, {}, "'Right'"),
+    ({"chosen": {"Left": "1", "Right": "3"}}, {}, "the profile, 1 to 2"),
     ({"attributes": "pick{task}"}, {}, "tasks: names"),
     ({}, {"tasks": None}, "how many tasks and profiles"),
     ({}, {"respondent": None}, "how many tasks and profiles"),

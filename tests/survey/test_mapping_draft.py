@@ -28,6 +28,12 @@ def test_names_are_found_by_the_question_text(spoil, registration, tmp_path, exp
     assert one[two.columns].equals(two)
 
 
+def test_names_are_found_where_they_are_the_question_texts(spoil, registration, tmp_path):
+    made, _ = written(spoil((",trust,", f",{registration.instrument.items['trust'].wording},")),
+                      registration, tmp_path)
+    assert made.open == 0 and [new for _, new, _ in made.columns] == ["trust"]
+
+
 def test_what_is_not_certain_stays_open(spoil, registration, tmp_path):
     path = spoil((",trust,", ",Q7,"), ("How much do you trust this country as a", "Trust in a"),
                  ("Somewhat support", "Don't know"))

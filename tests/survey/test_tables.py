@@ -3,6 +3,7 @@
 import csv
 import io
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -78,3 +79,11 @@ def test_a_column_of_many_texts_is_used_as_any_other(tmp_path, monkeypatch):
     assert cells.iloc[-2:].tolist() == ["R_1", "R_2"] and not cells.isna().any()
     assert repeated(cells).tolist() == repeated(cells.astype(object)).tolist()
     assert distinct(cells) == ["R_0", "R_1", "R_2", "R_3", "R_6"]
+    assert list(cells) == cells.tolist() and len(cells.iloc[:0]) == 0
+
+
+def test_one_definition_of_a_blank():
+    texts = ["", " ", "-99", "-99.0", "\u00a0-99.00\u200b", "99", "9", "-", "0", "a", "-9", "_"]
+    for kind in (object, "category", big_columns.TextsType()):
+        cells = pd.Series(texts, dtype=object).astype(kind)
+        assert tables.blanks(cells).tolist() == [True] * 5 + [False] * 7

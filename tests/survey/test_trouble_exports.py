@@ -7,9 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from claimledger.errors import LedgerError
+from claimledger.errors import LedgerError, warning_lines
 from claimledger.registration.loading import load
-from claimledger.survey.checks import warning_lines
 from claimledger.survey.loading import examine
 from claimledger.survey.mapping_draft import draft, write_draft
 from claimledger.survey.reading import coded, read_export

@@ -1,4 +1,4 @@
-"""Problems of an export, in words; and checks of it as a whole.
+"""Checks of an export as a whole.
 
 Who is lost and why, who stands in it twice, what is missing.
 """
@@ -6,15 +6,12 @@ Who is lost and why, who stands in it twice, what is missing.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from claimledger.errors import LedgerError
+from claimledger.errors import Problem, short
 from claimledger.registration.models import Registration
 from claimledger.survey import qualtrics
 from claimledger.survey.disclosure import PANEL
@@ -22,9 +19,6 @@ from claimledger.survey.reading import Export
 from claimledger.survey.recoding import in_time, repeated
 from claimledger.survey.tables import blanks, distinct, factorized, is_blank, plain
 
-SHOWN = 20       # problems in one message
-NAMED = 8        # columns in one line
-_LONG = 120      # letters of a cell that are shown
 RARE = 0.001          # an allocation less probable than this is worth a look
 SHARE = 1 / 3         # a rule that drops more of the rows that reach it is worth a look
 MOST = 1000          # rows told one by one for each column
@@ -32,81 +26,9 @@ _SLACK = 60           # seconds by which a duration may differ from end minus st
 _HOUR = 3600
 _SAMPLE = 20_000      # ids that are looked at
 _OFTEN = 5            # rows from which on one id is hardly that of one person
+_TELLS = 20           # letters from which on a part of a question's text tells which it is
 _NO_ID = r"#.*|\$\{.*\}|\{\{.*\}\}|\[%.*%\]|test|none|null|nan|n/?a|unknown|[-.?x]+"
 DURATION = "Duration (in seconds)"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is not as registered; `row` counts records below the header, from 1.
-
-    `kind` says in words what kind of thing it is, where many of a kind are told in one line.
-    """
-
-    column: str
-    found: str
-    expected: str
-    mend: str
-    row: int | None = None
-    response: str | None = None
-    severity: Literal["error", "warning"] = "error"
-    kind: str = ""
-
-    def __str__(self) -> str:
-        """Where, what was found, what was expected."""
-        place = f"row {self.row} ({self.response or 'no id'}), " if self.row else ""
-        return f"{place}{shown(self.column)}: {self.found}; expected {self.expected}"
-
-
-def alike(problems: Iterable[Problem]) -> list[list[Problem]]:
-    """The problems, those of one kind together: by name, or by column, finding and remedy."""
-    groups: dict[tuple, list[Problem]] = {}
-    for one in problems:
-        key = (one.kind,) if one.kind else (one.column, one.found, one.mend)
-        groups.setdefault(key, []).append(one)
-    return list(groups.values())
-
-
-def warning_lines(problems: list[Problem]) -> list[str]:
-    """The warnings among the problems in words: a line for each kind, not one for each column."""
-    lines = []
-    for group in alike(problem for problem in problems if problem.severity == "warning"):
-        columns = list(dict.fromkeys(problem.column for problem in group))
-        if group[0].kind and len(group) > 1:
-            names = ", ".join(map(shown, columns[:NAMED]))
-            more = f" and {len(columns) - NAMED:,} more" if len(columns) > NAMED else ""
-            rows = len([problem for problem in group if problem.row])
-            counted = f"{rows:,} rows, " if rows else f"{len(columns):,}: "
-            lines.append(f"{group[0].kind} ({counted}{names}{more}); {group[0].mend}")
-        else:
-            again = f" (and {len(group) - 1:,} more rows)" if len(group) > 1 else ""
-            lines.append(f"{group[0]}{again}; {group[0].mend}")
-    return lines
-
-
-def public_lines(problems: list[Problem]) -> list[str]:
-    """The warnings by kind, in words that name no row and no person."""
-    return list(dict.fromkeys(
-        problem.kind or f"{shown(problem.column)}: {problem.found}"
-        for problem in problems if problem.severity == "warning"))
-
-
-def require(path: Path, problems: list[Problem]) -> None:
-    """Raise one LedgerError that lists the errors among the problems, like ones together."""
-    groups = alike(problem for problem in problems if problem.severity == "error")
-    if not groups:
-        return
-    told = [
-        f"{group[0]}" + (f" (and {len(group) - 1} more rows)" if len(group) > 1 else "")
-        for group in groups
-    ]
-    if len(told) > SHOWN:
-        told = [*told[:SHOWN], f"and {len(groups) - SHOWN} other problems"]
-    raise LedgerError(
-        path, found=f"{len(groups)} problem(s)\n    " + "\n    ".join(told),
-        expected="an export as the registration describes it",
-        mend="; ".join(list(dict.fromkeys(group[0].mend for group in groups))[:SHOWN]),
-    )
 
 
 def at(export: Export, row: int, column: str, found: str, expected: str, mend: str,
@@ -116,18 +38,6 @@ def at(export: Export, row: int, column: str, found: str, expected: str, mend: s
     response = None if ids is None else str(ids.loc[row])
     return Problem(column, found, expected, mend, row=int(row), response=response,
                    severity=severity, kind=kind)
-
-
-def short(cell: object) -> str:
-    """A cell in quotes, without signs that a terminal would act on, cut where it is long."""
-    text = str(cell)
-    return repr(text if len(text) <= _LONG else f"{text[:_LONG]} ... ({len(text):,} letters)")
-
-
-def shown(name: object) -> str:
-    """A name as it is, or like a cell where it is very long or has signs that act on a terminal."""
-    text = str(name)
-    return text if text.isprintable() and len(text) <= _LONG else short(text)
 
 
 def implausible(flow: pd.DataFrame) -> list[str]:
@@ -326,8 +236,9 @@ def unanswered(
 ) -> list[Problem]:
     """Blank cells that a rule cannot judge, items without any answer, and numbers like 99.
 
-    A number of nines (98 and 99, ...) is hardly an answer where three or more respondents, and one
-    in fifty, gave it, and more than twice as many as gave any other within three of it.
+    A number of nines (98 and 99, ...), sevens or eights is hardly an answer where three or more
+    respondents, and one in fifty, gave it, and more than twice as many as gave any other within
+    three of it; nor are one to three different negative ones among more others.
     """
     problems = []
     for rule in registration.exclusions:
@@ -347,14 +258,69 @@ def unanswered(
                 name, "no answer of anybody who stays", "answers", f"export {name!r}",
                 severity="warning", kind="items without any answer of those who stay"))
         counts = kept[name].value_counts() if scale.kind == "numeric" else pd.Series(dtype=int)
-        for value, count in counts[counts >= max(3, len(kept) / 50)].items():
+        few = (counts.index < 0) & (sum(counts.index < 0) <= 3 < sum(counts.index >= 0))
+        for value, count in counts[few | (counts >= max(3, len(kept) / 50))].items():
             near = counts[(counts.index != value) & (abs(counts.index - value) <= 3)]
-            if re.fullmatch(r"-?9*[789](\.0)?", str(value)) and abs(value) > 9 and (
-                    count > 2 * max([0, *near])):
+            code = re.fullmatch(r"-?(9*[789]|(66|77|88)\d*)", f"{value:g}") and (
+                abs(value) > 9 and count > 2 * max([0, *near]))
+            if code or (value < 0 and few.any()):
                 problems.append(Problem(
                     name, f"{value:g} in {count:,} rows that stay", "answers",
                     f"if it is no answer, map it: `values: {{{name}: {{\"{value:g}\": missing}}}}`",
-                    severity="warning", kind="numbers of nines that may be no answers"))
+                    severity="warning", kind="numbers that may be no answers"))
+        answered = kept[name].notna().to_numpy()[asked(registration, kept, item.asked)]
+        ends = [np.argmax(side) for side in (answered, answered[::-1]) if answered.any()]
+        within = np.count_nonzero(~answered) - sum(ends)
+        chance = (within + 1) / (len(answered) - sum(ends) + 1)
+        if ends and max(ends) >= _OFTEN and chance ** max(ends) < RARE / 100:
+            problems.append(Problem(
+                name, f"nobody answered the {'first' if ends[0] == max(ends) else 'last'} "
+                f"{max(ends):,} rows that stay", "answers all along",
+                "find out whether it was asked then, or cells have moved", severity="warning",
+                kind="items that were answered in a part of the file only"))
+    return problems
+
+
+def asked(registration: Registration, kept: pd.DataFrame, sample: str) -> np.ndarray:
+    """Which rows belong to a registered sample, and so were asked its items."""
+    factors = registration.design.factors
+    return np.all([np.ones(len(kept), dtype=bool), *(
+        kept[factor].isin(levels).to_numpy()
+        for factor, levels in registration.samples[sample].items() if factor in factors)], axis=0)
+
+
+def written_numbers(export: Export, registration: Registration) -> list[Problem]:
+    """Numbers such as 1.250, where no other has decimals: the point may part thousands."""
+    names = [name for name in registration.instrument.items
+             if registration.scale_of(name).kind == "numeric"]
+    names += [rule.column for rule in registration.exclusions if rule.by_number]
+    problems = []
+    for name in [name for name in names if name in export.columns]:
+        pointed = [cell for cell in distinct(export.columns[name]) if "." in plain(cell)]
+        if pointed and all(re.fullmatch(r"-?\d{1,3}(\.\d{3})+", plain(cell)) for cell in pointed):
+            problems.append(Problem(
+                name, f"numbers such as {pointed[0]!r}", "numbers whose point is a decimal one",
+                "export numbers without marks between thousands", severity="warning",
+                kind="numbers whose point may part thousands"))
+    return problems
+
+
+def sorted_alone(registration: Registration, kept: pd.DataFrame) -> list[Problem]:
+    """Columns in which equal answers all stand together, as after sorting: perhaps it alone was."""
+    problems = []
+    for name in [*registration.design.factors, *registration.instrument.items]:
+        if name not in kept or registration.scale_of(name) and (
+                registration.scale_of(name).kind == "text"):
+            continue
+        codes = pd.factorize(kept[name])[0]
+        codes = codes[codes >= 0]
+        counts = np.sort(np.bincount(codes, minlength=2))
+        runs = np.count_nonzero(np.diff(codes)) + 1
+        if counts[-2] >= _OFTEN and len(codes) >= 20 and runs == len(counts):
+            problems.append(Problem(
+                name, "equal answers all stand together", "rows in the order of time",
+                "find out whether a spreadsheet has sorted that column alone", severity="warning",
+                kind="columns that stand in order: was one sorted without the others?"))
     return problems
 
 
@@ -405,20 +371,45 @@ def platform(export: Export, registration: Registration) -> list[Problem]:
                 export, row, name, short(cell), expected,
                 f"map the values of {name!r}, such as {{{short(cell[:40])}: ...}}",
             ))
+    there = [blanks(export.columns[name]) for name in ("ResponseId", "StartDate")
+             if name in export.columns]
+    nobody = np.any([mask for mask in there if not mask.all()], axis=0)
+    if np.any(nobody):
+        problems.append(Problem(
+            "rows", f"{np.count_nonzero(nobody):,} without an id of the platform or a start (first:"
+            f" row {export.columns.index[nobody][0]})", "both in each row that somebody answered",
+            "remove rows that a spreadsheet or a join has added", severity="warning",
+            kind="rows without an id of the platform, or without a start"))
     return problems
 
 
 def questions(export: Export, registration: Registration) -> list[Problem]:
-    """Columns whose own question text is the wording of another item: names were moved."""
+    """Columns whose own question text is the wording of another item: names were moved.
+
+    A platform puts a stem, tags or "Selected Choice" around a wording, or cuts it off.
+    """
     items = registration.instrument.items
-    worded = Counter(plain(item.wording) for item in items.values())
-    wordings = {plain(i.wording): n for n, i in items.items() if worded[plain(i.wording)] == 1}
-    return [
-        Problem(name, f"the question text of {other!r}", f"{items[name].wording!r}",
-                "find out which question the column holds, and map it")
-        for name in items if name in export.columns
-        if (other := wordings.get(plain(export.texts.get(name, "")), name)) != name
-    ]
+    often = Counter(_asks(item.wording) for item in items.values())
+    wordings = {_asks(item.wording): name for name, item in items.items()}
+    problems = []
+    for name in items:
+        text, own = _asks(export.texts.get(name, "")), _asks(items[name].wording)
+        if name not in export.columns or own in text or own.startswith(text):
+            continue
+        others = [other for wording, other in wordings.items() if often[wording] == 1 and (
+            text == wording or (min(len(text), len(wording)) >= _TELLS and (
+                wording in text or wording.startswith(text))))]
+        shared = set(own.split()) & set(text.split())
+        if others and 2 * len(shared) < len(set(own.split())):
+            problems.append(Problem(
+                name, f"the question text of {others[0]!r}", f"{items[name].wording!r}",
+                "find out which question the column holds, and map it"))
+    return problems
+
+
+def _asks(text: str) -> str:
+    """A question's text without tags, and without signs at its end."""
+    return plain(re.sub(r"<[^>]*>", " ", text)).rstrip(" .:?…")
 
 
 def persons(
@@ -486,16 +477,13 @@ def missing_by_arm(
     for name, item in items.items():
         if item.role != "outcome" or name not in kept:
             continue
-        asked = np.ones(len(kept), dtype=bool)
-        for factor, levels in registration.samples[item.asked].items():
-            if factor in factors:
-                asked &= np.any([arms[factor, level] for level in levels], axis=0)
+        shown_it = asked(registration, kept, item.asked)
         marked = [cell for cell in distinct(export.columns[name])
                   if plain(cell) == qualtrics.UNANSWERED]
         seen = export.columns[name].loc[kept.index].isin(marked).to_numpy()
         blank = kept[name].isna().to_numpy() & ~seen
         for (factor, level), arm in arms.items():
-            here = asked & arm
+            here = shown_it & arm
             if here.any():
                 rows.append((name, factor, level, int(here.sum()), int((here & seen).sum()),
                              int((here & blank).sum())))

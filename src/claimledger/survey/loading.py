@@ -14,21 +14,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from claimledger.errors import LedgerError
-from claimledger.page import page, paragraph, section
-from claimledger.project import sha256_file
-from claimledger.registration.models import Registration
-from claimledger.survey import checks, qualtrics
-from claimledger.survey.checks import (
-    RARE,
+from claimledger.errors import (
+    LedgerError,
     Problem,
-    at,
-    missing_by_arm,
+    alike,
+    public_lines,
     require,
     short,
     shown,
     warning_lines,
 )
+from claimledger.page import page, paragraph, section
+from claimledger.project import sha256_file
+from claimledger.registration.models import Registration
+from claimledger.survey import checks, qualtrics
+from claimledger.survey.checks import RARE, at, missing_by_arm
 from claimledger.survey.disclosure import (
     anonymity,
     assert_public,
@@ -43,6 +43,7 @@ from claimledger.survey.tables import distinct
 from claimledger.survey.weighting import Raking, rake_as_registered
 
 _ROWS = 5        # records named for one kind of problem
+_SHEETS = {65_536, 1_048_576}       # lines of the old and the new kind of spreadsheet
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def open_survey(
         registration=registration, root=root, path=path, sha256=sha256_file(path),
         frame=findings.frame, flow=findings.flow, status=status, world=world, seed=seed,
         recognised=export.recognised, warnings=warning_lines(findings.problems),
-        doubts=checks.public_lines(findings.problems),
+        doubts=public_lines(findings.problems),
     )
 
 
@@ -167,6 +168,7 @@ def examine(export: Export, registration: Registration, root: Path | None = None
     problems += checks.platform(export, registration)
     problems += checks.questions(export, registration)
     problems += checks.written_ids(export, registration)
+    problems += checks.written_numbers(export, registration)
     if any(p.row is None and p.severity == "error" for p in problems):
         return Findings(_sorted(problems))
     masks = staying(frame, registration)
@@ -180,6 +182,7 @@ def examine(export: Export, registration: Registration, root: Path | None = None
         problems += _kept(export, registration, kept)
         problems += checks.allocation(registration, kept)
         problems += checks.unanswered(export, registration, kept)
+        problems += checks.sorted_alone(registration, kept)
         problems += checks.test_rows(export, kept)
         problems += checks.repeats(export, registration, masks)
         if registration.design.respondent is None:  # else persons have several rows each
@@ -207,6 +210,10 @@ def _file(export: Export) -> list[Problem]:
         Problem("file", doubt, "no doubt", "look at it, or say it in a mapping", severity="warning")
         for doubt in export.doubts
     ]
+    if (lines := len(export.columns) + export.header_rows) in _SHEETS:
+        problems.append(Problem(
+            "file", f"{lines:,} lines, as many as a spreadsheet holds", "the whole export",
+            "export again, without opening the file in a spreadsheet program", severity="warning"))
     problems += [
         Problem(name, f"{count:,} values that the file declares missing", "answers",
                 "nothing to do if they are no answers", severity="warning",
@@ -315,13 +322,9 @@ def _kept(export: Export, registration: Registration, kept: pd.DataFrame) -> lis
                f"find out why {factor!r} was not assigned, or exclude the row")
             for row, cell in cells.items() if cell not in unknown
         ]
-    outsiders: dict[str, np.ndarray] = {}
-    for sample, conditions in registration.samples.items():
-        outside = np.zeros(len(kept), dtype=bool)
-        for factor, levels in conditions.items():
-            if factor in registration.design.factors:
-                outside |= (~kept[factor].isin(levels) & kept[factor].notna()).to_numpy()
-        outsiders[sample] = outside
+    assigned = kept[list(registration.design.factors)].notna().all(axis=1).to_numpy()
+    outsiders = {sample: assigned & ~checks.asked(registration, kept, sample)
+                 for sample in registration.samples}
     for name, item in registration.instrument.items.items():
         if name not in kept or item.asked not in outsiders:
             continue
@@ -366,7 +369,7 @@ def html_report(export: Export, findings: Findings, registration: Registration) 
 def grouped(problems: list[Problem]) -> pd.DataFrame:
     """Like problems in one row, with the columns and the records where they stand."""
     rows = []
-    for members in checks.alike(problems):
+    for members in alike(problems):
         first = members[0]
         places = [f"{p.row} ({p.response or 'no id'})" for p in members if p.row]
         more = f" and {len(places) - _ROWS} more" if len(places) > _ROWS else ""

@@ -65,7 +65,8 @@ def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tu
     """Match what can be matched without a guess, and leave the rest open."""
     table = read_table(path, registration)
     asked = [one.wording for one in registration.instrument.items.values()]
-    questions = read_definition(qsf, set(map(plain, asked))).questions if qsf else {}
+    defined = read_definition(qsf, set(map(plain, asked))) if qsf else None
+    questions, unread = (defined.questions, defined.unread) if defined else ({}, {})
     result = Draft()
     unfolded = _tasks(result, registration, table, questions)
     factors = registration.design.factors
@@ -78,7 +79,10 @@ def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tu
         scale = registration.scale_of(name)
         if column is None:
             if scale is None or scale.kind != "text":
-                result.columns.append((f"{OPEN} {name}", name, f"no column found: {wording}"))
+                kind = unread.get(plain(wording))
+                why = f"a {kind} question, whose cells no scale holds: " if kind else ""
+                result.columns.append(
+                    (f"{OPEN} {name}", name, f"no column found: {why}{wording}"))
             continue
         if column != name:
             result.columns.append((column, name, how))
@@ -176,8 +180,8 @@ def _find(
     wanted = plain(wording)
     ways = [
         ("by its name", [c for c in table.cells if plain(c) == plain(name)]),
-        ("by its question text", [c for c, t in table.texts.items()
-                                  if plain(t) == wanted and c in table.cells]),
+        ("by its question text", [c for c in table.cells
+                                  if wanted in (plain(c), plain(table.texts.get(c, "")))]),
         ("by the .qsf", [c for c, q in questions.items()
                          if plain(q.wording) == wanted and c in table.cells]),
         ("by its row in the .qsf", [c for c, q in questions.items() if q.row
@@ -296,7 +300,8 @@ class Definition:
     row of a matrix; blocks : the same names to the titles of their blocks. fields : randomized
     embedded data (which the elements of a randomizer set to different values): name to values.
     shown : blocks of which a randomizer shows one: the flow's id to titles and what they say.
-    before : questions in blocks that come before all of those.
+    before : questions in blocks that come before all of those. unread : wordings (as `plain` makes
+    them) of questions whose cells no scale could hold, such as places on a picture, to their kind.
     """
 
     title: str
@@ -305,6 +310,7 @@ class Definition:
     fields: dict[str, list[str]]
     shown: dict[str, dict[str, str]]
     before: set[str]
+    unread: dict[str, str]
 
 
 def read_definition(path: Path, wanted: Collection[str] = ()) -> Definition:
@@ -329,10 +335,13 @@ def read_definition(path: Path, wanted: Collection[str] = ()) -> Definition:
         flows = [element["Payload"] for element in elements if element["Element"] == "FL"]
         order = list(dict.fromkeys([*_blocks(flows), *inside]))
         place = {one: key for key in order for one in inside.get(key, [])}
-        questions, blocks = {}, {}
+        questions, blocks, unread = {}, {}, {}
         for one in dict.fromkeys([*place, *asked]):
             if one in asked and one not in gone:
                 made = _worded(asked[one], asked, wanted)
+                if not made and asked[one].get("QuestionType") not in _SILENT:
+                    text = _words(asked[one]["QuestionText"])
+                    unread[plain(text)] = str(asked[one].get("QuestionType"))
                 questions |= made
                 blocks |= dict.fromkeys(made, named.get(place.get(one), "Questions"))
         fields: dict[str, list[str]] = {}
@@ -349,7 +358,7 @@ def read_definition(path: Path, wanted: Collection[str] = ()) -> Definition:
         before = {name for name, block in blocks.items() if block in early}
         title = str((content.get("SurveyEntry") or {}).get("SurveyName") or Path(path).stem)
         return Definition(title, questions, blocks,
-                          {k: v for k, v in fields.items() if len(v) > 1}, shown, before)
+                          {k: v for k, v in fields.items() if len(v) > 1}, shown, before, unread)
     except FileNotFoundError as error:
         raise LedgerError(path, found="no such file", expected="a survey's .qsf file") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -390,6 +399,10 @@ def _randomized(flow: dict, within: bool, found: dict[str, list[str]]) -> None:
         _randomized(one, within or flow.get("Type") in ("Randomizer", "BlockRandomizer"), found)
 
 
+_READ = {"MC", "TE", "Matrix", "SBS", "Slider", "SS", "CS", "RO", "DD", "PGR", "HotSpot"}
+_SILENT = {"DB", "Timing", "Meta", "Captcha"}      # where nobody is asked
+
+
 def _worded(payload: dict, asked: dict, wanted: Collection[str]) -> dict[str, Question]:
     """The columns of one question in the language that is wanted."""
     given = payload.get("DynamicChoices")
@@ -412,7 +425,7 @@ def _questions(payload: dict) -> dict[str, Question]:
     A row's column is the question's name and the row's number, or a name of its own.
     """
     tag, kind = str(payload["DataExportTag"]), payload.get("QuestionType", "MC")
-    if kind in ("DB", "Timing", "Meta", "Captcha"):
+    if kind not in _READ:
         return {}
     wording = _words(payload["QuestionText"])
     selector, below = str(payload.get("Selector")), str(payload.get("SubSelector"))
@@ -435,8 +448,16 @@ def _questions(payload: dict) -> dict[str, Question]:
                     f"{wording} {row} {text}", {"1": text} if several else {},
                     selector in ("CS", "RO"), f"{row} - {text}", several)
                 for name, row in rows.items() for code, text in answers.items()}
-    if kind in ("Matrix", "Slider", "CS", "RO", "DD") or selector == "FORM":
-        return {name: Question(f"{wording} {row}", answers if kind == "Matrix" else {},
+    if kind == "PGR":           # pick, group and rank: who is in a group, and on which rank
+        groups = [_words(str(one.get("Display") if isinstance(one, dict) else one))
+                  for one in _entries(payload.get("Groups")).values()]
+        return {f"{tag}_{place}_GROUP": Question(f"{wording} {group}", {}, row=group)
+                for place, group in enumerate(groups)} | {
+            f"{tag}_{place}_{n}_RANK": Question(f"{wording} {group} {text}", {}, True,
+                                                f"{group} - {text}")
+            for place, group in enumerate(groups) for n, text in texts.items()}
+    if kind in ("Matrix", "HotSpot", "Slider", "CS", "RO", "DD") or selector == "FORM":
+        return {name: Question(f"{wording} {row}", answers if kind in ("Matrix", "HotSpot") else {},
                                kind in ("Slider", "CS", "RO"), row) for name, row in rows.items()}
     if kind == "MC" and selector.startswith(("MA", "MSB")):
         return {f"{tag}_{code}": Question(f"{wording} {text}", {"1": text}, row=text, chosen=True)

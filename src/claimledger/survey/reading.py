@@ -342,11 +342,8 @@ def meaning_of_levels(
 
 
 def _whole(text: str) -> int | None:
-    """The whole number that a text is, or None."""
-    if not names.NUMBER.fullmatch(text):
-        return None
-    value = float(text)
-    return int(value) if value.is_integer() else None
+    """The whole number that a `plain` text is, or None."""
+    return int(text) if names.NUMBER.fullmatch(text) and "." not in text else None
 
 
 def _float(text: str) -> float:
