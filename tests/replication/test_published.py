@@ -40,7 +40,8 @@ def test_a_ledger_is_found_in_a_page_a_file_and_a_folder(tmp_path):
     ('{"header": {}, "entries": {"H1": {"value": 1e999}}}', "finite number"),
     ('{"header": {}, "entries": {"H1": {"value": 1, "text": {"est": 1}}}}', "entries.H1.text.est"),
     ('{"header": {}, "entries": {"' + "x" * 201 + '": {"value": 1}}}', "at most 200 characters"),
-    ('{"header": {}, "entries": {"H1": {"value": ' + "9" * 5000 + "}}}", "4300"),
+    ('{"header": {}, "entries": {"H1": {"value": ' + "9" * 5000 + "}}}", "too large"),
+    ('{"header": {}, "entries": {"H1": {"value": 1, "n": ' + "9" * 400 + "}}}", "too large"),
     ("[" * 100_000, "nested too deeply"),
 ])
 def test_what_is_no_ledger_is_an_error_for_people(tmp_path, content, found):

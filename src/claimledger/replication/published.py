@@ -131,7 +131,8 @@ def read_published(target: Path) -> Published:
 def parse(text: str, name: str) -> dict:
     """A ledger from JSON, with every type checked, as plain data."""
     try:
-        content = json.loads(text, parse_constant=_refuse, object_pairs_hook=_once)
+        content = json.loads(text, parse_constant=_refuse, parse_int=_whole,
+                             object_pairs_hook=_once)
         ledger = _Ledger.model_validate(content)
         return json.loads(ledger.model_dump_json())
     except ValidationError as error:
@@ -202,6 +203,12 @@ def _picture(folder: Path, name: str) -> bytes | None:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number that JSON knows")
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 20:  # no float holds it
+        raise ValueError(f"{digits[:20]}… is too large a number")
+    return int(digits)
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict:
