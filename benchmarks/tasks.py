@@ -118,7 +118,7 @@ def pyfixest_loop(Y: np.ndarray) -> np.ndarray:
 
 
 def permutations(draws: int, outcomes: int = OUTCOMES) -> np.ndarray:
-    """Studentised randomisation test of one binary factor, all outcomes on one set of draws."""
+    """Studentized randomization test of one binary factor, all outcomes on one set of draws."""
     X, rng = np.repeat(design()[:, :8], cell_sizes(N), axis=0), np.random.default_rng(1)
     Y = answers(1)[0, :outcomes].astype(float)
     moved, fixed = X[:, 5], np.delete(X, 5, axis=1)

@@ -19,7 +19,7 @@ local function inlined(tag, ending)
 end
 
 -- A line of the front matter as it was written: Quarto takes the name of a group apart into a given
--- and a family name, and a licence into one that it knows.
+-- and a family name, and a license into one that it knows.
 local function written(key)
   local line = ("\n" .. (core.read(core.input) or "")):match("\n%s*" .. core.literal(key) .. ":%s*([^\n]+)")
   return line and (line:match('^"(.*)"%s*$') or line:match("^'(.*)'%s*$") or line:match("^(.-)%s*$"))
@@ -61,7 +61,7 @@ local function people(meta)
   end
 end
 
--- What an open edition says of itself on its first page: version, licence, where it lies.
+-- What an open edition says of itself on its first page: version, license, where it lies.
 local FRONT = {
   { "version", "Version" }, { "license", "License" }, { "repo-url", "Repository" }, { "archive", "Archive" },
   { "data-availability", "Data and code" },
@@ -87,7 +87,7 @@ end
 local MONTHS = { "January", "February", "March", "April", "May", "June", "July", "August", "September",
   "October", "November", "December" }
 
--- What JATS wants of the same: the date in parts, the licence with its address, the repository.
+-- What JATS wants of the same: the date in parts, the license with its address, the repository.
 local function index(meta)
   local said = meta.date and text_of(meta.date) or ""
   local year, month, day = said:match("^(%d%d%d%d)-(%d%d)-(%d%d)")

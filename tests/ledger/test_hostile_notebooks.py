@@ -1,4 +1,4 @@
-"""Notebooks that try to talk the ledger into a verdict: none gets one labelled registered.
+"""Notebooks that try to talk the ledger into a verdict: none gets one labeled registered.
 
 Each runs its code as a kernel would, in a small project of its own, and its fragment is merged as
 the build does it. What comes out is either an error, with nothing written, or a ledger whose

@@ -1,4 +1,4 @@
-"""Randomisation inference: against enumeration, and by what it promises."""
+"""Randomization inference: against enumeration, and by what it promises."""
 
 from itertools import combinations
 from types import SimpleNamespace
@@ -79,7 +79,7 @@ def test_size_under_the_sharp_null_with_ties():
     assert np.min(p) >= 1 / 200
 
 
-def test_studentised_test_holds_where_only_the_average_effect_is_zero():
+def test_studentized_test_holds_where_only_the_average_effect_is_zero():
     """Unequal variances and sizes, no average effect: the raw difference would reject far more."""
     rng, p = np.random.default_rng(7), []
     for seed in range(100):

@@ -8,7 +8,7 @@ import numpy as np
 import pypdfium2
 from pypdf import PdfReader
 
-MARGIN, HEAD, FOOT = 34, 33, 32  # millimetres, as in typst-show.typ
+MARGIN, HEAD, FOOT = 34, 33, 32  # millimeters, as in typst-show.typ
 SCALE = 2  # pixels a point
 HANG = 1  # millimeters by which a hyphen or comma at a line's end may stand out
 NEEDS_ALT = ("/Figure", "/Formula")

@@ -22,7 +22,7 @@ def test_the_shipped_survey(shipped, registration):
     assert len(shipped.frame) == registration.study.size == shipped.flow["left"].iloc[-1]
     assert (shipped.status, shipped.world, shipped.seed) == ("simulated", "published", 20250901)
     assert shipped.warnings == [] and len(shipped.sha256) == 64
-    assert shipped.recognised["trust"] == "choice texts"
+    assert shipped.recognized["trust"] == "choice texts"
 
 
 def test_its_weights_meet_the_population(shipped, registration):

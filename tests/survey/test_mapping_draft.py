@@ -52,9 +52,9 @@ def test_numbers_are_never_taken_for_granted(files, registration, tmp_path):
     path = tmp_path / "codes.csv"
     export(path, *files, "published", 5, n=60, codes=True)
     made, mapping = written(path, registration, tmp_path)
-    labelled = [n for n, i in registration.instrument.items.items()
+    labeled = [n for n, i in registration.instrument.items.items()
                 if registration.instrument.scales[i.scale].labels]
-    assert [name for name, _, _ in made.codes] == labelled and made.open == len(labelled)
+    assert [name for name, _, _ in made.codes] == labeled and made.open == len(labeled)
     assert "or `reversed`" in dict((n, c) for n, _, c in made.codes)["trust"]
     assert "or `reversed`" not in dict((n, c) for n, _, c in made.codes)["region"]
     with pytest.raises(LedgerError, match="codes: trust"):

@@ -44,13 +44,13 @@ def test_levels_by_id_or_label(registration):
     assert strange.tolist() == [False, False, False, True]
 
 
-def test_an_export_is_recognised(exported, registration):
+def test_an_export_is_recognized(exported, registration):
     read = read_export(exported, registration)
     assert read.header_rows == 3
-    assert read.recognised["trust"] == "choice texts"
-    assert read.recognised["age"] == "numbers"
-    assert read.recognised["comment"] == "free text"
-    assert read.recognised["regime"] == "level ids or labels"
+    assert read.recognized["trust"] == "choice texts"
+    assert read.recognized["age"] == "numbers"
+    assert read.recognized["comment"] == "free text"
+    assert read.recognized["regime"] == "level ids or labels"
     assert read.cells.index[0] == 1
 
 

@@ -82,7 +82,7 @@ def test_stack_names_an_unknown_item(clean):
         stack(clean, ["trust", "nonsense"])
 
 
-def test_labelled(clean, registration):
+def test_labeled(clean, registration):
     result = labeled(clean, ["education", "sex", "age_group"], registration)
     assert result["education"].cat.categories[0] == "Less than high school"
     counts = result["education"].value_counts()

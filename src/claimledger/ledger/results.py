@@ -91,7 +91,7 @@ class Fitted:
         return float(found.fvalue), found.df_num, float(found.df_denom), float(found.pvalue)
 
     def sd(self, contrast: dict[str, float]) -> float:
-        """Standard deviation (ddof 1) of the analysed outcome, the unit of the smallest effect.
+        """Standard deviation (ddof 1) of the analyzed outcome, the unit of the smallest effect.
 
         Of stacked items (one mean each, no intercept), those that the contrast weighs, pooled.
         """

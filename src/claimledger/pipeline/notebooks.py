@@ -238,7 +238,7 @@ def clean(notebook, run: Run) -> None:
 
 
 def _scrubber(run: Run) -> Callable[[str], str]:
-    """A function that takes terminal colours, addresses and this machine's paths out of a text."""
+    """A function that takes terminal colors, addresses and this machine's paths out of a text."""
     packages = (Path(one) for one in sys.path if Path(one).name == "site-packages")
     places = {str(path.parents[2]): "[environment]" for path in packages} | {  # uv has several
         sys.prefix: "[environment]", sys.base_prefix: "[python]", str(run.root): ".",

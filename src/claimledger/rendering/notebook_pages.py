@@ -1,4 +1,4 @@
-"""Executed notebooks: the labelled cell as Markdown for the paper, the whole as a page."""
+"""Executed notebooks: the labeled cell as Markdown for the paper, the whole as a page."""
 
 import base64
 import json
@@ -16,8 +16,8 @@ from claimledger.errors import LedgerError
 from claimledger.yaml_files import SAFE
 
 FIGURES = {"image/svg+xml": ".svg", "image/png": ".png"}
-# What is coloured, under the names that pandoc gives it.
-COLOURED = {Comment: "co", String: "st", Number: "dv", Keyword: "kw", Operator.Word: "kw",
+# What is colored, under the names that pandoc gives it.
+COLORED = {Comment: "co", String: "st", Number: "dv", Keyword: "kw", Operator.Word: "kw",
             Name.Builtin.Pseudo: "kw"}
 
 
@@ -110,7 +110,7 @@ def _quoted(text: str) -> str:
 
 
 def exhibit(book: Notebook, label: str, asked: str, alt: str = "") -> str:
-    """A labelled cell's output as Markdown: a figure or table with caption, else what it printed.
+    """A labeled cell's output as Markdown: a figure or table with caption, else what it printed.
 
     The picture is named without its ending: `embedded.lua` adds the one its format needs.
     """
@@ -138,7 +138,7 @@ def exhibit(book: Notebook, label: str, asked: str, alt: str = "") -> str:
 
 
 def extract_figures(book: Notebook, folder: Path) -> None:
-    """Write the pictures of all labelled figure cells into a folder, under their labels."""
+    """Write the pictures of all labeled figure cells into a folder, under their labels."""
     for cell in book.cells:
         for mime, ending in FIGURES.items():
             for data in cell.output(mime)[:1] if cell.label else []:
@@ -165,11 +165,11 @@ def _fence(text: str, classes: str) -> str:
     return f"{fence} {{{classes}}}\n{text.rstrip()}\n{fence}"
 
 
-def _coloured(code: str) -> str:
-    """Python as HTML. Pandoc's own colours would take half a second for each notebook."""
+def _colored(code: str) -> str:
+    """Python as HTML. Pandoc's own colors would take half a second for each notebook."""
     spans = []
     for kind, text in PythonLexer(stripnl=False, ensurenl=False).get_tokens(code.strip("\n")):
-        name = next((name for wide, name in COLOURED.items() if kind in wide), "")
+        name = next((name for wide, name in COLORED.items() if kind in wide), "")
         safe = escape(text, quote=False).replace("{", "&#123;")  # a shortcode is shown, not called
         spans.append(f'<span class="{name}">{safe}</span>' if name else safe)
     block = f'<pre class="sourceCode python"><code>{"".join(spans)}</code></pre>'
@@ -177,7 +177,7 @@ def _coloured(code: str) -> str:
 
 
 def _code_cell(book: Notebook, cell: Cell, alt: str) -> str:
-    parts = [_fence(_coloured(cell.source), "=html")]
+    parts = [_fence(_colored(cell.source), "=html")]
     for out in cell.outputs:
         data = out.get("data", {})
         if out["output_type"] == "stream":

@@ -27,7 +27,7 @@ CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
 FOUND = ("Header", "Cite", "Div")  # what of a tree is looked at
 FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
 OFFERED = FILES | {"meca": "paper-meca.zip"}  # what a page may point to: the last is Quarto's alone
-IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "acknowledgements",
+IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "acknowledgments",
                "repo-url", "citation", "funding")
 # What a page would ask for beside itself: any picture but an exhibit's, which is a part of it.
 _ASIDE = re.compile(

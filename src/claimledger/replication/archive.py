@@ -99,7 +99,7 @@ class Contents:
 
     @cached_property
     def citation(self) -> dict:
-        """`CITATION.cff`: title, authors, licences, version."""
+        """`CITATION.cff`: title, authors, licenses, version."""
         path = self.run.root / "CITATION.cff"
         content = load_yaml(path, "how this paper is cited, in the Citation File Format, 1.2.0")
         for key in ("title", "authors", "version", "abstract"):
@@ -280,14 +280,14 @@ def _root(contents: Contents, files: dict[str, bytes]) -> dict:
 
 
 def _context(contents: Contents) -> list[dict]:
-    licences = [
+    licenses = [
         {"@id": CC_BY, "@type": "CreativeWork", "name": "CC BY 4.0 (text and data)",
          "description": "Creative Commons Attribution 4.0 International"},
         {"@id": MIT, "@type": "CreativeWork", "name": "MIT License (code)",
-         "description": "The text of the licence is in LICENSE"},
+         "description": "The text of the license is in LICENSE"},
     ]
     agents = [{"@id": _agent_id(one), **_agent(one)} for one in contents.citation["authors"]]
-    return licences + agents
+    return licenses + agents
 
 
 def _file(name: str, content: bytes) -> dict:

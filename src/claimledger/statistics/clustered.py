@@ -233,7 +233,7 @@ def _adjusted(X, w, XW, M, S2, starts, sizes) -> np.ndarray:
     """Rows A_g W_g X_g M (n, k), with A_g the inverse root of cluster g's block of (I-H)(I-H)'.
 
     H = X M X'W. Clusters of one size are handled together. Eigenvalues that are zero (a cluster
-    with a column of its own) stay zero: the generalised inverse of Pustejovsky and Tipton (2018).
+    with a column of its own) stay zero: the generalized inverse of Pustejovsky and Tipton (2018).
     """
     right = XW @ M
     out = np.empty_like(right)

@@ -1,4 +1,4 @@
-"""From an export to the frame that is analysed: read, check, exclude, recode, weigh.
+"""From an export to the frame that is analyzed: read, check, exclude, recode, weigh.
 
 `examine` is the one way there: the command `check` shows what it finds, `html_report` makes a page
 of it for people, and `open_survey` refuses an export for the same errors.
@@ -48,12 +48,12 @@ _SHEETS = {65_536, 1_048_576}       # lines of the old and the new kind of sprea
 
 @dataclass(frozen=True)
 class Survey:
-    """A survey that is ready to be analysed.
+    """A survey that is ready to be analyzed.
 
     frame: one row for each respondent who stays (see `recode`).
     flow: rows dropped by each registered exclusion: id, label, dropped, left, doubt.
     status: "simulated" or "collected"; world: the simulated world's name, or None.
-    recognised: for each item and factor, the form in which its answers stood in the export.
+    recognized: for each item and factor, the form in which its answers stood in the export.
     warnings: what the check found that does not forbid an analysis, a line for each kind.
     doubts: the same without rows and ids, as it may be published.
     """
@@ -67,7 +67,7 @@ class Survey:
     status: str
     world: str | None
     seed: int | None
-    recognised: dict[str, str]
+    recognized: dict[str, str]
     warnings: list[str]
     doubts: list[str]
 
@@ -95,7 +95,7 @@ def open_survey(
     return Survey(
         registration=registration, root=root, path=path, sha256=sha256_file(path),
         frame=findings.frame, flow=findings.flow, status=status, world=world, seed=seed,
-        recognised=export.recognised, warnings=warning_lines(findings.problems),
+        recognized=export.recognized, warnings=warning_lines(findings.problems),
         doubts=public_lines(findings.problems),
     )
 
@@ -144,7 +144,7 @@ class Findings:
     flow: rows dropped by each registered exclusion (see `exclude`).
     missing: answers missing among those asked, by item and arm (see `missing_by_arm`).
     kept: the coded rows that stay.
-    frame: the frame that is analysed (see `recode`).
+    frame: the frame that is analyzed (see `recode`).
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -346,7 +346,7 @@ def html_report(export: Export, findings: Findings, registration: Registration) 
                if errors else "As registered: the paper can be built.")
     parts = [
         paragraph(verdict, "verdict"),
-        paragraph(f"Recognised: {export.form}; {len(export.columns):,} records."),
+        paragraph(f"Recognized: {export.form}; {len(export.columns):,} records."),
         paragraph("This page quotes cells and ids of the export: it is as private as the file."),
         section("To mend", grouped(errors)), section("To look at", grouped(warnings)),
     ]
@@ -359,7 +359,7 @@ def html_report(export: Export, findings: Findings, registration: Registration) 
         table = anonymity(findings.frame, names).as_table()
         parts.append(section("Anonymity of " + ", ".join(names), table))
     forms = pd.DataFrame(
-        list(export.recognised.items()), columns=["item or factor", "its answers stand as"])
+        list(export.recognized.items()), columns=["item or factor", "its answers stand as"])
     parts.append(section("How answers were read", forms))
     private = pd.DataFrame({"column": private_columns(export.columns)})
     parts.append(section("Columns that may tell who answered: read, and never passed on", private))

@@ -83,7 +83,7 @@ TESTS = frozenset({
 
 
 def key_columns(registration: Registration) -> list[str]:
-    """Columns by which a person is recognised twice: those of the exclusions on repeats."""
+    """Columns by which a person is recognized twice: those of the exclusions on repeats."""
     return [rule.column for rule in registration.exclusions if rule.repeats]
 
 

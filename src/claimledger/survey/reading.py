@@ -74,14 +74,14 @@ class Export:
         return self.columns.astype(object)
 
     @property
-    def recognised(self) -> dict[str, str]:
+    def recognized(self) -> dict[str, str]:
         """For every item and factor found, in what form its answers stand."""
         return {name: meaning.form for name, meaning in self.meanings.items()}
 
     @property
     def forms(self) -> str:
         """How many columns of answers were read in which form."""
-        counts = Counter(self.recognised.values()).most_common()
+        counts = Counter(self.recognized.values()).most_common()
         return ", ".join(f"{count} as {form}" for form, count in counts) or "none found"
 
 
@@ -232,10 +232,10 @@ def meaning(
             if names.NUMBER.fullmatch(bare):
                 table[cell] = float(bare)
         return Meaning(NUMBERS, table, frozenset(c for c, _ in rest if c not in table))
-    return _labelled(rest, table, scale, file_labels or {}, way)
+    return _labeled(rest, table, scale, file_labels or {}, way)
 
 
-def _labelled(
+def _labeled(
     rest: list[tuple[str, str]], table: dict, scale: Scale, file_labels: dict[str, str],
     way: str | None,
 ) -> Meaning:
@@ -304,7 +304,7 @@ def _doubled(file_labels: dict[str, str], labels: dict[str, int]) -> str:
 
 
 def _same_way(file_labels: dict[str, str], labels: dict[str, int], scale: Scale) -> bool:
-    """Whether the file's value labels prove that its unlabelled codes are the registered ones."""
+    """Whether the file's value labels prove that its unlabeled codes are the registered ones."""
     if scale.kind != "ordinal" or not file_labels:
         return False
     known = [(_whole(code), labels[plain(text)]) for code, text in file_labels.items()

@@ -1,4 +1,4 @@
-"""From codes to the frame that is analysed: factors, items, derived variables, long form."""
+"""From codes to the frame that is analyzed: factors, items, derived variables, long form."""
 
 import numpy as np
 import pandas as pd

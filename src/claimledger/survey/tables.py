@@ -44,7 +44,7 @@ _FORMS = {                          # what an answer in a column of the platform
 class Table:
     """Text cells as they stand in a file, index = number of the record, from 1.
 
-    form: the format that was recognised, in words.
+    form: the format that was recognized, in words.
     texts, ids: question text and import id of each column that has one.
     labels: for each column with value labels, its codes and their texts.
     missing: for each column, how many of its cells hold a value that the file declares missing.
@@ -324,7 +324,7 @@ def plain(text: object) -> str:
 
 
 def read_spss(path: Path) -> Table:
-    """An SPSS file: labelled codes become their labels, declared missing values become blanks."""
+    """An SPSS file: labeled codes become their labels, declared missing values become blanks."""
     return _with_labels(path, "read_sav", "SPSS")
 
 
@@ -353,9 +353,9 @@ def _with_labels(path: Path, reader: str, program: str) -> Table:
     texts = {given[name]: text for name, text in about.column_names_to_labels.items()
              if text and name in given}
     cells = {name: _texts(frame[name], labels.get(name, {}), missing.get(name)) for name in frame}
-    labelled = sum(map(bool, labels.values()))
+    labeled = sum(map(bool, labels.values()))
     return Table(
-        f"{program}, {about.file_encoding or 'UTF-8'}, {labelled} columns with value labels", 1,
+        f"{program}, {about.file_encoding or 'UTF-8'}, {labeled} columns with value labels", 1,
         _frame(cells), texts=texts, labels=labels,
         missing={name: int(mask.sum()) for name, mask in missing.items() if mask.any()},
     )
@@ -399,7 +399,7 @@ def _guarded(path: Path, kind: str, read: Callable):
 
 
 def _texts(values: pd.Series, labels: dict[str, str], missing: pd.Series | None):
-    """A column of values as texts; labelled codes become their labels."""
+    """A column of values as texts; labeled codes become their labels."""
     codes, distinct = pd.factorize(values.astype(object), use_na_sentinel=False)
     texts = [labels.get(text, text) for text in map(_text, distinct)]
     cells = np.array([*texts, ""], dtype=object)[codes]

@@ -90,7 +90,7 @@ def check_margins(registration: Registration, frame: pd.DataFrame, root: Path) -
 
 
 def rake_as_registered(frame: pd.DataFrame, registration: Registration, root: Path) -> Raking:
-    """Rake an analysed frame to the registered margins, whose file lies in the project's root."""
+    """Rake an analyzed frame to the registered margins, whose file lies in the project's root."""
     weighting = registration.weighting
     if weighting is None or weighting.margins is None:
         raise LedgerError(
