@@ -5,10 +5,11 @@ import re
 from xml.etree import ElementTree
 
 import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
 
-from claimledger.figures import _relative, slim
+from claimledger.figures import _relative, show_figure, slim
 
 
 def places(path):
@@ -70,3 +71,19 @@ def test_a_figure_keeps_its_words_and_references_in_half_the_bytes():
     assert asked == names and len(asked) > 5
     assert len(after.split("<use")) == len(before.split("<use"))
     assert "<g>" not in after and slim(before) == after
+
+
+@pytest.mark.parametrize("layout", ["constrained", "tight", "none", "tight_layout"])
+def test_the_note_stands_below_whatever_places_the_axes(tmp_path, layout):
+    figure, axis = plt.subplots(layout=None if layout == "tight_layout" else layout)
+    axis.set_xlabel("below the axis")
+    if layout == "tight_layout":
+        figure.tight_layout()
+    height = figure.get_size_inches()[1]
+    show_figure(tmp_path, "fig-a", figure, note="from a program")
+    assert figure.get_size_inches()[1] > height
+    drawn = (tmp_path / "fig-a.svg").read_text("utf-8")
+    label, note = (float(re.search(rf"<!-- {text} --><g [^>]*translate\([\d.]+ ([\d.]+)", drawn)[1])
+                   for text in ("below the axis", "from a program"))
+    assert note - label > 10 and note < 72 * figure.get_size_inches()[1]  # points from above
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".pdf", ".png", ".svg"]

@@ -25,6 +25,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
 from matplotlib.patches import FancyBboxPatch
 
 from claimledger.ledger.entries import number
@@ -42,6 +43,7 @@ CANVASES = {  # what draws each format, and what of its metadata is left out: da
     "svg": (FigureCanvasSVG, "Date"), "pdf": (FigureCanvasPdf, "CreationDate"),
     "png": (FigureCanvasAgg, "Software"),
 }
+LAYOUTS = ConstrainedLayoutEngine, TightLayoutEngine
 NOTE = "Simulated data: no person gave these answers"
 TAG = re.compile(r"(?<!\{\{)<(?=[A-Za-z/!?])")
 _WIDTH = 6.5  # inches: the width of the text
@@ -113,26 +115,34 @@ def show_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
     The note says in the picture where its data are from. A figure keeps its width, so that its
     type has the same size as that of all others.
     """
+    paths = {kind: inside(folder, f"{label}.{kind}", f"figure {label}") for kind in CANVASES}
+    engine = figure.get_layout_engine()
     if note:
         width, height = figure.get_size_inches()
         figure.set_size_inches(width, height + _NOTE)
         share = _NOTE / (height + _NOTE)
-        figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
+        if isinstance(engine, LAYOUTS):
+            engine.set(rect=(0, share, 1, 1 - share))
+        else:  # the author has placed everything
+            for axis in figure.axes:
+                x, y, wide, high = axis.get_position().bounds
+                axis.set_position((x, share + y * (1 - share), wide, high * (1 - share)))
         figure.text(0.995, 0.01, note, ha="right", va="bottom", fontsize=7.5, style="italic",
                     color="#555555")
-    figure.get_layout_engine().execute(figure)
-    figure.set_layout_engine("none")  # found once, and the same in every format
+    if isinstance(engine, LAYOUTS):
+        engine.execute(figure)
+        figure.set_layout_engine("none")  # found once, and the same in every format
+    if (dpi := mpl.rcParams["savefig.dpi"]) != "figure":
+        figure.set_dpi(dpi)
     made = {}
     for kind, (canvas, undated) in CANVASES.items():
-        path = inside(folder, f"{label}.{kind}", f"figure {label}")
         buffer = io.BytesIO()
-        figure.set_dpi(mpl.rcParams["savefig.dpi"])
         # Not savefig: it draws each figure once more, for a layout that is found already.
         getattr(canvas(figure), f"print_{kind}")(buffer, metadata={undated: None})
         made[kind] = buffer.getvalue()
         if kind == "svg":
             made[kind] = slim(made[kind].decode()).encode()
-        write_atomic(path, made[kind])
+        write_atomic(paths[kind], made[kind])
     plt.close(figure)
     display({"image/svg+xml": made["svg"].decode(), "image/png": base64.b64encode(
         made["png"]).decode(), "application/pdf": base64.b64encode(made["pdf"]).decode(),

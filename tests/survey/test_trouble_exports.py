@@ -52,7 +52,7 @@ def test_the_same_frame_as_the_base(trouble, registration, base, name):
 
 
 @pytest.mark.parametrize(("name", "said"), [
-    ("01-ends-labeled-reversed/x.sav", "trust: not certain"),
+    ("01-ends-labelled-reversed/x.sav", "trust: not certain"),
     ("04-repeated-labels/x.sav", "'Somewhat' on the codes 3 and 4"),
     ("04-repeated-labels/x.dta", "'Somewhat' on the codes 3 and 4"),
     *[(f"06-duplicate-platform-name/{name}-{place}.csv", "several columns that could be it")
@@ -116,7 +116,7 @@ def test_time_decides_who_took_part_before(trouble, registration):
 
 
 @pytest.mark.parametrize("name", [
-    "01-ends-labeled-reversed/x.sav", "04-repeated-labels/x.dta", "24-stacked-exports/x.csv",
+    "01-ends-labelled-reversed/x.sav", "04-repeated-labels/x.dta", "24-stacked-exports/x.csv",
     "06-duplicate-platform-name/Status-first.csv", "50-console-encoding/x.csv",
 ])
 def test_what_is_not_certain_stays_open_in_the_mapping(trouble, registration, tmp_path, name):
