@@ -12,7 +12,7 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype
 
 PIECE = 1 << 24                     # bytes looked at at once
 FIRST = 2000                        # cells of which half must repeat in a column of categories
-_LONGEST = 1 << 28                  # bytes of a record from which on it is read with care
+_LONGEST = 1 << 26                  # bytes of a record from which on it is read with care
 
 
 class TextsType(ExtensionDtype):
@@ -199,10 +199,12 @@ def _pieces(path: Path, lines: int) -> Iterable[bytes]:
         while more := file.read(PIECE):
             piece = rest + more
             _require_line_feeds(piece.removesuffix(b"\r"))
-            quotes = np.frombuffer(piece, np.uint8) == ord('"')
             end = piece.rfind(b"\n") + 1
-            while np.count_nonzero(quotes[:end]) % 2:
-                end = piece.rfind(b"\n", 0, end - 1) + 1
+            if piece.count(b'"', 0, end) % 2:    # within a quoted cell
+                signs = np.frombuffer(piece, np.uint8)
+                open_cell = np.bitwise_xor.accumulate(signs == ord('"'))
+                ends = np.flatnonzero((signs == ord("\n")) & ~open_cell)
+                end = int(ends[-1]) + 1 if len(ends) else 0
             rest = piece[end:]
             if end:
                 yield piece[:end]
