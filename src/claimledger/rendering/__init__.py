@@ -33,6 +33,10 @@ def render(
     with tempfile.TemporaryDirectory(prefix="render-") as folder:
         ready = press_files(Press(run, Path(folder), formats), progress, check)
     written = {name: write_atomic(run.output / name, content) for name, content in ready.items()}
+    if "html" in formats:  # the page of a notebook that has another name now
+        for page in set((run.output / "build" / "notebooks").glob("*-preview.html")):
+            if page not in written.values():
+                page.unlink()
     return {name: written[FILES[name]] for name in formats}
 
 

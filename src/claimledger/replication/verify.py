@@ -37,7 +37,7 @@ from claimledger.replication.reading import Unit, read_page
 from claimledger.settings import notebook_stems
 
 SAFE = re.compile(r"[\w\s.,;:%()\[\]/+=’'–−-]*|[<>] ?[\d.]+")  # a text that holds no markup
-PLACE = re.compile(r'( output = "build)/runs/[\w.-]+(?=")')
+PLACE = re.compile(r'(?<= output = "build)/runs/[\w.-]+(?=")')
 MADE_WITH = ("code", "packages")  # of a ledger's header: what another version may change
 VERSION = re.compile(r"[0-9a-f]{64}|\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)?")  # no words
 
@@ -248,10 +248,12 @@ def _without_files(units: list[Unit]) -> list[Unit]:
 
 def _without_place(unit: Unit) -> Unit:
     """A cell of parameters without the folder that its run wrote into."""
-    if not unit.text.startswith("# Parameters "):
+    found = PLACE.search(unit.text) if unit.text.startswith("# Parameters ") else None
+    if not found:
         return unit
-    text = PLACE.sub(r"\1", unit.text)
-    return replace(unit, text=text, masked=text)
+    text = unit.text[:found.start()] + unit.text[found.end():]
+    turns = tuple(turn - max(0, min(turn, found.end()) - found.start()) for turn in unit.turns)
+    return replace(unit, text=text, masked=text, turns=turns)
 
 
 def _as_claims(one: Difference, here: Here) -> list[Difference]:
