@@ -58,6 +58,7 @@ FONTS = re.compile(r"""@import\s*(?:url\()?(["']?)https://fonts\.googleapis\.com
 PLACE = re.compile(r'\sdata-notebook(?:-title|-cellid)?="[^"]*"')  # a path of this machine
 LABEL = re.compile(r"(<figcaption\b[^>]*>\s*)((?:Figure|Table)(?:&nbsp;|\u00a0)\d+:)\s*")
 PANEL = re.compile(r'<section class="power-panel".*?</section>', re.S)
+CLOSED = re.compile(r"</td>|</tr>(?!</thead>)")  # what Quarto adds to rows
 SECTION, ENTRIES = "<!-- ledger-section -->", "build/ledger-section.html"
 HEADING = re.compile(r"<(/?)h([1-5])\b")
 BODY = re.compile(
@@ -250,7 +251,7 @@ def as_ours(page: str, output: Path) -> str:
         return page  # the page of another theme, which a reader of `_quarto.yml` has chosen
     page = PLACE.sub("", page)
     page = LABEL.sub(r"\1<strong>\2</strong> ", page)
-    page = PANEL.sub(lambda found: re.sub("</t[dr]>", "", found[0]), page)  # as it was written
+    page = PANEL.sub(lambda found: CLOSED.sub("", found[0]), page)
     page = BODY.sub(lambda found: (found[1] or "") + _lowered(found[2]), page, count=1)
     if 'class="files"' in page:
         return page
