@@ -10,7 +10,7 @@ from claimledger.errors import LedgerError
 from claimledger.registration.models import Scale
 from claimledger.simulation.platform_file import export
 from claimledger.survey.loading import examine
-from claimledger.survey.reading import coded, read_export
+from claimledger.survey.reading import _apply, coded, meaning, read_export
 from exports import answers, levels
 
 SUPPORT = Scale(kind="ordinal", labels={1: "Strongly oppose", 2: "Don't know", 3: "Support"})
@@ -211,3 +211,14 @@ def test_only_plain_numbers_are_numbers(cell):
     for scale in (SUPPORT, Scale(kind="numeric")):
         codes, strange = answers(pd.Series([cell]), scale)
         assert strange[0] and np.isnan(codes[0])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("number", ["70000", "120000.5", "16777217"])
+def test_large_numbers_are_read_exactly_and_without_a_warning(registration, number):
+    scales = [s for s in registration.instrument.scales.values() if s.kind == "numeric"]
+    found = meaning([number, "5", ""], scales[0])
+    cells = pd.Series(pd.Categorical([number, "5", "", number]), name="age")
+    values, strange = _apply(cells, found, None)
+    assert values.iloc[[0, 1, 3]].tolist() == [float(number), 5.0, float(number)]
+    assert values.isna().tolist() == [False, False, True, False] and not strange.any()

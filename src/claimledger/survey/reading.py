@@ -366,7 +366,8 @@ def _apply(cells: pd.Series, one: Meaning, factor: Factor | None) -> tuple[pd.Se
     else:
         numbers = np.array([*found, None], dtype=float)
         for kind in (np.float32, np.float16):    # a part of the memory, if numbers stay the same
-            short = numbers.astype(kind)
+            with np.errstate(over="ignore"):     # what is too large becomes infinite, so another
+                short = numbers.astype(kind)
             numbers = short if np.array_equal(short, numbers, equal_nan=True) else numbers
         values = numbers[codes]
     return (pd.Series(values, index=cells.index, name=cells.name),
