@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
 
-from claimledger.figures import _relative, show_figure, slim
+from claimledger.figures import _relative, show_figure, slim, use_style
 
 
 def places(path):
@@ -73,14 +73,17 @@ def test_a_figure_keeps_its_words_and_references_in_half_the_bytes():
     assert "<g>" not in after and slim(before) == after
 
 
+@pytest.mark.parametrize("style", [plt.rcdefaults, use_style])
 @pytest.mark.parametrize("layout", ["constrained", "tight", "none", "tight_layout"])
-def test_the_note_stands_below_whatever_places_the_axes(tmp_path, layout):
-    figure, axis = plt.subplots(layout=None if layout == "tight_layout" else layout)
-    axis.set_xlabel("below the axis")
-    if layout == "tight_layout":
-        figure.tight_layout()
-    height = figure.get_size_inches()[1]
-    show_figure(tmp_path, "fig-a", figure, note="from a program")
+def test_the_note_stands_below_whatever_places_the_axes(tmp_path, layout, style):
+    with matplotlib.rc_context():
+        style()
+        figure, axis = plt.subplots(layout=None if layout == "tight_layout" else layout)
+        axis.set_xlabel("below the axis")
+        if layout == "tight_layout":
+            figure.tight_layout()
+        height = figure.get_size_inches()[1]
+        show_figure(tmp_path, "fig-a", figure, note="from a program")
     assert figure.get_size_inches()[1] > height
     drawn = (tmp_path / "fig-a.svg").read_text("utf-8")
     label, note = (float(re.search(rf"<!-- {text} --><g [^>]*translate\([\d.]+ ([\d.]+)", drawn)[1])

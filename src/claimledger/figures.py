@@ -119,14 +119,16 @@ def show_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
     engine = figure.get_layout_engine()
     if note:
         width, height = figure.get_size_inches()
-        figure.set_size_inches(width, height + _NOTE)
-        share = _NOTE / (height + _NOTE)
-        if isinstance(engine, LAYOUTS):
+        placed = not isinstance(engine, LAYOUTS)  # the author has placed everything
+        lowest = figure.get_tightbbox().y0 if placed else 0.0  # inches; a label may hang out
+        room = _NOTE - min(lowest, 0.0)
+        figure.set_size_inches(width, height + room)
+        share = room / (height + room)
+        if not placed:
             engine.set(rect=(0, share, 1, 1 - share))
-        else:  # the author has placed everything
-            for axis in figure.axes:
-                x, y, wide, high = axis.get_position().bounds
-                axis.set_position((x, share + y * (1 - share), wide, high * (1 - share)))
+        for axis in figure.axes if placed else ():
+            x, y, wide, high = axis.get_position().bounds
+            axis.set_position((x, share + y * (1 - share), wide, high * (1 - share)))
         figure.text(0.995, 0.01, note, ha="right", va="bottom", fontsize=7.5, style="italic",
                     color="#555555")
     if isinstance(engine, LAYOUTS):
