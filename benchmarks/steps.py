@@ -32,7 +32,7 @@ from claimledger.project import Run
 from claimledger.settings import notebook_stems
 from claimledger.ledger.merging import merge
 from claimledger.pipeline.notebooks import parameters
-from claimledger.rendering import render
+from claimledger.rendering.pages import write_formats
 run = Run.open(name="record")
 run.notebooks.mkdir(parents=True, exist_ok=True)
 for stem in notebook_stems(run.root):
@@ -40,7 +40,7 @@ for stem in notebook_stems(run.root):
         f"notebooks/{stem}.ipynb", str(run.notebooks / f"{stem}.ipynb"),
         parameters=parameters(run_for(run, stem)), kernel_name="python3", progress_bar=False)
 merge(run)
-render(run)
+write_formats(run)
 """
 
 

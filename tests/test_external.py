@@ -42,7 +42,7 @@ def one(folder):
 def found(folder, value=1.25):
     """What notebook b finds on the other study's data."""
     entry = {"id": "b.mean", "label": "Mean", "value": value, "status": "description",
-             "text": {"est": "1.25"}}
+             "notebook": "b", "text": {"est": "1.25"}}
     return {
         "notebook": "b", "external": "other-one", "entries": {"b.mean": entry},
         "exhibits": {}, "deviations": [],

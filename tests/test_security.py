@@ -100,14 +100,14 @@ def test_a_label_in_a_table_is_no_markup_and_its_tokens_still_work(monkeypatch):
 def test_a_label_of_the_ledger_is_no_markup_in_the_page(tmp_path):
     from project import make_project
 
-    from claimledger.rendering import render
+    from claimledger.rendering.pages import write_formats
 
     place = make_project(tmp_path / "paper")
     path = place / "results/ledger.json"
     text = path.read_text("utf-8")
     assert "Where the data come from" in text
     path.write_text(text.replace("Where the data come from", NASTY), encoding="utf-8")
-    made = render(Run.open(place, name="record"), ["html"])["html"].read_text("utf-8")
+    made = write_formats(Run.open(place, name="record"), ["html"])["html"].read_text("utf-8")
     page = BeautifulSoup(made, "html.parser")
     assert "onerror=alert(1)" in page.get_text() + made
     assert not page.find_all(attrs={"onerror": True})

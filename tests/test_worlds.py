@@ -18,7 +18,7 @@ from pypdf import PdfReader
 from claimledger.project import Run
 from claimledger.prose.source import Source, read_sources
 from claimledger.prose.tokens import tokens
-from claimledger.rendering import render
+from claimledger.rendering.pages import write_formats
 from engine import command
 from readback import check_page, check_text, read_html, squeeze
 
@@ -153,7 +153,7 @@ def changed_by_hand(folder: Path, run: Run, id: str, **changes) -> Run:
     ledger["entries"][id]["text"].update(changes.pop("text", {}))
     ledger["entries"][id].update(changes)
     copy.ledger.write_text(json.dumps(ledger), encoding="utf-8")
-    render(copy, ["html"])
+    write_formats(copy, ["html"])
     return copy
 
 

@@ -102,21 +102,24 @@ end
 local function literal(text) return (text:gsub("%p", "%%%0")) end
 core.literal = literal
 
--- Stop the render with lines as claimledger.errors.LedgerError has them.
--- In Quarto the function `error` only writes a line and goes on, so the process itself must end.
-local function stop(message)
-  if not quarto then error(message .. "\n", 0) end
-  io.stderr:write("ERROR: ", message, "\n")
+-- Stop the render with the parts of a LedgerError (claimledger.errors): the embedded renderer reads
+-- them from a file. In Quarto the function `error` only writes a line and goes on, so the process itself
+-- must end.
+local function stop(where, found, expected, mend)
+  local complaint = core.setting("complaint")
+  if complaint then
+    core.write(complaint, pandoc.json.encode({ where = where, found = found, expected = expected or "", mend = mend or "" }))
+    error(found, 0)
+  end
+  io.stderr:write("ERROR: ", where, "\n  found:    ", found, expected and "\n  expected: " .. expected or "",
+    mend and "\n  to mend:  " .. mend or "", "\n")
   os.exit(1)
 end
 
 -- `pattern` finds the place in the sources; `detail` narrows it to the word that is wrong.
 function core.fail(pattern, found, expected, mend, detail)
   local where = detail and positions(pattern .. ".*" .. literal(detail)) or positions(pattern)
-  local lines = { where or pandoc.path.filename(core.input), "  found:    " .. found }
-  if expected then table.insert(lines, "  expected: " .. expected) end
-  if mend then table.insert(lines, "  to mend:  " .. mend) end
-  stop(table.concat(lines, "\n"))
+  stop(where or pandoc.path.filename(core.input), found, expected, mend)
 end
 
 function core.escape(text)
@@ -143,18 +146,16 @@ function core.ledger()
     core.path = core.setting("ledger") or core.root .. "/results/ledger.json"
     core.json = core.read(core.path) or core.read(core.root .. "/ledger.json")
     if not core.json then
-      stop(core.path .. "\n  found:    no file\n  expected: the ledger of results\n"
-        .. "  to mend:  claimledger build, or write one: docs/extension.md")
+      stop(core.path, "no file", "the ledger of results", "claimledger build, or write one: docs/extension.md")
     end
     local read, found = pcall(pandoc.json.decode, core.json, false)
     if not read or type(found) ~= "table" or type(found.entries) ~= "table" then
-      stop(core.path .. "\n  found:    no ledger\n  expected: JSON with `entries`, by id")
+      stop(core.path, "no ledger", "JSON with `entries`, by id")
     end
     store = found
     local schema = core.given(store.schema)
     if type(schema) == "number" and schema > core.SCHEMA then
-      stop(("%s\n  found:    schema %d\n  expected: %d, or older\n  to mend:  take the extension of the engine that wrote it")
-        :format(core.path, schema, core.SCHEMA))
+      stop(core.path, ("schema %d"):format(schema), core.SCHEMA .. ", or older", "take the extension of the engine that wrote it")
     end
   end
   return store

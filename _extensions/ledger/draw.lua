@@ -20,23 +20,24 @@ end
 
 local function probability(p) return type(p) == "number" and p < 0.001 and "< .001" or number(p, 3) end
 
--- What was rounded, with all its digits.
-local function exact(entry)
-  local parts = pandoc.List()
-  for _, pair in ipairs({ { "value", "estimate" }, { "se", "standard error" }, { "statistic", "statistic" },
-    { "p", "p" }, { "p_adjusted", "corrected p" } }) do
-    local value = given(entry[pair[1]])
-    if math.type(value) == "float" then parts:insert(pair[2] .. " " .. number(value, ALL)) end
-  end
-  local ci = given(entry.ci)
-  if ci then parts:insert(("interval [%s, %s]"):format(number(ci[1], ALL), number(ci[2], ALL))) end
-  if #parts == 0 then return nil end
-  return "<details><summary>show</summary>" .. escape(table.concat(parts, "; ")) .. "</details>"
+local function interval(pair, level, places)
+  local text = ("[%s, %s]"):format(number(pair[1], places), number(pair[2], places))
+  return level and ("%s (%g %%)"):format(text, level * 100) or text
 end
 
-local function interval(pair, level)
-  local text = ("[%s, %s]"):format(number(pair[1]), number(pair[2]))
-  return level and ("%s (%g %%)"):format(text, level * 100) or text
+-- All digits of what was rounded.
+local function exact(entry)
+  local parts = pandoc.List()
+  local function part(name, shown, all) if shown ~= all then parts:insert(name .. " " .. all) end end
+  for _, one in ipairs({ { "value", "estimate" }, { "se", "standard error" }, { "statistic", "statistic" },
+    { "p", "p", probability }, { "p_adjusted", "corrected p", probability } }) do
+    local value = given(entry[one[1]])
+    if value then part(one[2], (one[3] or number)(value), number(value, ALL)) end
+  end
+  local ci = given(entry.ci)
+  if ci then part("interval", interval(ci), interval(ci, nil, ALL)) end
+  if #parts == 0 then return nil end
+  return "<details><summary>show</summary>" .. escape(table.concat(parts, "; ")) .. "</details>"
 end
 
 local function corrected(entry)
@@ -128,7 +129,7 @@ local function row(entry)
   local facts = pandoc.List()
   local function fact(name, value, html)
     if value and value ~= "" then
-      facts:insert(("<dt>%s</dt><dd>%s</dd>"):format(name, html and value or escape(value)))
+      facts:insert(("<dt>%s<dd>%s"):format(name, html and value or escape(value)))
     end
   end
   local unit = given(entry.unit) and " " .. entry.unit or ""

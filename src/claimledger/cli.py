@@ -115,7 +115,7 @@ def render(
     start = monotonic()
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
     run = paper.open_run(data=data, mapping=mapping, world=world, external=external)
-    renderer, ran = paper.render(run, wanted, world=world)
+    renderer, ran = paper.build_paper(run, wanted, world=world)
     print(f"paper: {_how(ran)}, rendered by {renderer} ({monotonic() - start:.1f} s)")
     for name, file in paper.FILES.items():
         if name in wanted:
@@ -242,7 +242,7 @@ def archive(
     from claimledger.replication.archive import archive as pack
 
     run = paper.open_run()
-    paper.render(run)
+    paper.build_paper(run)
     path, contents = pack(run, (out or run.root / "build" / "archive.zip").resolve())
     for name in contents.withheld:
         print(f"left out, because not shown to be simulated: {name}")

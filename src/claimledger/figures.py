@@ -55,7 +55,7 @@ _PLACE = re.compile(r'(?<=\s)([xy])="(-?[\d.]+)"')
 _SHIFT = re.compile(r'(<use [^>]*?)transform="translate\((-?[\d.]+) (-?[\d.]+)\)"')
 _COMMAND = re.compile(r"([MLQCzZ])([^MLQCzZ]*)")
 _DOT = 25  # a curve within a quarter of a point (small dots are full of them) is a line
-_COARSER = 16  # a glyph's unit is a fortieth of a point at ten points: no printer shows less
+_COARSER = 32  # a glyph's unit is a twentieth of a point at ten points: no printer shows less
 
 
 def use_style() -> None:

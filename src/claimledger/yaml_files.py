@@ -63,36 +63,42 @@ for _loader in (_Safe, _Texts):
 
 
 def load_yaml(path: Path, expected: str, texts: bool = False) -> object:
-    """The content of a YAML file, as plain values (or as texts only).
+    """The content of a YAML file, as `parse_yaml` gives it; a LedgerError where there is none."""
+    path = Path(path)
+    try:
+        return parse_yaml(path.read_bytes(), path, expected, texts)
+    except FileNotFoundError as error:
+        raise LedgerError(path, found="no such file", expected=expected) from error
+    except OSError as error:
+        raise LedgerError(path, found=error.strerror, expected=expected) from error
+
+
+def parse_yaml(text: str | bytes, where: object, expected: str, texts: bool = False) -> object:
+    """YAML as plain values (or as texts only).
 
     Refused are a key that stands twice, code, more than 50 levels, and aliases that would make
     more than a million values of a few lines.
 
     Parameters
     ----------
-    path : file, in UTF-8.
-    expected : what the file should be, in words, for the errors.
+    text : if bytes, in UTF-8.
+    where, expected : the place of the text, and what it should be in words, for the errors.
     texts : whether all values stay texts.
 
     Raises
     ------
     LedgerError
-        No such file, not UTF-8, or not such YAML; with the line.
+        Not UTF-8, or not such YAML; with the line.
     """
-    path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text.decode() if isinstance(text, bytes) else text
         _bound(text)
         return yaml.load(text, Loader=_Texts if texts else _Safe)
-    except FileNotFoundError as error:
-        raise LedgerError(path, found="no such file", expected=expected) from error
-    except OSError as error:
-        raise LedgerError(path, found=error.strerror, expected=expected) from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())[:500].replace('in "<unicode string>", ', "")
         tab = "'\\t'" in said or "tab character" in said
         raise LedgerError(
-            path, found=said, expected=f"valid YAML: {expected}",
+            where, found=said, expected=f"valid YAML: {expected}",
             mend="put blanks in place of the tab" if tab else "correct the line named above",
         ) from error
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from claimledger.project import Run
-from claimledger.rendering import render
+from claimledger.rendering.pages import write_formats
 from claimledger.rendering.quarto import polish
 from fixture.project import make_project
 
@@ -83,7 +83,7 @@ def small(request, tmp_path_factory):
     with (root / "paper.qmd").open("a", encoding="utf-8") as paper:
         paper.write(PANEL)
     if request.param == "embedded":
-        return render(Run.open(root), ["html"])["html"]
+        return write_formats(Run.open(root), ["html"])["html"]
     call = [quarto, "render", "--to", "html"]
     done = subprocess.run(call, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -72,7 +72,7 @@ def test_what_is_refused(data):
         Fitted(smf.ols("y ~ x", data).fit(cov_type="HC2"))
     with pytest.raises(LedgerError, match="no coefficient 'z'"):
         Fitted(fit(data)).vector({"z": 1.0})
-    with pytest.raises(LedgerError, match="a variance of"):
+    with pytest.raises(LedgerError, match="a standard error of"):
         Fitted(fit(data)).contrast({"x": 0.0})
     Fitted(smf.ols("y ~ x", data).fit(), data["who"])
     with pytest.raises(LedgerError, match="nonrobust"):

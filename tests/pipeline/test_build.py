@@ -52,7 +52,7 @@ def project(tmp_path, monkeypatch):
 
     monkeypatch.setattr(execute, "execute", run_notebook)
     monkeypatch.setattr("claimledger.ledger.merging.merge", merge)
-    monkeypatch.setattr("claimledger.rendering.render", render)
+    monkeypatch.setattr("claimledger.rendering.renderer.write_formats", render)
     monkeypatch.setattr("claimledger.registration.loading.load", lambda path: None)
     monkeypatch.setattr("claimledger.registration.lock.check_lock", lambda path: None)
     monkeypatch.setattr("claimledger.ledger.audit.dry_run", lambda path: None)
@@ -67,7 +67,7 @@ def project(tmp_path, monkeypatch):
 
 
 def rendered(run, **options) -> list[str]:
-    return sorted(build.render(run, **options)[1])
+    return sorted(build.build_paper(run, **options)[1])
 
 
 @pytest.fixture
@@ -86,12 +86,12 @@ def built(project):
     ("engine/cli.py", ["ledger", "paper"]),  # which notebooks do not import
     ("engine/rendering/document.py", ["ledger", "paper"]),
     ("engine/prose/lint.py", ["ledger", "paper"]),
-    ("engine/rendering/assets/word-styles.xml", ["paper"]),
+    ("engine/rendering/assets/reference.docx", ["paper"]),
     ("paper.qmd", ["paper"]),
 ])
 def test_a_change_runs_what_depends_on_it_and_nothing_else(built, changed, again):
     path = built.root / changed
-    path.write_text(path.read_text() + "\n")
+    path.write_bytes(path.read_bytes() + b"\n")
     assert rendered(built) == again
     assert rendered(built) == []
 
@@ -252,10 +252,10 @@ def write_quarto(project, monkeypatch, version="1.9.38", status=0):
 def test_quarto_renders_where_it_is_and_is_told_not_to_build_again(project, monkeypatch):
     write_quarto(project, monkeypatch)
     (project.root / "paper.qmd").write_text("---\ndate: 2026-01-02\n---\n")
-    name, ran = build.render(project)
+    name, ran = build.build_paper(project)
     assert name == "Quarto 1.9.38" and "paper" in ran
-    assert build.render(project) == (name, [])
-    build.render(project, ["pdf"])
+    assert build.build_paper(project) == (name, [])
+    build.build_paper(project, ["pdf"])
     said = (project.root / "calls").read_text().split("\n")
     calls = [re.sub(r"\(.*\)", "", line) for line in said]
     nothing = "ledger: results/ledger.json, up to date "  # Quarto's first step, in this very build
@@ -267,14 +267,14 @@ def test_an_old_quarto_is_passed_over_with_a_word_and_a_failing_one_is_quoted(
     project, monkeypatch, capsys
 ):
     write_quarto(project, monkeypatch, version="1.3.450")
-    assert build.render(project)[0] == "embedded renderer"
+    assert build.build_paper(project)[0] == "embedded renderer"
     assert "Quarto 1.3.450 is older than 1.9" in capsys.readouterr().err
     monkeypatch.setenv("CLAIMLEDGER_RENDERER", "quarto")
     with pytest.raises(LedgerError, match="1.9 or newer"):
-        build.render(project)
+        build.build_paper(project)
     write_quarto(project, monkeypatch, status=3)
     with pytest.raises(LedgerError, match="quarto render"):
-        build.render(project)
+        build.build_paper(project)
 
 
 def test_quarto_renders_only_the_run_of_record(project, monkeypatch):

@@ -13,7 +13,7 @@ from nbformat.v4 import new_output
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run
-from claimledger.rendering import render, write_notebook_pages
+from claimledger.rendering.pages import write_formats, write_notebook_pages
 from claimledger.rendering.quarto import polish
 from fixture.project import make_project
 from readback import soup
@@ -53,7 +53,7 @@ def words(element):
 
 def test_both_renderers_bind_the_same_claims_and_say_the_same(root, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    other = render(Run.open(make_project(tmp_path / "project")), ["html"])["html"]
+    other = write_formats(Run.open(make_project(tmp_path / "project")), ["html"])["html"]
     pages = [soup(root / "_manuscript" / "index.html"), soup(other)]
 
     def claims(page):
@@ -98,7 +98,7 @@ def outline(page):
 
 def test_nobody_can_tell_the_two_pages_apart(root, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    other = render(Run.open(make_project(tmp_path / "project")), ["html"])["html"]
+    other = write_formats(Run.open(make_project(tmp_path / "project")), ["html"])["html"]
     mine, theirs = soup(other), soup(root / "_manuscript" / "index.html")
     assert words(theirs.select_one(".files")) == "PDF · DOCX · JATS · MECA"
     theirs.select_one(".files").decompose()  # the other was made alone

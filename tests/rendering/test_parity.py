@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from claimledger.project import Run
 from claimledger.prose.source import read_sources
 from claimledger.prose.tokens import holds, tokens
-from claimledger.rendering import render
+from claimledger.rendering.pages import write_formats
 from engine import command
 from fixture.project import make_project
 from readback import kept, printed, soup, verdicts
@@ -93,7 +93,7 @@ def check_promises(page: BeautifulSoup, source, ledger) -> None:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     root = make_project(tmp_path_factory.mktemp("parity") / "project")
-    return root, render(Run.open(root), ["html"])["html"]
+    return root, write_formats(Run.open(root), ["html"])["html"]
 
 
 def source_and_ledger(root):

@@ -3,7 +3,8 @@
 import pytest
 
 from claimledger.project import Run
-from claimledger.rendering import document, render, tools
+from claimledger.rendering import document, tools
+from claimledger.rendering.pages import write_formats
 from fixture.project import make_project
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000001000000010806000000" "1f15c489"
@@ -52,20 +53,20 @@ def test_only_what_changed_is_parsed_and_the_page_is_that_of_a_whole_text(tmp_pa
         return call(defaults, text, *rest)
 
     monkeypatch.setattr(tools, "pandoc", pandoc)
-    render(run, ["html"])
+    write_formats(run, ["html"])
     assert {"parsed", "cited", "paper"} <= set(texts)
     article = run.root / "paper.qmd"
     article.write_text(article.read_text("utf-8").replace("Five measures", "All measures"), "utf-8")
     texts.clear()
-    page = render(run, ["html"])["html"].read_bytes()
+    page = write_formats(run, ["html"])["html"].read_bytes()
     assert "All measures" in texts["parsed"] and "Main effect" not in texts["parsed"]
     assert "cited" not in texts
     for path in (run.base / "pages").iterdir():  # damaged, and then not there
         path.write_bytes(path.read_bytes()[:-9] + b"something")
-    assert render(run, ["html"])["html"].read_bytes() == page
+    assert write_formats(run, ["html"])["html"].read_bytes() == page
     for path in (run.base / "pages").iterdir():
         path.unlink()
-    assert render(run, ["html"])["html"].read_bytes() == page
+    assert write_formats(run, ["html"])["html"].read_bytes() == page
 
 
 def test_a_format_is_made_anew_where_what_it_is_made_of_changed(tmp_path, monkeypatch):
@@ -77,7 +78,7 @@ def test_a_format_is_made_anew_where_what_it_is_made_of_changed(tmp_path, monkey
 
     def again() -> list[str]:
         made.clear()
-        render(run, ["html", "docx"])
+        write_formats(run, ["html", "docx"])
         return sorted(name for name in made if name.startswith("paper."))
 
     def edit(path, old, new):
@@ -103,7 +104,7 @@ def test_headings_of_one_name_get_the_ids_of_a_whole_text(tmp_path):
     run = Run.open(make_project(tmp_path / "p"))
     article = run.root / "paper.qmd"
     article.write_text(article.read_text("utf-8") + "\n# Same\n\nOne.\n", "utf-8")
-    render(run, ["html"])
+    write_formats(run, ["html"])
     article.write_text(article.read_text("utf-8") + "\n# Same\n\nOther.\n", "utf-8")
-    page = render(run, ["html"])["html"].read_text("utf-8")
+    page = write_formats(run, ["html"])["html"].read_text("utf-8")
     assert 'id="same"' in page and 'id="same-1"' in page

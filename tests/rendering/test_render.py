@@ -10,7 +10,7 @@ import pytest
 from pypdf import PdfReader
 
 from claimledger.project import Run
-from claimledger.rendering import render
+from claimledger.rendering.pages import write_formats
 from fixture.project import make_project
 from readback import soup
 
@@ -26,7 +26,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(run):
-    return render(run)
+    return write_formats(run)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_cards_and_colophon_name_amendments_and_what_nobody_audited(tmp_path):
         {"number": 1, "date": "2026-02-03", "what": "H1 by HC2.", "why": "A reviewer asked.",
          "sha256": now, "touched": ["H1"], "worded": []}]}
     path.write_text(json.dumps(ledger), encoding="utf-8")
-    page = soup(render(Run.open(root), ["html"])["html"])
+    page = soup(write_formats(Run.open(root), ["html"])["html"])
     cards = {dl["id"]: dl.text for dl in page.select("#ledger-entries dl")}
     said = "amendment 1 of 2026-02-03 touched this analysis: H1 by HC2. (A reviewer asked.)"
     assert [id for id, card in cards.items() if said in card] == ["claim-H1"]
@@ -198,7 +198,7 @@ def test_simulated_data_are_announced_in_page_and_pdf(page, files):
 
 def test_collected_data_are_not_called_simulated(tmp_path):
     root = make_project(tmp_path / "p", ledger=('"status": "simulated",', '"status": "collected",'))
-    files = render(Run.open(root), ["html", "pdf"])
+    files = write_formats(Run.open(root), ["html", "pdf"])
     page = soup(files["html"])
     assert not page.select(".status") and not page.find(id="simulation-notice")
     assert "Simulated data" not in PdfReader(files["pdf"]).pages[1].extract_text()
@@ -223,8 +223,8 @@ def test_word_has_styles_captions_and_described_pictures(files):
 
 def test_same_inputs_same_bytes(run, files, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    first = {n: p.read_bytes() for n, p in render(run).items()}
-    second = {n: p.read_bytes() for n, p in render(run).items()}
+    first = {n: p.read_bytes() for n, p in write_formats(run).items()}
+    second = {n: p.read_bytes() for n, p in write_formats(run).items()}
     assert first == second
     assert b"2023-11-14" in first["html"]
 
@@ -236,7 +236,7 @@ def test_another_run_keeps_to_its_own_folder(tmp_path):
     (root / "build" / "notebooks").rename(other.notebooks)
     ledger = (root / "results" / "ledger.json").read_text(encoding="utf-8")
     other.ledger.write_text(ledger.replace("1,202", "987"), encoding="utf-8")
-    page = render(other, ["html"])["html"]
+    page = write_formats(other, ["html"])["html"]
     assert page == root / "build" / "runs" / "other" / "manuscript" / "index.html"
     assert "N = 987" in soup(page).header.text
     assert not (root / "_manuscript").exists()

@@ -4,7 +4,7 @@ import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run
-from claimledger.rendering import FILES, render
+from claimledger.rendering.pages import FILES, write_formats
 from fixture.project import make_project
 
 NOTE = "{{< num H1 se >}}"
@@ -27,7 +27,7 @@ PHRASE = 'undecided="not clearly less willing"'
 def test_an_error_names_the_place_and_what_exists(tmp_path, old, new, where, says):
     run = Run.open(make_project(tmp_path / "project", paper=(old, new)))
     with pytest.raises(LedgerError) as caught:
-        render(run, ["html"])
+        write_formats(run, ["html"])
     assert caught.value.where == where
     for words in says:
         assert words in str(caught.value)
@@ -41,7 +41,7 @@ def test_an_unknown_id_in_a_caption_is_found_in_the_notebook(tmp_path):
     text = book.read_text(encoding="utf-8")
     book.write_text(text.replace("ally, {{< num H1 n", "ally, {{< num H4 n"), encoding="utf-8")
     with pytest.raises(LedgerError) as caught:
-        render(Run.open(root), ["html"])
+        write_formats(Run.open(root), ["html"])
     line = 1 + next(i for i, t in enumerate(book.read_text().split("\n")) if "num H4 n" in t)
     assert caught.value.where == f"build/notebooks/01_mini.ipynb:{line}"
 
@@ -54,21 +54,21 @@ def test_a_picture_without_alt_text_is_an_error(tmp_path):
     text = book.read_text(encoding="utf-8").replace("fig-alt", "fig-add")
     book.write_text(text, encoding="utf-8")
     with pytest.raises(LedgerError, match="without an alt text"):
-        render(Run.open(root), ["html"])
+        write_formats(Run.open(root), ["html"])
 
 
 def test_an_unknown_format_is_an_error(tmp_path):
     with pytest.raises(LedgerError, match="html, pdf, docx"):
-        render(Run.open(make_project(tmp_path / "project")), ["epub"])
+        write_formats(Run.open(make_project(tmp_path / "project")), ["epub"])
 
 
 def test_a_failed_render_leaves_the_last_good_one(tmp_path):
     root = make_project(tmp_path / "project")
-    good = {n: p.read_bytes() for n, p in render(Run.open(root)).items()}
+    good = {n: p.read_bytes() for n, p in write_formats(Run.open(root)).items()}
     paper = root / "paper.qmd"
     text = paper.read_text(encoding="utf-8")
     paper.write_text(text + "\n{{< num nothing >}}\n", encoding="utf-8")
     with pytest.raises(LedgerError):
-        render(Run.open(root))
+        write_formats(Run.open(root))
     names = FILES
     assert good == {n: (root / "_manuscript" / f).read_bytes() for n, f in names.items()}

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 from claimledger.project import Run
-from claimledger.rendering import render
+from claimledger.rendering.pages import write_formats
 from fixture.project import make_project
 
 ALT = "Two dots with bars. The right one is 0.21 points higher."
@@ -20,7 +20,8 @@ DTD = os.environ.get("JATS_DTD")  # JATS-journalpublishing1.dtd of version 1.1, 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    return render(Run.open(make_project(tmp_path_factory.mktemp("f") / "p")), ["docx", "jats"])
+    run = Run.open(make_project(tmp_path_factory.mktemp("f") / "p"))
+    return write_formats(run, ["docx", "jats"])
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import FreeText
 
 from claimledger.project import Run
-from claimledger.rendering import render
+from claimledger.rendering.pages import write_formats
 from fixture.project import make_project
 from pdf_pages import inked_margins, tags, widow_headings
 
@@ -24,7 +24,7 @@ def path(tmp_path_factory):
     table = f"\n\n::: {{#tbl-wide}}\n{WIDE}\nMany columns.\n:::\n\n"
     with (root / "paper.qmd").open("a", encoding="utf-8") as paper:
         paper.write(f"\n\n# More {{#sec-more}}\n\n{LONG}{table}{FORMULA}")
-    return render(Run.open(root), ["pdf"])["pdf"]
+    return write_formats(Run.open(root), ["pdf"])["pdf"]
 
 
 def check_accessible(pdf: PdfReader) -> None:

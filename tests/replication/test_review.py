@@ -12,7 +12,7 @@ from pypdf import PdfReader, PdfWriter
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run
-from claimledger.rendering import render
+from claimledger.rendering.pages import write_formats
 from claimledger.replication.archive import render_review
 from claimledger.survey import disclosure
 from claimledger.survey.disclosure import find_names, names_of
@@ -95,7 +95,7 @@ def test_who_works_on_which_machine_is_looked_for(monkeypatch):
 def test_the_finished_paper_names_its_authors_and_the_review_nobody(run, review):
     files, names = review
     assert {NAME, "Example, Ada", "0000-0000-0000-0000", "University of Elsewhere"} <= set(names)
-    full = {path.name: path.read_bytes() for path in render(run).values()}
+    full = {path.name: path.read_bytes() for path in write_formats(run).values()}
     places = find_names(full, [NAME])
     for name in full:  # the search sees the author in each format of the usual version
         assert any(place.startswith(name) for place in places), name

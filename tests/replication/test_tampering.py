@@ -24,7 +24,7 @@ from claimledger.errors import LedgerError
 from claimledger.ledger.entries import dump
 from claimledger.project import Run
 from claimledger.prose.source import read_sources
-from claimledger.rendering import render
+from claimledger.rendering.pages import write_formats
 from claimledger.replication import report as reports
 from claimledger.replication.published import read_published
 from claimledger.replication.verify import Here, as_published, judge, rendered
@@ -39,7 +39,7 @@ def paper(tmp_path_factory):
     root = make_project(tmp_path_factory.mktemp("tampering") / "project",
                         ledger=(known, f'{known} "value": 1,'))
     run = Run.open(root, name="record")
-    render(run, ["html", "pdf", "docx"])
+    write_formats(run, ["html", "pdf", "docx"])
     apart = replace(run, name="verify-test")
     for place in ("notebooks", "figures"):
         shutil.copytree(getattr(run, place), getattr(apart, place))
@@ -217,7 +217,7 @@ def test_a_tampered_word_file_is_caught_and_named(paper, tmp_path, group, place,
 def test_a_tampered_pdf_is_caught_and_named(paper, tmp_path, group, where, change):
     _, verified = paper
     root = make_project(tmp_path / "other", **{where: change})
-    render(Run.open(root, name="record"), ["pdf"])
+    write_formats(Run.open(root, name="record"), ["pdf"])
     report = verified(root / "_manuscript/paper.pdf")
     assert not report.survives
     if group == "claims":

@@ -57,7 +57,7 @@ def verdicts(ledger: dict) -> dict[str, str | None]:
 
 def soup(path: Path) -> BeautifulSoup:
     """A page as a tree."""
-    return BeautifulSoup(path.read_text("utf-8"), "html.parser")
+    return BeautifulSoup(path.read_text("utf-8"), "lxml")
 
 
 def read_html(html: str, file: str = "index.html") -> Page:

@@ -47,25 +47,23 @@ def merge(
     lock = check_lock(run.registration)
     registration = load(run.registration)
     fragments = {stem: _fragment(run, stem) for stem in stems or notebook_stems(run.root)}
-    own: dict[str, dict] = {}
-    origin: dict[str, str] = {}
-    entries, exhibits, deviations, others, ours = {}, {}, [], {}, {}
+    own, entries, exhibits, origin, deviations, others, ours = {}, {}, {}, {}, [], {}, {}
     for stem, fragment in fragments.items():
         for id, entry in fragment["entries"].items():
             if id in origin or entry.get("id") != id:
                 raise LedgerError(
                     f"{stem}: {id}", found=f"also recorded by {origin.get(id, 'another id')}",
                     expected="one notebook", mend="give one of them another id")
-            origin[id] = stem
+            origin[id] = entry["notebook"] = stem
         exhibits |= {k: v | {"notebook": stem} for k, v in fragment["exhibits"].items()}
         other = external_of(run, stem)
         if other is None:
-            own |= {id: entry | {"notebook": stem} for id, entry in fragment["entries"].items()}
+            own |= fragment["entries"]
             ours[stem] = fragment["data"]
-            continue
-        found, rows, others[other.name] = _other(run, other, fragment)
-        entries |= {id: entry | {"notebook": stem} for id, entry in found.items()}
-        deviations += rows
+        else:
+            found, rows, others[other.name] = _other(run, other, fragment)
+            entries |= found
+            deviations += rows
     if not ours:
         raise LedgerError(
             "notebooks", found=f"only those of other studies: {', '.join(fragments)}",
@@ -125,7 +123,7 @@ def audited(
                     f"{origin.get(id, group)}: {id}", found=claimed.get(id, {}).get("verdict"),
                     expected=one.verdict, mend=f'record it by study.record("{group}", table)')
             said = {key: claimed[id][key] for key in ("notebook", "cell") if key in claimed[id]}
-            found[id] = Entry.model_validate(one.record() | said).record()
+            found[id] = one.model_copy(update=said).record()
         known |= made.keys()
         rows += audit.deviation_rows(group, made)
     analyses = [one.id for members in registered.values() for one in members]
@@ -199,7 +197,8 @@ def _other(run: Run, one: External, fragment: dict) -> tuple[dict, list[dict], d
         rows, data = earlier["deviations"], dict(earlier["data"])
         status = data.pop("status")
         header["recorded"] = earlier["recorded"]
-    found = {id: entry | {"source": one.name} for id, entry in found.items()}
+    said = {"source": one.name, "notebook": one.notebook}
+    found = {id: entry | said for id, entry in found.items()}
     return found, rows, header | {"data": data, "status": status}
 
 

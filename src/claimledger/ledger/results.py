@@ -73,14 +73,13 @@ class Fitted:
         """Estimate, standard error and degrees of freedom of one contrast."""
         weights = self.vector(contrast)
         if self.clusters is not None:
-            result = of_fit(self.fit, self.clusters, self.correction).contrast(weights)
-            return float(result.estimate), float(result.se), float(result.df)
-        estimate = float(weights @ self.fit.params.to_numpy())
-        variance = float(weights @ np.asarray(self.fit.cov_params()) @ weights)
-        if not np.isfinite(variance) or variance <= 0:
-            raise self._error(f"a variance of {variance}", "above zero",
+            return tuple(map(float, of_fit(
+                self.fit, self.clusters, self.correction).contrast(weights)))
+        test = self.fit.t_test(weights)
+        if not np.isfinite(test.sd).all() or not (test.sd > 0).all():
+            raise self._error(f"a standard error of {test.sd.item()}", "above zero",
                               "look for a constant outcome or an empty cell")
-        return estimate, float(np.sqrt(variance)), float(self.fit.df_resid)
+        return test.effect.item(), test.sd.item(), float(self.fit.df_resid)
 
     def joint(self, names: list[str]) -> tuple[float, float, float, float]:
         """F of several coefficients at once, its two degrees of freedom, and p."""

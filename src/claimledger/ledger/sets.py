@@ -15,7 +15,7 @@ Each but the last three has the text `members`: "all four kinds", "every kind bu
 from collections.abc import Iterator
 from itertools import combinations
 
-from claimledger.ledger.entries import VERDICTS, WORDS, lower_first
+from claimledger.ledger.entries import VERDICTS, WORDS, fact, lower_first
 from claimledger.registration.lock import Lock
 from claimledger.registration.models import Registration
 
@@ -185,17 +185,13 @@ def _entry(
     first = entries[(sources or every)[0]]
     statuses = {entries[source]["status"] for source in sources or every}
     count = len(inside)
-    fields = {
-        "id": id, "label": label, "value": count, "unit": "count", "decision": "pattern",
-        "verdict": {0: "none", len(every): "all"}.get(count, "some"),
-        "verdicts": VERDICTS["pattern"],
-        "status": statuses.pop() if len(statuses) == 1 else "exploratory",
-        "notebook": first.get("notebook", ""), "cell": first.get("cell", ""),
-        "text": {"est": str(count), "abs": str(count)} | text,
-    }
-    if count < len(WORDS):
-        fields["text"]["word"] = WORDS[count] if count else "none"
-    return {id: {key: value for key, value in fields.items() if value not in ("", [], {})}}
+    made = fact(
+        id, count, label, unit="count", decision="pattern",
+        verdict={0: "none", len(every): "all"}.get(count, "some"),
+        status=statuses.pop() if len(statuses) == 1 else "exploratory",
+        notebook=first.get("notebook", ""), cell=first.get("cell", ""),
+        text=text if count else text | {"word": "none"})
+    return {id: made.record()}
 
 
 def members_text(inside: list[str], every: list[str], noun: tuple | None, name) -> str:

@@ -16,7 +16,8 @@ from claimledger.pipeline import notebooks as execute
 from claimledger.pipeline.task_graph import Step, alone, digests, holder, run_steps
 from claimledger.progress import Progress, Report
 from claimledger.project import Run, sweep
-from claimledger.rendering import FILES, renderer
+from claimledger.rendering import renderer
+from claimledger.rendering.pages import FILES
 from claimledger.settings import CONFIG, notebook_stems, settings
 from claimledger.yaml_files import near
 
@@ -80,7 +81,7 @@ def build(
     return _make(run, world, steps, progress, proceed)
 
 
-def render(
+def build_paper(
     run: Run, formats: Iterable[str] = tuple(FILES), *, world: str | None = None,
 ) -> tuple[str, list[str]]:
     """Bring ledger and paper up to date; return the renderer's name and the steps that ran."""
@@ -304,7 +305,7 @@ def _paper_step(run: Run, formats: list[str], chosen: renderer.Renderer) -> Step
     engine = [*PACKAGE.rglob("*"), *(run.root / "_extensions").rglob("*")]
     engine = [path for path in engine if path.is_file() and "__pycache__" not in path.parts]
     inputs = [*made, *sources, *prose, *engine, *_shared_inputs(run)]
-    action = partial(renderer.render, run, formats, chosen, partial(check_prose, run))
+    action = partial(renderer.run_renderer, run, formats, chosen, partial(check_prose, run))
     date = os.environ.get("SOURCE_DATE_EPOCH", "")
     config = {"renderer": chosen.name, "formats": formats, "date": date}
     return Step("paper", action, inputs, config, after=["ledger"], produced=made)

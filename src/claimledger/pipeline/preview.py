@@ -5,7 +5,6 @@ alone; an edited notebook (or registration, or data) is run first. What the chec
 find is told and stops nothing: a page is read while it is unfinished.
 """
 
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +15,7 @@ from pathlib import Path
 from claimledger.errors import LedgerError
 from claimledger.pipeline import build
 from claimledger.project import Run, write_atomic
-from claimledger.rendering import press_files
-from claimledger.rendering.pages import Press
+from claimledger.rendering.pages import pressing
 from claimledger.settings import CONFIG
 
 PAUSE = 0.2      # seconds between two looks at the files
@@ -79,8 +77,8 @@ class Preview:
         return True
 
     def _press(self) -> None:
-        with tempfile.TemporaryDirectory(prefix="preview-") as folder:
-            ready = press_files(Press(self.run, Path(folder), ("html",)), lambda _: None)
+        with pressing(self.run, ["html"]) as press:
+            ready = press.files()
         for name, content in ready.items():
             path = self.folder / name
             if path.suffix == ".html":

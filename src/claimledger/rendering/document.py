@@ -18,12 +18,11 @@ from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 
-import yaml
-
 from claimledger.errors import LedgerError
 from claimledger.project import write_atomic
 from claimledger.prose.source import ESCAPED, HEADING, SHORTCODE, Source, arguments, read_sources
 from claimledger.rendering.notebook_pages import Notebook, exhibit
+from claimledger.yaml_files import parse_yaml
 
 MARK = "\ue002"  # a paragraph of its own between two pieces
 # Definitions that another piece may refer to: of notes, links and numbered examples.
@@ -110,10 +109,7 @@ def read_paper(
     text = embed_cells(source, notebooks, alts or {}) if notebooks else source.text
     tokens = Tokens()
     match = re.match(r"---[ \t]*\n(.*?)\n---[ \t]*\n", text, re.S)
-    try:
-        front = yaml.safe_load(tokens.replace(match[1])) if match else {}
-    except yaml.YAMLError as error:
-        raise LedgerError(path.name, found=str(error), expected="YAML as front matter") from error
+    front = match and parse_yaml(tokens.replace(match[1]), path.name, "front matter") or {}
     formats = _merged(config.get("format"), front.pop("format", None))
     options = {k: v for k, v in config.items() if k not in STEERING} | front
     return Paper(path, text[match.end():] if match else text, options, formats, tokens)
@@ -128,10 +124,10 @@ def _merged(*maps: object) -> dict:
     return merged
 
 
-def epoch(options: dict, environment: dict) -> int:
+def epoch(options: dict) -> int:
     """The one date of all outputs, in seconds: SOURCE_DATE_EPOCH, else the paper's own date."""
-    if environment.get("SOURCE_DATE_EPOCH"):
-        return int(environment["SOURCE_DATE_EPOCH"])
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return int(given)
     day = _day(options.get("date")) or date(1980, 1, 1)
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 

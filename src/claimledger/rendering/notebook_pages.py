@@ -8,12 +8,11 @@ from functools import lru_cache
 from html import escape
 from pathlib import Path
 
-import yaml
 from pygments.lexers import PythonLexer
 from pygments.token import Comment, Keyword, Name, Number, Operator, String
 
 from claimledger.errors import LedgerError
-from claimledger.yaml_files import SAFE
+from claimledger.yaml_files import parse_yaml
 
 FIGURES = {"image/svg+xml": ".svg", "image/png": ".png"}
 # What is colored, under the names that pandoc gives it.
@@ -98,10 +97,7 @@ def _cell(raw: dict, path: Path) -> Cell:
     head = []
     while raw["cell_type"] == "code" and lines and lines[0].startswith("#|"):
         head.append(lines.pop(0)[2:].removeprefix(" "))
-    try:
-        options = yaml.load("\n".join(head), SAFE) or {}
-    except yaml.YAMLError as error:
-        raise LedgerError(path, found=" / ".join(head), expected="cell options as YAML") from error
+    options = parse_yaml("\n".join(head), path, "cell options") or {}
     return Cell(raw["cell_type"], options, "\n".join(lines), raw.get("outputs", []))
 
 

@@ -1,15 +1,21 @@
-"""The paper in each format, and a page for each notebook, as bytes."""
+"""The embedded renderer: the paper in each format, and a page for each notebook, without Quarto.
+
+Same extension, same prose, same numbers.
+"""
 
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.project import Run, sha256_file, sha256_tree
+from claimledger.project import Run, sha256_file, sha256_tree, write_atomic
 from claimledger.prose.source import read_sources
 from claimledger.prose.tokens import require_tokens
 from claimledger.rendering import document, tools
@@ -17,7 +23,6 @@ from claimledger.rendering.document import Paper, Tokens, epoch, metadata, read_
 from claimledger.rendering.notebook_pages import Notebook, as_page, extract_figures
 from claimledger.settings import notebook_titles, settings
 
-STYLES = Path(__file__).parent / "assets" / "word-styles.xml"
 # No column of a pipe table is given a width: each format fits the columns to their content. Code is
 # not colored here: notebooks bring their own.
 COMMON = {"standalone": True, "columns": 10000, "wrap": "none", "strip-comments": True,
@@ -25,6 +30,7 @@ COMMON = {"standalone": True, "columns": 10000, "wrap": "none", "strip-comments"
 PARSE, PRESS = ["source"], ["embedded"]  # scripts of the extension
 CITING = ("bibliography", "csl", "link-citations", "reference-section-title")
 FOUND = ("Header", "Cite", "Div")  # what of a tree is looked at
+PAGES = "build/notebooks"  # below the folder of the paper's own page
 FILES = {"html": "index.html", "pdf": "paper.pdf", "docx": "paper.docx", "jats": "paper.xml"}
 OFFERED = FILES | {"meca": "paper-meca.zip"}  # what a page may point to: the last is Quarto's alone
 IDENTIFYING = ("author", "affiliation", "affiliations", "institute", "thanks", "acknowledgments",
@@ -83,12 +89,53 @@ class Press:
     @property
     def moment(self) -> int:
         """The date of all outputs, in seconds."""
-        return epoch(self.paper.options, os.environ)
+        return epoch(self.paper.options)
 
     @property
     def extension(self) -> Path:
         """The Quarto extension, whose Lua scripts both renderers share."""
         return self.run.root / "_extensions" / "ledger"
+
+    def files(
+        self, progress: Callable[[str], None] = lambda _: None,
+        check: Callable[[], None] = lambda: None,
+    ) -> dict[str, bytes]:
+        """All files by name, made side by side; the first error stops what has not begun.
+
+        `progress` is called with the name of each when it is ready; `check` while pandoc is at
+        work: what it raises is told before what pandoc complains of.
+
+        Raises:
+            LedgerError: an unknown id, verdict, label or citation key.
+        """
+        with ThreadPoolExecutor() as pool:
+            try:
+                try:
+                    jobs = self._begin(pool)
+                except LedgerError:
+                    check()
+                    raise
+                for name, job in jobs.items():
+                    job.add_done_callback(lambda one, name=name: one.exception() or progress(name))
+                check()
+                made = {name: job.result() for name, job in jobs.items()}
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return made | (self.figures() if "jats" in self.formats else {})
+
+    def _begin(self, pool: ThreadPoolExecutor) -> dict[str, Future]:
+        self.prepare()
+        jobs = self.notebook_pages(pool) if "html" in self.formats else {}
+        _ = self.text  # once, before threads share it; no notebook's page needs it
+        slowest_first = ("pdf", "jats", "docx", "html")
+        return jobs | {FILES[form]: pool.submit(self.article, form)
+                       for form in slowest_first if form in self.formats}
+
+    def notebook_pages(self, pool: ThreadPoolExecutor) -> dict[str, Future]:
+        """The page of each executed notebook, by its name where the paper's links look for it."""
+        return {f"{PAGES}/{book.path.stem}-preview.html":
+                pool.submit(self.notebook_page, book, title) for book, title in self.books}
 
     def prepare(self) -> None:
         """Read all once, before threads share it; write the pictures into the folder."""
@@ -111,7 +158,8 @@ class Press:
         if _ASIDE.search(self.paper.body):
             return getattr(self, form)()
         source = read_sources([self.paper.path])[0]
-        files = [self.paper.path, self.run.ledger, STYLES, *sorted(self.folder.glob("cells/*")),
+        files = [self.paper.path, self.run.ledger, tools.REFERENCE,
+                 *sorted(self.folder.glob("cells/*")),
                  *(self.paper.path.parent / piece.file for piece in source.pieces if piece.file),
                  *sorted(self.run.figures.glob("*.json"))]
         told = [self.text, self._meta, self.paper.formats, self.formats, self.moment,
@@ -223,7 +271,7 @@ class Press:
         title = self.paper.options.get("running-head", "")
         head = f"{title}\t{status if self._meta['simulated'] else ''}"
         paper = str(self.paper.option("typst", "papersize", "a4"))
-        return tools.reference_docx(self.folder, STYLES.read_text(encoding="utf-8"), head, paper)
+        return tools.reference_docx(self.folder, head, paper)
 
     def jats(self) -> bytes:
         """The paper as JATS XML, which names its drawings as files in `figures/`."""
@@ -283,6 +331,7 @@ class Press:
             "root": self.run.root, "ledger": self.run.ledger, "notebooks": self.run.notebooks,
             "figures": self.run.figures, "input": self.paper.path, "review": self.review,
             "date": os.environ.get("SOURCE_DATE_EPOCH"), "renderer": tools.versions(),
+            "complaint": self.folder / tools.COMPLAINT,
             "page": "notebook" if meta.get("notebook") else "paper",
             "tokens": beside("tokens", tokens.found) if tokens else None,
         }
@@ -299,3 +348,39 @@ class Press:
         tools.pandoc(beside("defaults", defaults), text, self.folder, self.moment,
                      source or self.paper.path)
         return (self.folder / name).read_bytes()
+
+
+@contextmanager
+def pressing(run: Run, formats: Iterable[str] = (), review: bool = False) -> Iterator[Press]:
+    """One render, in a folder that is there as long as it lasts."""
+    with tempfile.TemporaryDirectory(prefix="render-") as folder:
+        yield Press(run, Path(folder), tuple(formats), review)
+
+
+def write_formats(
+    run: Run, formats: Iterable[str] = tuple(FILES),
+    progress: Callable[[str], None] = lambda _: None, check: Callable[[], None] = lambda: None,
+) -> dict[str, Path]:
+    """Write the paper of a run and, with HTML, a page for each notebook, once all are ready.
+
+    `progress` and `check` are those of `Press.files`. Returns the path of each format's file.
+    """
+    formats = tuple(formats)
+    for name in formats:
+        if name not in FILES:
+            raise LedgerError("render", found=name, expected=f"one of {', '.join(FILES)}")
+    with pressing(run, formats) as press:
+        ready = press.files(progress, check)
+    written = {name: write_atomic(run.output / name, content) for name, content in ready.items()}
+    if "html" in formats:  # the page of a notebook that has another name now
+        for page in set((run.output / PAGES).glob("*-preview.html")) - set(written.values()):
+            page.unlink()
+    return {name: written[FILES[name]] for name in formats}
+
+
+def write_notebook_pages(run: Run, output: Path) -> None:
+    """Write the page of each executed notebook below `output`."""
+    with pressing(run) as press, ThreadPoolExecutor() as pool:
+        press.prepare()
+        for name, job in press.notebook_pages(pool).items():
+            write_atomic(output / name, job.result())

@@ -13,7 +13,6 @@ of its making. The notebooks' pages are the engine's own: Quarto would convert e
 import os
 import re
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from html import escape, unescape
@@ -23,8 +22,8 @@ import psutil
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run, find_root, write_atomic
-from claimledger.rendering import renderer, write_notebook_pages
-from claimledger.rendering.pages import OFFERED, Press
+from claimledger.rendering import renderer
+from claimledger.rendering.pages import OFFERED, pressing, write_notebook_pages
 from claimledger.rendering.tools import light, repack, valid_jats
 from claimledger.settings import CONFIG, settings
 
@@ -125,8 +124,8 @@ def _options(words: list[str]) -> Iterator[tuple[str, str]]:
 
 def prepare(run: Run) -> Path:
     """Write what Quarto reads besides the sources: the reference document of its Word file."""
-    with tempfile.TemporaryDirectory(prefix="reference-") as folder:
-        made = Press(run, Path(folder), ("docx",)).reference().read_bytes()
+    with pressing(run) as press:
+        made = press.reference().read_bytes()
     path = run.base / REFERENCE
     if path.is_file() and path.read_bytes() == made:
         return path

@@ -13,6 +13,8 @@ from pathlib import Path
 from claimledger.errors import LedgerError
 from claimledger.progress import Progress, Report
 from claimledger.project import Run
+from claimledger.rendering.document import epoch, read_paper
+from claimledger.rendering.pages import write_formats
 from claimledger.settings import settings
 
 OLDEST = (1, 9)  # as the extension asks: quarto-required in its _extension.yml
@@ -65,7 +67,7 @@ def _version(program: str) -> str | None:
     return found[0] if asked.returncode == 0 and found else None
 
 
-def render(
+def run_renderer(
     run: Run, formats: list[str], chosen: Renderer, check: Callable[[], None], report: Report
 ) -> list[Path]:
     """Render what passes the `check` of the prose; return every file of the output folder."""
@@ -73,11 +75,9 @@ def render(
         check()
         _render_with_quarto(run, formats, chosen, report)
     else:
-        from claimledger.rendering import render as embedded
-
         pages = len(settings(run.root)["manuscript"]["notebooks"]) if "html" in formats else 0
         done = count(1)
-        embedded(run, formats, lambda name: report(next(done), len(formats) + pages), check)
+        write_formats(run, formats, lambda name: report(next(done), len(formats) + pages), check)
     return [path for path in run.output.rglob("*") if path.is_file()]
 
 
@@ -108,8 +108,5 @@ def _render_with_quarto(
 
 def moment(run: Run) -> int:
     """The one date of all outputs, the same as the embedded renderer's."""
-    from claimledger.rendering.document import epoch, read_paper
-
     config = settings(run.root)
-    article = run.root / config["manuscript"]["article"]
-    return epoch(read_paper(article, config).options, dict(os.environ))
+    return epoch(read_paper(run.root / config["manuscript"]["article"], config).options)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import zipfile
+from collections import Counter
 from datetime import UTC, datetime
 from functools import cache
 from html import escape
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from claimledger.errors import LedgerError
 
+COMPLAINT = "complaint.json"
 RUNTIME = ["+RTS", "-A128m", "-RTS"]  # room for what is new: a quarter less time than with 4 MB
 
 
@@ -41,7 +43,8 @@ def pandoc(defaults: str, text: str, folder: Path, moment: int, source: Path) ->
     """Run pandoc on `text` in `folder`, with the options in a file; every warning is an error.
 
     Raises:
-        LedgerError: with the file and line in `source` where that can be told.
+        LedgerError: what the extension left in the folder's COMPLAINT; an unknown citation
+            key with the line in `source`; else pandoc's words as they are.
     """
     # Else a file name with an accent is none, where the locale is C.
     known = os.environ | {"SOURCE_DATE_EPOCH": str(moment), "LC_ALL": "C.UTF-8"}
@@ -49,32 +52,22 @@ def pandoc(defaults: str, text: str, folder: Path, moment: int, source: Path) ->
         [_pandoc(), *RUNTIME, "--defaults", defaults], input=text, cwd=folder,
         env=known, text=True, encoding="utf-8", capture_output=True, check=False,
     )
-    if done.returncode < 0 or (done.returncode and not done.stderr.strip()):
+    if not done.returncode:
+        return
+    if (complaint := folder / COMPLAINT).is_file():
+        raise LedgerError(**json.loads(complaint.read_text(encoding="utf-8")))
+    if done.returncode < 0 or not done.stderr.strip():
         raise LedgerError(
             source.name, found=f"pandoc was ended (status {done.returncode})",
             expected="a rendered file", mend="free space on the disk, or memory, and try again",
         )
-    if done.returncode:
-        raise _complaint(done.stderr, source)
-
-
-def _complaint(stderr: str, source: Path) -> LedgerError:
-    """The extension's own message, an unknown citation key, or pandoc's words as they are."""
-    own = re.search(
-        r"^(?P<where>.+)\n\s+found:\s+(?P<found>.+)(?:\n\s+expected:\s+(?P<expected>.+))?"
-        r"(?:\n\s+to mend:\s+(?P<mend>.+))?", stderr, re.M,
-    )
-    if own:
-        parts = {k: v or "" for k, v in own.groupdict().items()}
-        where = parts.pop("where").removeprefix("Error running Lua: ").strip()
-        return LedgerError(where, **parts)
-    unknown = re.findall(r"[Cc]itation (\S+) not found", stderr)
+    unknown = re.findall(r"[Cc]itation (\S+) not found", done.stderr)
     if unknown:
-        return LedgerError(
+        raise LedgerError(
             find_line(source, "@" + unknown[0]), found="unknown: @" + ", @".join(unknown),
             expected="a key of the bibliography, or a label of the paper",
         )
-    return LedgerError(source.name, found=stderr.strip(), expected="no warning from pandoc")
+    raise LedgerError(source.name, found=done.stderr.strip(), expected="no warning from pandoc")
 
 
 def find_line(source: Path, text: str) -> str:
@@ -130,12 +123,16 @@ _UNSAFE = re.compile(r"""[\x00-\x1f\x7f%#<>&']""")
 def light(page: str, drawings: Path) -> str:
     """A page with the drawings that it names as parts of it, each alt text once, named tables.
 
-    As text a drawing takes a fifth less than in base64.
+    As text a drawing takes a fifth less than in base64, and each of its styles stands there once.
     """
     def drawing(found: re.Match) -> str:
         svg = (drawings / found[1]).read_text(encoding="utf-8")
         for old, new in _SHORTER:
             svg = re.sub(old, new, svg)
+        styles = Counter(re.findall(r' style="([^"]*)"', svg) if "</style>" in svg else [])
+        for name, style in enumerate(style for style, count in styles.items() if count > 1):
+            svg = svg.replace(f' style="{style}"', f' class="c{name}"')
+            svg = svg.replace("</style>", f".c{name}{{{style}}}</style>", 1)
         svg = _UNSAFE.sub(lambda sign: f"%{ord(sign[0]):02X}", svg)
         return svg.replace('"', "%22" if "%27" in svg else "'")
 
@@ -167,64 +164,21 @@ def repack(content: bytes, moment: int, instead: dict[str, bytes] | None = None)
     return new.getvalue()
 
 
-_WORD = ('<?xml version="1.0" encoding="UTF-8" standalone="yes"?><w:{0} xmlns:w="http://schemas.'
-         'openxmlformats.org/wordprocessingml/2006/main"><w:p><w:pPr><w:pStyle w:val="{1}"/>'
-         "</w:pPr>{2}</w:p></w:{0}>")
-_PAPER = {"a4": (11906, 16838), "us-letter": (12240, 15840)}  # twentieths of a point
+REFERENCE = Path(__file__).parent / "assets" / "reference.docx"
+_SIZES = {"us-letter": b'w:w="12240" w:h="15840"'}  # twentieths of a point; else as it is, A4
 
 
-def reference_docx(folder: Path, styles: str, head: str, paper: str, font: str = "Cambria") -> Path:
-    """Pandoc's own reference document with other styles, page, head and font.
+def reference_docx(folder: Path, head: str, paper: str) -> Path:
+    """Our reference document (any editor opens it) for a size of paper, with a line over each page.
 
-    `styles` holds `<w:style>` elements; each takes the place of the one with its id. `head` is the
-    line over each page, whose parts a tab divides; under it stands the page's number.
+    `head` is that line, whose parts a tab divides.
     """
-    line = escape(head).replace("\t", "</w:t><w:tab/><w:t>")
-    parts = {
-        "header": _WORD.format("hdr", "Header", f"<w:r><w:t>{line}</w:t></w:r>"),
-        "footer": _WORD.format("ftr", "Footer", '<w:fldSimple w:instr=" PAGE "/>'),
-    }
-    kind = "application/vnd.openxmlformats-officedocument.wordprocessingml."
-    link = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
-    width, height = _PAPER.get(paper, _PAPER["a4"])
-    page = (f'<w:pgSz w:w="{width}" w:h="{height}"/><w:pgMar w:top="1418" w:right="1418" '
-            'w:bottom="1418" w:left="1418" w:header="709" w:footer="709" w:gutter="0"/>')
-    refer = "".join(f'<w:{n}Reference xmlns:r="{link[:-1]}" w:type="default" r:id="{n}1"/>'
-                    for n in parts)
-    changes = {
-        "[Content_Types].xml": ("</Types>", "".join(
-            f'<Override PartName="/word/{n}1.xml" ContentType="{kind}{n}+xml"/>' for n in parts
-        ) + "</Types>"),
-        "word/_rels/document.xml.rels": ("</Relationships>", "".join(
-            f'<Relationship Id="{n}1" Type="{link}{n}" Target="{n}1.xml"/>' for n in parts
-        ) + "</Relationships>"),
-        "word/document.xml": ("</w:sectPr>", f"{page}</w:sectPr>"),
-    }
-    made = subprocess.run(
-        [_pandoc(), "--print-default-data-file=reference.docx"], capture_output=True, check=True
-    )
-    path = folder / "reference.docx"
-    with zipfile.ZipFile(io.BytesIO(made.stdout)) as old, zipfile.ZipFile(path, "w") as new:
-        for part in old.infolist():
-            content = old.read(part)
-            if part.filename == "word/styles.xml":
-                content = _restyled(content.decode(), styles).encode()
-            if part.filename.startswith("word/theme/"):
-                content = re.sub(rb'(<a:latin typeface=")[^"]*', rb"\1" + font.encode(), content)
-            if part.filename in changes:
-                content = content.decode().replace(*changes[part.filename]).encode()
-            if part.filename == "word/document.xml":
-                content = re.sub(rb"<w:sectPr\b[^>]*>", rb"\g<0>" + refer.encode(), content)
-            part.date_time = (1980, 1, 1, 0, 0, 0)  # pandoc's is the time of the call
-            new.writestr(part, content)
-        for name, content in parts.items():
-            new.writestr(zipfile.ZipInfo(f"word/{name}1.xml"), content)
+    line = escape(head).replace("\t", "</w:t><w:tab/><w:t>").encode()
+    path = folder / REFERENCE.name
+    with zipfile.ZipFile(REFERENCE) as ours, zipfile.ZipFile(path, "w") as own:
+        for part in ours.infolist():
+            content = ours.read(part).replace(b"RUNNING HEAD", line)
+            if paper in _SIZES:
+                content = re.sub(rb'(?<=<w:pgSz )w:w="\d+" w:h="\d+"', _SIZES[paper], content)
+            own.writestr(part, content)
     return path
-
-
-def _restyled(sheet: str, styles: str) -> str:
-    for style in re.findall(r"<w:style .*?</w:style>", styles, re.S):
-        name = re.search(r'w:styleId="([^"]+)"', style)[1]
-        old = rf'<w:style\b[^>]*w:styleId="{name}".*?</w:style>'
-        sheet = re.sub(old, "", sheet, flags=re.S).replace("</w:styles>", style + "</w:styles>")
-    return sheet

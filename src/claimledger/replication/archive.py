@@ -9,10 +9,8 @@ import hashlib
 import io
 import json
 import mimetypes
-import os
 import re
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -32,9 +30,9 @@ from claimledger.pipeline import notebooks as execute
 from claimledger.project import Run, sha256_file, write_atomic
 from claimledger.registration.codebook import instrument_table, vignette_table
 from claimledger.registration.loading import load
-from claimledger.rendering import FILES, press_files
-from claimledger.rendering.document import epoch, read_paper
-from claimledger.rendering.pages import Press
+from claimledger.rendering import renderer
+from claimledger.rendering.document import read_paper
+from claimledger.rendering.pages import FILES, pressing
 from claimledger.replication.elsewhere import git
 from claimledger.settings import notebook_stems, settings
 from claimledger.survey.disclosure import find_names, names_of
@@ -94,8 +92,7 @@ class Contents:
     @property
     def moment(self) -> int:
         """The one date of all outputs, in seconds."""
-        paper = read_paper(build.article(self.run), settings(self.run.root))
-        return epoch(paper.options, os.environ)
+        return renderer.moment(self.run)
 
     @cached_property
     def citation(self) -> dict:
@@ -438,9 +435,9 @@ def render_review(
     Left out are author, affiliation and all that is marked `.identifying`. Nothing is written
     where one of the names stands: a LedgerError lists all places.
     """
-    with tempfile.TemporaryDirectory(prefix="review-") as folder:
-        named = names_of(run, read_paper(build.article(run), settings(run.root)).options)
-        files = press_files(Press(run, Path(folder), tuple(formats), review=True), progress)
+    named = names_of(run, read_paper(build.article(run), settings(run.root)).options)
+    with pressing(run, formats, review=True) as press:
+        files = press.files(progress)
     if found := find_names(files, named):
         raise LedgerError(
             "the version for review", found="\n    ".join(["names in it:", *found[:20]]),
