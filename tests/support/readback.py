@@ -19,6 +19,7 @@ from bs4 import BeautifulSoup
 from claimledger.prose.lint import APART, parts
 from claimledger.prose.source import Problem, Source
 from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
+from claimledger.replication.differences import resolve
 
 BREAK = "\x00"  # where the source has something that the finished text shows in another form
 LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
@@ -85,14 +86,6 @@ def squeeze(text: str) -> str:
     return re.sub(r"[^\w−]|_", "", unicodedata.normalize("NFKC", text))
 
 
-def words(token: Token, ledger: dict) -> str:
-    """What a token prints, its links as their words; in a dropped passage perhaps nothing."""
-    try:
-        return LINK.sub(r"\1", printed(token, ledger))
-    except KeyError:  # a phrase that cannot come out where it stands
-        return BREAK
-
-
 def kept(source: Source, came: dict[str, str | None]) -> list[Token]:
     """The tokens that show under these verdicts: those that no dropped `.when` encloses."""
     found = tokens(source)
@@ -114,7 +107,7 @@ def check_page(page: Page, ledger: dict, sources: Iterable[Source]) -> list[Prob
                 passages.append(squeeze(token.body))
             elif token.kind in SHORTCODES:
                 kind = "num" if token.kind == "num" else "says"
-                key = (kind, token.ids[0], squeeze(words(token, ledger)))
+                key = (kind, token.ids[0], squeeze(LINK.sub(r"\1", printed(token, ledger))))
                 possible.add(key)
                 asked[key] += source.kind == "article"
     shown = Counter()
@@ -146,53 +139,66 @@ def _fault(claim: Claim, entry: dict | None) -> str:
 
 
 def check_text(text: str, ledger: dict, sources: Iterable[Source]) -> list[Problem]:
-    """Kept passages and phrases stand in the finished text; dropped ones stand nowhere in it.
+    """What the verdicts keep stands in the finished text; what they drop stands nowhere in it.
 
-    `text` is that of HTML, PDF or DOCX, with a form feed between two pages. A passage is a line of
-    the source, or its part up to what is shown in another form (a citation, a formula). Of
-    notebooks only what must not be printed is looked for: not every exhibit need be embedded.
+    `text` is that of HTML, PDF or DOCX, with a form feed between two pages. Of notebooks only what
+    must not be printed is looked for: not every exhibit need be embedded.
     """
-    pages = [squeeze(page) for page in text.split("\f")]
-    finished, came, sources = BREAK.join(pages), verdicts(ledger), list(sources)
-    runs = [(source, run) for source in sources for run in _runs(source, came, ledger)]
-    allowed = BREAK.join(run.shown() for _, run in runs)
-    problems: list[Problem] = []
-    for source, run in runs:
-        body = any(start <= run.start < end for start, end in _body(source))
-        if body and not _present(run.shown(), pages):
-            problems.append(run.problem(source, "not printed, although it holds"))
-        for other in run.others(ledger):
-            if other in finished and other not in allowed:
-                problems.append(run.problem(source, f"a phrase of another verdict: “{other}”"))
-    for source in sources:
-        for run in _dropped(source, came, ledger):
-            if len(shown := run.shown()) >= TELLING and shown in finished and shown not in allowed:
-                problems.append(run.problem(source, "printed, although the verdicts drop it"))
-    return problems
+    pages, problems = [squeeze(page) for page in text.split("\f")], []
+    finished, asked = BREAK.join(pages), [(source, tokens(source)) for source in sources]
+    lines = [resolve(source, found, ledger) for source, found in asked]
+    allowed = BREAK.join(passage for own in lines for _, passage in _passages(own))
+
+    def problem(source: Source, number: int, found: str, line: str) -> None:
+        file, at, _ = source.where(_starts(source)[number])
+        problems.append(Problem(file, at, 1, f"{found}: {line[:100]}"))
+
+    for (source, found), own in zip(asked, lines, strict=True):
+        starts, body = _starts(source), _body(source)
+        for number, passage in _passages(own):
+            inside = any(start <= starts[number] < end for start, end in body)
+            if inside and not _present(passage, pages):
+                problem(source, number, "not printed, although it holds", own[number])
+        for other in _elsewhere(found, ledger):
+            for number, line in enumerate(resolve(source, found, other)):
+                if line != own[number] and any(
+                        len(one) >= TELLING and one in finished and one not in allowed
+                        for _, one in _passages([line])):
+                    problem(source, number, "printed, although the verdicts drop it", line)
+    return list(dict.fromkeys(problems))
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A passage without a break: its place in the source, and its pieces with their tokens."""
+def _starts(source: Source) -> list[int]:
+    """Where each line starts."""
+    return [0, *(end.end() for end in re.finditer("\n", source.text))]
 
-    start: int
-    pieces: tuple[tuple[str, Token | None], ...]
 
-    def shown(self) -> str:
-        return squeeze("".join(text for text, _ in self.pieces))
+def _passages(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """Stretches of the lines, squeezed, that are printed as they stand: no formula, no citation."""
+    def gone(found: re.Match) -> str:
+        return re.sub(r"[^\n]", BREAK, found[0])
 
-    def others(self, ledger: dict) -> Iterator[str]:
-        """The passage with each phrase that belongs to another verdict."""
-        for i, (phrase, token) in enumerate(self.pieces):
-            for other in set(token.phrases(ledger).values()) - {phrase} if token else ():
-                around = [text for text, _ in self.pieces]
-                passage = squeeze("".join([*around[:i], other, *around[i + 1:]]))
-                if len(passage) >= TELLING:
-                    yield passage
+    text = "\n".join(lines)
+    for lexeme in Source("", text).lexemes:
+        if lexeme.lastgroup != "escape":
+            text = text[:lexeme.start()] + gone(lexeme) + text[lexeme.end():]
+    for number, line in enumerate(APART.sub(gone, text).split("\n")):
+        yield from ((number, squeeze(part)) for part in line.split(BREAK))
 
-    def problem(self, source: Source, found: str) -> Problem:
-        text = "".join(text for text, _ in self.pieces).strip()
-        return Problem(*source.where(self.start), f"{found}: {text[:100]}")
+
+def _elsewhere(found: list[Token], ledger: dict) -> Iterator[dict]:
+    """Ledgers with other verdicts, under which each passage and each phrase would be printed."""
+    came, entries, seen = verdicts(ledger), ledger["entries"], []
+    for token in found:
+        needed = {id: words.split()[0] for one in found if one.kind == "when"
+                  and (one is token or one.inner[0] <= token.start < one.inner[1])
+                  for id, words in one.options.items() if came[id] not in words.split()}
+        phrases = token.phrases(ledger) if token.kind in ("says", "members") else []
+        for change in [needed | {token.ids[0]: verdict} for verdict in phrases] or [needed]:
+            if change and change not in seen:
+                seen.append(change)
+                other = {id: entries[id] | {"verdict": verdict} for id, verdict in change.items()}
+                yield ledger | {"entries": entries | other}
 
 
 def _present(passage: str, pages: list[str]) -> bool:
@@ -219,55 +225,3 @@ def _body(source: Source) -> list[tuple[int, int]]:
     front = re.match(r"---[ \t]*\n.*?\n---[ \t]*$", source.text, re.DOTALL | re.MULTILINE)
     abstract = [span for name, span in parts(source).items() if name == "abstract"]
     return [(front.end() if front else 0, len(source.text)), *abstract]
-
-
-def _runs(source: Source, came: dict, ledger: dict) -> list[_Run]:
-    found = tokens(source)
-    gone = [(t.start, t.end, "", None) for t in found if t.kind == "when" and not holds(t, came)]
-    return _flatten(source, 0, len(source.text), gone, found, ledger)
-
-
-def _dropped(source: Source, came: dict, ledger: dict) -> Iterator[_Run]:
-    found = tokens(source)
-    for token in found:
-        if token.kind == "when" and not holds(token, came):
-            yield from _flatten(source, *token.inner, [], found, ledger)
-
-
-def _flatten(
-    source: Source, start: int, end: int, gone: list, found: list[Token], ledger: dict
-) -> list[_Run]:
-    """Plain passages of a stretch of the source, with the texts and phrases of its tokens."""
-    edits = gone + [(m.start(), m.end(), BREAK, None) for m in APART.finditer(source.masked)]
-    bound = {t.start: t for t in found if t.kind in SHORTCODES}
-    for lexeme in source.lexemes:
-        token = bound.get(lexeme.start())
-        if lexeme.lastgroup != "escape":
-            text = words(token, ledger) if token else BREAK
-            phrase = token if token and token.kind != "num" else None
-            edits.append((lexeme.start(), lexeme.end(), BREAK if "$" in text else text, phrase))
-    edits += [(t.inner[1], t.end, "", None) for t in found
-              if t.kind in ("when", "typed") and not t.block]
-    pieces, position = [], start
-    for first, last, text, token in sorted(edits, key=lambda edit: (edit[0], -edit[1])):
-        if position <= first and last <= end:
-            pieces += [(position, source.text[position:first], None), (first, text, token)]
-            position = last
-    return _split([*pieces, (position, source.text[position:end], None)])
-
-
-def _split(pieces: list[tuple[int, str, Token | None]]) -> list[_Run]:
-    """Part the pieces at breaks and line ends."""
-    runs: list[_Run] = []
-    current: list = []
-    for start, text, token in pieces:
-        for i, part in enumerate(re.split(rf"[\n{BREAK}]", text) if token is None else [text]):
-            if i and current:
-                runs.append(_Run(current[0][0], tuple(piece[1:] for piece in current)))
-                current = []
-            if part:
-                current.append((start, part, token))
-            start += len(part) + 1
-    if current:
-        runs.append(_Run(current[0][0], tuple(piece[1:] for piece in current)))
-    return runs
