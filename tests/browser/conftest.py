@@ -1,6 +1,5 @@
 """Pages in Debian's Chromium, by Playwright."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -54,24 +53,6 @@ def visit(browser):
         context.close()
 
 
-def grid() -> dict:
-    """A grid of two sizes and three effects, of numbers that can be told apart; simulated: none."""
-    def shares(*rows):
-        return [list(row) for row in rows]
-
-    verdicts = {
-        "power": shares((0.05, 0.2, 0.6), (0.05, 0.5, 0.97)),
-        "supported": shares((0.02, 0.18, 0.59), (0.02, 0.48, 0.97)),
-        "refuted": shares((0.03, 0.02, 0.01), (0.03, 0.02, 0)),
-        "negligible": shares((0.15, 0.1, 0), (0.85, 0.3, 0.001)),
-        "undecided": shares((0.8, 0.7, 0.4), (0.1, 0.2, 0.029)),
-    }
-    one = {"family": "H1", "sesoi": 0.2, "direction": "positive", **verdicts,
-           "mcse": {name: shares((0.011,) * 3, (0.009,) * 3) for name in verdicts}}
-    return {"n": [500, 1502], "d": [0.0, 0.2, 0.4], "registered_n": 1502, "simulations": 2000,
-            "alpha": 0.05, "what": "Numbers made up for a test.", "hypotheses": {"H1": one}}
-
-
 @pytest.fixture(scope="session", params=["embedded", "quarto"])
 def small(request, tmp_path_factory):
     """The small paper of the renderer's tests, with the panel of the design's power, from each."""
@@ -79,7 +60,6 @@ def small(request, tmp_path_factory):
     if request.param == "quarto" and not quarto:
         pytest.skip("no Quarto on this machine: its page is not tried in a browser")
     root = make_project(tmp_path_factory.mktemp("browser") / "project")
-    (root / "figures" / "fig-power.json").write_text(json.dumps(grid()), encoding="utf-8")
     with (root / "paper.qmd").open("a", encoding="utf-8") as paper:
         paper.write(PANEL)
     if request.param == "embedded":
