@@ -15,7 +15,7 @@ PACKAGE = ROOT / "src" / "claimledger"
 # From the ground up: each may import those before it, never one after it. CONTRIBUTING shows it.
 LAYERS = [
     ["errors"],
-    ["yaml_files", "settings", "project", "progress", "page", "big_columns"],
+    ["yaml_files", "settings", "project", "progress", "templates", "big_columns"],
     ["registration"], ["survey"], ["simulation"], ["statistics"], ["ledger"], ["figures"],
     ["study"], ["prose"], ["rendering"], ["pipeline"],
     ["replication"], ["start"], ["cli"], ["__main__"],

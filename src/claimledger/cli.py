@@ -308,17 +308,10 @@ def codebook(
 ) -> None:
     """Write codebook, instrument and a survey to import, all from the registration."""
     from claimledger.project import write_atomic
-    from claimledger.registration import codebook as book
+    from claimledger.registration.codebook import files
     from claimledger.registration.loading import load
 
-    registration = load(_run().registration)
-    made = {
-        "codebook.html": book.codebook_page(registration),
-        "codebook.csv": book.codebook_table(registration).to_csv(index=False),
-        "codebook.ddi.xml": book.ddi_codebook(registration),
-        "survey.txt": book.import_file(registration), "survey-steps.md": book.steps(registration),
-    }
-    for name, content in made.items():
+    for name, content in files(load(_run().registration)).items():
         print(_shown(write_atomic((out / name).resolve(), content)))
 
 

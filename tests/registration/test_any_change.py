@@ -7,8 +7,7 @@ import pytest
 import yaml
 
 from claimledger.errors import LedgerError
-from claimledger.registration import codebook
-from claimledger.registration.codebook import import_file, steps
+from claimledger.registration.codebook import files
 from claimledger.registration.loading import load
 from claimledger.start.assumed import assumptions
 from claimledger.start.folder import citation, notebook, paper
@@ -68,8 +67,7 @@ def mutate(content, rng):
 def used(path):
     """Read it, and write all that is written from a registration."""
     r = load(path)
-    for text in (codebook.codebook_page(r), codebook.ddi_codebook(r), import_file(r), steps(r),
-                 assumptions(r), notebook(r), paper(r), citation(r)):
+    for text in (*files(r).values(), assumptions(r), notebook(r), paper(r), citation(r)):
         assert text
     return r
 

@@ -8,15 +8,10 @@ from xml.etree import ElementTree as Xml
 import pandas as pd
 import pytest
 
-from claimledger.registration.codebook import (
-    SPACE,
-    codebook_page,
-    codebook_table,
-    ddi_codebook,
-    import_file,
-    steps,
-)
+from claimledger.registration.codebook import codebook_table, files
 from claimledger.registration.loading import load
+
+SPACE = "ddi:codebook:2_5"
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +36,13 @@ def test_the_table_has_every_variable_and_comes_back_from_csv(registration):
 
 def test_the_page_escapes_what_the_registration_says(registration):
     study = registration.study.model_copy(update={"title": "<script>x</script>"})
-    page = codebook_page(registration.model_copy(update={"study": study}))
+    page = files(registration.model_copy(update={"study": study}))["codebook.html"]
     assert "<script" not in page and "&lt;script&gt;" in page
     assert page.count("<table") == 4 and "Failed the attention check" in page
 
 
 def test_ddi_has_each_variable_with_its_question_and_codes(registration):
-    root = Xml.fromstring(ddi_codebook(registration).encode())
+    root = Xml.fromstring(files(registration)["codebook.ddi.xml"].encode())
     space = {"d": SPACE}
     assert root.tag == f"{{{SPACE}}}codeBook" and root.get("version") == "2.5"
     found = root.findall("d:dataDscr/d:var", space)
@@ -71,13 +66,13 @@ def test_ddi_is_valid_by_its_schema(registration):
         pytest.skip("the DDI schema is not here (set CLAIMLEDGER_DDI_XSD to codebook.xsd)")
     etree = pytest.importorskip("lxml.etree")
     checker = etree.XMLSchema(etree.parse(schema))
-    good = ddi_codebook(registration)
+    good = files(registration)["codebook.ddi.xml"]
     assert checker.validate(etree.fromstring(good.encode())), checker.error_log
     assert not checker.validate(etree.fromstring(good.replace("qstnLit", "qstnText").encode()))
 
 
 def test_the_survey_file_asks_every_item_with_its_codes(registration):
-    text = import_file(registration)
+    text = files(registration)["survey.txt"]
     assert text.startswith("[[AdvancedFormat]]\n")
     assert re.findall(r"\[\[Block:(.*)\]\]", text) == list(registration.instrument.blocks.values())
     asked = re.findall(r"\[\[ID:(\w+)\]\]", text)
@@ -97,12 +92,12 @@ def test_a_text_cannot_open_a_tag_of_the_format(registration):
         update={"wording": "One\n[[Question:MC]] two"})
     items = registration.instrument.items | {"trust": item}
     instrument = registration.instrument.model_copy(update={"items": items})
-    text = import_file(registration.model_copy(update={"instrument": instrument}))
+    text = files(registration.model_copy(update={"instrument": instrument}))["survey.txt"]
     assert "One [ [Question:MC] ] two" in text
 
 
 def test_the_steps_name_every_level_with_its_text_and_who_is_asked(registration):
-    text = steps(registration)
+    text = files(registration)["survey-steps.md"]
     for name, factor in registration.design.factors.items():
         for level, about in factor.levels.items():
             assert f"`{name}` = `{level}`, `{name}_text` = `{about.text}`" in text

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claimledger.errors import LedgerError
-from claimledger.registration.codebook import import_file
+from claimledger.registration.codebook import files
 from claimledger.registration.loading import load
 from claimledger.survey import qualtrics
 from claimledger.survey.loading import examine
@@ -120,7 +120,7 @@ def written(path: Path, registration, people, form: str) -> Path:
     choices = {name: {str(code): text for code, text in scale.labels.items()}
                for name, scale in scales.items()}
     if form.startswith("imported"):         # as `claimledger codebook` writes it for the platform
-        survey = import_file(registration)
+        survey = files(registration)["survey.txt"]
         choices = {re.match(r"\w+", part)[0]: dict(re.findall(r"\[\[Choice:(\d+)\]\]\n(.*)", part))
                    for part in survey.split("[[ID:")[1:]}
         assert set(scales) <= set(choices)

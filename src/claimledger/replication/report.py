@@ -6,15 +6,14 @@ Everything that comes from the published file is shown as plain text, whatever i
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from html import escape
 from pathlib import Path
 
 from claimledger.ledger.entries import ABSOLUTE, RELATIVE, Claim
-from claimledger.page import page
 from claimledger.project import write_atomic
 from claimledger.replication.differences import GROUPS, Difference
 from claimledger.replication.published import plain
 from claimledger.replication.verify import Report
+from claimledger.templates import page
 
 OUTCOME = {
     "same": "survives", "not re-run": "recorded, not re-run", "moved": "a number moved",
@@ -76,7 +75,7 @@ def text(report: Report, every: bool = False) -> str:
 def html(report: Report) -> str:
     """The same on a page that runs no script and fetches nothing."""
     _, _, rest = text(report, every=True).partition("\n")
-    return page(headline(report), [f"<pre>{escape(rest)}</pre>"])
+    return page(headline(report), [("pre", rest)])
 
 
 def data(report: Report) -> str:

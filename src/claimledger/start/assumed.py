@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from claimledger.registration.models import Item, Registration, Scale
 from claimledger.simulation.assumptions import drawn
 from claimledger.simulation.platform_file import DURATION
 from claimledger.survey.qualtrics import further
 from claimledger.survey.recoding import derivation_order, derive
+from claimledger.templates import fill
 
 _EFFECT = 0.25       # of each level, in SD of the answers: invented
 _SPREAD = 0.4        # between items that are compared within respondents, in points
@@ -22,39 +22,22 @@ def assumptions(registration: Registration) -> str:
     stacked = _stacked(registration)
     outcomes = {name: item for name, item in items.items()
                 if item.role == "outcome" and registration.scale_of(name).kind != "text"}
-    several = {"repeated": 0.2} if registration.design.rows > 1 else {}
-    columns = {name: column for name in further(registration)
-               if (column := _column(registration, name))}
-    content = {
-        "note": "Simulated answers: no person gave them. Everything in this file is invented.",
+    parts = {
         "background": {name: _margin(registration.scale_of(name))
                        for name, item in items.items() if item.role == "background"},
-        "background_correlations": [],
         "outcomes": {
-            name: _outcome(registration, name, stacked.get(name, 0.0)) for name in outcomes
-        },
+            name: _outcome(registration, name, stacked.get(name, 0.0)) for name in outcomes},
         "spreads": {"items": list(stacked)} if len(stacked) > 1 else {},
         "effects": {key: effect for name in registration.design.factors
                     for key, effect in _effects(registration, name, outcomes).items()},
-        "correlations": [], "slopes": [], **several,
-        **({"columns": columns} if columns else {}),
-        "recall": {"right": {name: 0.92 for name, item in items.items() if item.recalls},
-                   "correlation": 0, "unsure": 0.5},
-        "fieldwork": {
-            "start": "2025-05-05", "days": 7, "median_seconds": 400, "log_sd": 0.4,
-            "extra": {rule.id: 0.02 if rule.repeats or rule.column in (
-                *items, "Finished", "Status", DURATION) else 0 for rule in registration.exclusions},
-            "skipped": 0, "comments": 0, "texts": ["None."],
-        },
-        "worlds": {
-            "example": {"label": "the factors have effects"},
-            "null": {"label": "nothing has an effect", "default": 0},
-            "reversed": {"label": "every effect has the opposite sign", "default": -1},
-        },
+        "columns": {name: column for name in further(registration)
+                    if (column := _column(registration, name))},
     }
-    head = ("# What the simulated answers assume. Every number is invented: put in what you\n"
-            "# expect before you trust `claimledger diagnose` with the size of your sample.\n")
-    return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    return fill(
+        "parts/simulation.yml", parts=parts, several=registration.design.rows > 1,
+        recalled={name: 0.92 for name, item in items.items() if item.recalls},
+        extra={rule.id: 0.02 if rule.repeats or rule.column in (
+            *items, "Finished", "Status", DURATION) else 0 for rule in registration.exclusions})
 
 
 def _column(registration: Registration, name: str) -> dict:

@@ -9,7 +9,6 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from string import Template
 from textwrap import shorten
 
 import pandas as pd
@@ -19,9 +18,9 @@ from claimledger.simulation.assumptions import UNSURE
 from claimledger.survey import qualtrics
 from claimledger.survey.mapping_draft import Definition, rated, read_definition
 from claimledger.survey.tables import READERS, Table
+from claimledger.templates import fill
 from claimledger.yaml_files import OPEN
 
-PARTS = Path(__file__).parents[1] / "template" / "parts"
 _FEW = 8          # values of a field that may be arms, and answers of a question in an export
 _PERSONAL = re.compile(r"(?i)name|mail|ip.?address|latitude|longitude|zip|phone|_?id$|^rid$|^pid$")
 _WEIGHT = re.compile(r"(?i)(survey|sampling|final|post)?_?(w|wt|wgt|weights?)(_?\d+)?")
@@ -91,6 +90,16 @@ class Arms:
     levels: dict[str, str] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
     shown: bool = False
+
+    def factor(self) -> dict:
+        """The factor, as the registration has it."""
+        ids = _ids(list(self.levels))
+        return {
+            "label": self.label,
+            "columns": {_id(level): column for level, column in self.columns.items()},
+            "levels": {ids[level]: {"label": level} | (
+                {} if self.shown else {"text": text or f"{OPEN} what was read"})
+                for level, text in self.levels.items()}}
 
 
 @dataclass(frozen=True)
@@ -279,17 +288,16 @@ def _write(source: Path, known: Known) -> str:
     arms = {ids[name]: one for name, one in known.arms.items()} or {"arm": Arms(
         "what was randomized", {f"{OPEN} control": "", f"{OPEN} treated": ""})}
     scales: dict[str, dict] = {}
-    items, derived = [], {}
-    titles = list(dict.fromkeys(one.block for one in asked.values())) or ["Questions"]
-    blocks = _ids(titles)
+    items, derived = {}, {}
+    blocks = _ids(list(dict.fromkeys(one.block for one in asked.values())) or ["Questions"])
     for name, one in asked.items():
         scale = one.scale()
         same = next((key for key, value in scales.items() if value == scale), None)
         key = ids[name] if same is None or one.numeric else same
         scales[key] = scale
-        items.append(_line(ids[name], {
+        items[ids[name]] = {
             "label": one.label, "role": f"{OPEN} {one.role}", "scale": key,
-            "block": blocks[one.block], "wording": one.wording or name}))
+            "block": blocks[one.block], "wording": one.wording or name}
         if one.unsure and len(one.labels) - len(one.unsure) > 2 and (
                 one.role in ("outcome", "background")):
             derived[f"{ids[name]}_known"] = {
@@ -298,7 +306,6 @@ def _write(source: Path, known: Known) -> str:
                 "missing": one.unsure}
     outcome = next((ids[name] for name, one in asked.items()
                     if one.role == "outcome" and one.labels), "outcome")
-    outcome = f"{outcome}_known" if f"{outcome}_known" in derived else outcome
     factor, first = next(iter(arms.items()))
     levels = list(_ids(list(first.levels)).values())
     rows, design = known.respondent, {}
@@ -308,47 +315,21 @@ def _write(source: Path, known: Known) -> str:
     elif known.tasks:
         design = dict(zip(("respondent", "tasks", "profiles"), ("ResponseId", *known.tasks),
                           strict=True))
-    return Template((PARTS / "draft.yml").read_text(encoding="utf-8")).substitute(
-        source=" ".join(source.name.split()), title=_text(f"{OPEN} {known.title}"),
-        short=_id(known.title)[:40], outcome=outcome, factor=factor, order=", ".join(arms),
+    consent = next((ids[name] for name, one in asked.items() if one.role == "consent"), None)
+    return fill(
+        "parts/draft.yml", source=" ".join(source.name.split()), title=known.title,
+        short=_id(known.title)[:40], design=design, scales=scales, items=items, derived=derived,
+        blocks={id: title for title, id in blocks.items()}, weight=known.weight,
+        outcome=f"{outcome}_known" if f"{outcome}_known" in derived else outcome,
         term=f"{factor}[T.{levels[min(1, len(levels) - 1)]}]",
-        arms="\n".join(_factor(id, one) for id, one in arms.items()),
-        design="".join(f"  {key}: {_text(value) if isinstance(value, str) else value}\n"
-                       for key, value in design.items()),
-        blocks="\n".join(f"    {blocks[title]}: {_text(title)}" for title in titles),
-        frame="frame: profiles\n    vcov: CR2" if design else "vcov: HC2",
-        scales="\n".join(f"    {_line(key, one)}" for key, one in scales.items()) or "    {}",
-        items="\n".join(f"    {one}" for one in items) or "    {}",
-        derived="".join(f"\n    {_line(key, one)}" for key, one in derived.items()) or " {}",
-        exclusions="\n".join(f"  - {one}" for one in _exclusions(known, ids)) or "  []",
-        weighting=_line("weighting", {"column": f"{OPEN} {known.weight}"})
-        + "   # and weighted: true below\n\n" if known.weight else "",
-    )
-
-
-def _factor(id: str, arms: Arms) -> str:
-    lines = [f"    {id}:", f"      label: {_text(f'{OPEN} {arms.label}')}"]
-    if arms.columns:
-        lines += ["      # of each arm the column that says who saw it",
-                  "      " + _line("columns", {_id(one): c for one, c in arms.columns.items()})]
-    ids = _ids(list(arms.levels))
-    return "\n".join([*lines, "      levels:      # the first is the reference", *(
-        "        " + _line(ids[level], {"label": level} | (
-            {} if arms.shown else {"text": text or f"{OPEN} what was read"}))
-        for level, text in arms.levels.items())])
-
-
-def _exclusions(known: Known, ids: dict[str, str]) -> list[str]:
-    consent = next((ids[n] for n, one in known.asked.items() if one.role == "consent"), None)
-    found = {
-        "preview": {"label": "Test answers of the survey's makers", "column": "Status",
-                    "equals": ["Survey Preview", 1]} if "Status" in known.platform else {},
-        "consent": {"label": "Did not agree to take part", "column": consent,
-                    "differs_from": [f"{OPEN} the code of consent"]} if consent else {},
-        "unfinished": {"label": "Did not finish", "column": "Finished",
-                       "differs_from": ["True", 1]} if "Finished" in known.platform else {},
-    }
-    return [_line("", {"id": id} | rule).removeprefix(": ") for id, rule in found.items() if rule]
+        arms={id: one.factor() for id, one in arms.items()},
+        exclusions=[rule for rule, known_by in (
+            ({"id": "preview", "label": "Test answers of the survey's makers", "column": "Status",
+              "equals": ["Survey Preview", 1]}, "Status" in known.platform),
+            ({"id": "consent", "label": "Did not agree to take part", "column": consent,
+              "differs_from": [f"{OPEN} the code of consent"]}, consent),
+            ({"id": "unfinished", "label": "Did not finish", "column": "Finished",
+              "differs_from": ["True", 1]}, "Finished" in known.platform)) if known_by])
 
 
 def _ids(names: list[str]) -> dict[str, str]:
@@ -366,23 +347,3 @@ def _id(text: str) -> str:
     id = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_").lower()
     id = f"is_{id}" if id in _WORDS else id
     return id if re.match(r"[a-z]", id) else f"q_{id}" if id else "q"
-
-
-def _text(text: str) -> str:
-    return json.dumps(" ".join(text.split()), ensure_ascii=False)
-
-
-def _line(key: str, values: dict) -> str:
-    """One line of YAML in braces; texts in quotes, but for ids."""
-
-    def shown(value: object) -> str:
-        if isinstance(value, dict):
-            return "{" + ", ".join(f"{k}: {shown(v)}" for k, v in value.items()) + "}"
-        if isinstance(value, list):
-            return "[" + ", ".join(map(shown, value)) + "]"
-        return _text(value) if isinstance(value, str) else json.dumps(value)
-
-    parts = ", ".join(
-        f"{k}: {v if isinstance(v, str) and re.fullmatch('[a-z][a-z0-9_]*', v) else shown(v)}"
-        for k, v in values.items())
-    return f"{key}: {{{parts}}}"

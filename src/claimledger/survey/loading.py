@@ -24,7 +24,6 @@ from claimledger.errors import (
     shown,
     warning_lines,
 )
-from claimledger.page import page, paragraph, section
 from claimledger.project import sha256_file
 from claimledger.registration.models import Registration
 from claimledger.survey import checks, qualtrics
@@ -41,6 +40,7 @@ from claimledger.survey.reading import OPEN, Export, coded, read_export
 from claimledger.survey.recoding import WEIGHT, exclude, recode, staying
 from claimledger.survey.tables import distinct
 from claimledger.survey.weighting import Raking, rake_as_registered
+from claimledger.templates import page
 
 _ROWS = 5        # records named for one kind of problem
 _SHEETS = {65_536, 1_048_576}       # lines of the old and the new kind of spreadsheet
@@ -344,25 +344,25 @@ def html_report(export: Export, findings: Findings, registration: Registration) 
     warnings = [p for p in findings.problems if p.severity == "warning"]
     verdict = (f"The paper cannot be built: {len(errors)} problem(s) have to be mended."
                if errors else "As registered: the paper can be built.")
-    parts = [
-        paragraph(verdict, "verdict"),
-        paragraph(f"Recognized: {export.form}; {len(export.columns):,} records."),
-        paragraph("This page quotes cells and ids of the export: it is as private as the file."),
-        section("To mend", grouped(errors)), section("To look at", grouped(warnings)),
+    parts: list[tuple[str, str | pd.DataFrame]] = [
+        ("verdict", verdict),
+        ("note", f"Recognized: {export.form}; {len(export.columns):,} records."),
+        ("note", "This page quotes cells and ids of the export: it is as private as the file."),
+        ("To mend", grouped(errors)), ("To look at", grouped(warnings)),
     ]
     if findings.flow is not None:
-        parts.append(section("Exclusions, in order", findings.flow))
+        parts.append(("Exclusions, in order", findings.flow))
     if findings.missing is not None:
-        parts.append(section("Answers missing among those asked, by arm", findings.missing))
+        parts.append(("Answers missing among those asked, by arm", findings.missing))
     if findings.frame is not None:
         names = identifying_variables(registration)
         table = anonymity(findings.frame, names).as_table()
-        parts.append(section("Anonymity of " + ", ".join(names), table))
+        parts.append(("Anonymity of " + ", ".join(names), table))
     forms = pd.DataFrame(
         list(export.recognized.items()), columns=["item or factor", "its answers stand as"])
-    parts.append(section("How answers were read", forms))
     private = pd.DataFrame({"column": private_columns(export.columns)})
-    parts.append(section("Columns that may tell who answered: read, and never passed on", private))
+    parts += [("How answers were read", forms),
+              ("Columns that may tell who answered: read, and never passed on", private)]
     return page(f"Check of {Path(export.path).name}", parts)
 
 
