@@ -25,6 +25,7 @@ WORDS = re.compile(
     r"\b(all(?:y|ies|iances?)|treat(?:y|ies)|misalign\w*|kiratli|nato|regimes?|democra\w+|shaming"
     r"|sanctions?|tomz|weeks \(?2013|vendors?|proliferat\w+|accession)\b", re.IGNORECASE,
 )
+QSF = Path(__file__).parent / "support" / "trees.qsf"
 
 
 @pytest.fixture(scope="module")
@@ -96,37 +97,9 @@ def test_every_design_is_whole(tmp_path, design):
     }
 
 
-QSF = {
-    "SurveyEntry": {"SurveyName": "Trees"},
-    "SurveyElements": [
-        {"Element": "BL", "Payload": {"1": {"Type": "Trash", "BlockElements": [
-            {"Type": "Question", "QuestionID": "QID9"}]}}},
-        {"Element": "FL", "Payload": {"Type": "Root", "Flow": [
-            {"Type": "EmbeddedData", "EmbeddedData": [{"Field": "panel", "Value": "x"}]},
-            {"Type": "BlockRandomizer", "Flow": [
-                {"Type": "EmbeddedData", "EmbeddedData": [{"Field": "Letter", "Value": value}]}
-                for value in ("Plain", "Bold")]}]}},
-        *({"Element": "SQ", "Payload": {
-            "QuestionID": id, "DataExportTag": tag, "QuestionText": text, "QuestionType": kind,
-            "Selector": "SAVR", "Validation": {"Settings": {"ContentType": valid}},
-            "Choices": {str(n): {"Display": label} for n, label in enumerate(labels, 1)},
-            "Answers": {str(n): {"Display": label} for n, label in enumerate(answers, 1)}}}
-          for id, tag, kind, text, labels, answers, valid in [
-            ("QID1", "Q1.1", "MC", "Do you agree to take part?", ["Yes", "No"], [], ""),
-            ("QID2", "Q1.2", "TE", "How old are you?", [], [], "ValidNumber"),
-            ("QID3", "will", "MC", "<b>Would</b> you&nbsp;water it?",
-             ["No", "Rather no", "Rather yes", "Yes"], [], ""),
-            ("QID4", "M", "Matrix", "How is it?", ["Tree", "Street"], ["Bad", "Good"], ""),
-            ("QID5", "text", "DB", "Read this.", [], [], ""),
-            ("QID9", "old", "MC", "In the trash", ["Yes", "No"], [], "")]),
-    ],
-}
-
-
 @pytest.fixture
 def drafted(tmp_path) -> Path:
-    (tmp_path / "survey.qsf").write_text(json.dumps(QSF))
-    start(tmp_path / "new", date(2026, 1, 2), source=tmp_path / "survey.qsf")
+    start(tmp_path / "new", date(2026, 1, 2), source=QSF)
     return tmp_path / "new"
 
 
@@ -188,37 +161,9 @@ def test_a_figure_has_a_panel_for_each_outcome_and_bound(root):
     assert '## [Both of two]{.typed reason="as registered"}' in paper(two)
 
 
-def survey_with_arms_in_blocks() -> dict:
-    """A .qsf as most experiments have it: one of three blocks is shown; a slider; don't know."""
-    def question(id, tag, kind, text, labels=(), **more):
-        return {"Element": "SQ", "Payload": {
-            "QuestionID": id, "DataExportTag": tag, "QuestionText": text, "QuestionType": kind,
-            "Choices": {str(n): {"Display": one} for n, one in enumerate(labels, 1)}, **more}}
-
-    blocks = {"BL_1": ("Start", "QID1"), "BL_3": ("Plain", "QID3"), "BL_4": ("True", "QID4"),
-              "BL_2": ("Answers", "QID6", "QID5")}
-    flow = {"FlowID": "FL_1", "Type": "Root", "Flow": [
-        {"Type": "Standard", "ID": "BL_1"},
-        {"Type": "BlockRandomizer", "FlowID": "FL_7", "SubSet": "1", "Flow": [
-            {"Type": "Standard", "ID": id} for id in ("BL_3", "BL_4")]},
-        {"Type": "Standard", "ID": "BL_2"}]}
-    return {"SurveyEntry": {"SurveyName": "Trees"}, "SurveyElements": [
-        {"Element": "FL", "Payload": flow},
-        {"Element": "BL", "Payload": [
-            {"ID": id, "Description": title, "BlockElements": [{"QuestionID": q} for q in asked]}
-            for id, (title, *asked) in blocks.items()]},
-        question("QID5", "warm", "Slider", "How warm do you feel?", ["Warmth"]),
-        question("QID6", "will", "MC", "Would you <b>water</b>, in school, it?",
-                 ["No", "Perhaps", "Yes", "Don't know"], RecodeValues={"4": "99"}),
-        question("QID1", "consent", "MC", "Do you consent to take part?", ["Yes", "No"]),
-        question("QID3", "plain", "DB", "Imagine a tree."),
-        question("QID4", "true", "DB", "Imagine a thirsty tree.")]}
-
-
 def test_arms_in_blocks_are_drafted_and_a_study_comes_of_it(tmp_path):
-    (tmp_path / "survey.qsf").write_text(json.dumps(survey_with_arms_in_blocks()))
-    folder = tmp_path / "new"
-    start(folder, date(2026, 1, 2), source=tmp_path / "survey.qsf")
+    folder = tmp_path / "new"      # one of three blocks is shown; a slider; don't know
+    start(folder, date(2026, 1, 2), source=QSF.with_name("trees-in-blocks.qsf"))
     content = Source.read(folder / "registration.yml").content
     arm = content["design"]["factors"]["fl_7"]
     assert arm["levels"]["is_true"] == {"label": "True", "text": "Imagine a thirsty tree."}
@@ -304,7 +249,7 @@ def test_an_export_is_drafted_from_its_columns(tmp_path):
 
 
 def test_a_field_set_together_with_an_arm_is_what_was_read(tmp_path):
-    survey = json.loads(json.dumps(QSF))
+    survey = json.loads(QSF.read_text("utf-8"))
     for one in survey["SurveyElements"][1]["Payload"]["Flow"][1]["Flow"]:
         value = one["EmbeddedData"][0]["Value"]
         one["EmbeddedData"].append({"Field": "Letter_text", "Value": f"The {value} letter."})

@@ -28,10 +28,8 @@ def printed(root) -> dict:
     return json.loads((root / "tests" / "reference" / "survey" / "raking.json").read_text())
 
 
-@pytest.mark.parametrize("kind", ["equal", "unequal"])
-def test_weights_and_means_are_those_of_r(sample, printed, kind):
-    base = sample["base"] if kind == "unequal" else None
-    raking, wanted = rake(sample, MARGINS, base=base), printed[kind]
+def test_weights_and_means_are_those_of_r(sample, printed):
+    raking, wanted = rake(sample, MARGINS), printed["equal"]
     np.testing.assert_allclose(raking.weights, wanted["weights"], rtol=1e-9)
     assert raking.design_effect == pytest.approx(wanted["kish"], rel=1e-9)
     assert raking.effective_n == pytest.approx(len(sample) / wanted["kish"], rel=1e-9)
@@ -39,28 +37,25 @@ def test_weights_and_means_are_those_of_r(sample, printed, kind):
         wanted["mean"], rel=1e-10)
 
 
-def test_the_report(sample):
-    raking = rake(sample, MARGINS)
-    table = raking.margins.set_index(["variable", "category"])
-    male = (sample["sex"] == "Male").mean()
-    assert table.loc[("sex", "Male"), "sample"] == pytest.approx(100 * male)
-    np.testing.assert_allclose(table["weighted"], table["population"], atol=1e-6)
-    assert raking.gap < 1e-6 and raking.trimmed == 0
+def off(raking, sample) -> float:
+    """The largest difference between a margin and the weighted sample."""
+    return max(abs(raking.weights[sample[name] == label].mean() * (sample[name] == label).mean()
+                   - share) for name, shares in MARGINS.items() for label, share in shares.items())
 
 
 def test_trimmed_weights_are_raked_again(sample):
     free, trimmed = rake(sample, MARGINS), rake(sample, MARGINS, trim=2.2)
     assert free.weights.max() > 2.3
     assert trimmed.weights.max() <= 2.2 * (1 + 1e-6)
-    assert trimmed.trimmed > 0 and trimmed.gap < 0.01
+    assert off(trimmed, sample) < 1e-4
     assert trimmed.design_effect < free.design_effect
 
 
-def test_a_cap_that_margins_do_not_allow_is_told(sample):
+def test_a_cap_holds_where_margins_do_not_allow_it(sample):
     raking = rake(sample, MARGINS, trim=1.2)
-    assert raking.weights.max() <= 1.2 * (1 + 1e-8) and raking.trimmed > 100
+    assert raking.weights.max() <= 1.2 * (1 + 1e-8)
     assert raking.weights.mean() == pytest.approx(1)
-    assert raking.gap > 1
+    assert off(raking, sample) > 0.01
 
 
 def test_those_who_did_not_answer_a_variable_stay(sample):
@@ -85,16 +80,6 @@ def test_those_who_did_not_answer_a_variable_stay(sample):
 def test_samples_that_cannot_be_raked(sample, change, message):
     with pytest.raises(LedgerError, match=message):
         rake(change(sample), MARGINS)
-
-
-@pytest.mark.parametrize("bad", [np.nan, 0.0, -1.0])
-def test_missing_base_weights(sample, bad):
-    base = sample["base"].to_numpy().copy()
-    base[3] = bad
-    with pytest.raises(LedgerError, match="missing, zero or negative"):
-        rake(sample, MARGINS, base=base)
-    with pytest.raises(LedgerError):
-        rake(sample, MARGINS, base=base[:10])
 
 
 def test_the_study_s_margins(root, registration):
@@ -138,15 +123,14 @@ def samples(draw):
     for name, size in zip("ab", sizes, strict=True):
         raw = draw(st.lists(st.floats(0.1, 1), min_size=size, max_size=size))
         margins[name] = {str(i): x / sum(raw) for i, x in enumerate(raw)}
-    base = draw(st.lists(st.floats(0.3, 3), min_size=len(frame), max_size=len(frame)))
-    return frame, margins, np.array(base)
+    return frame, margins
 
 
 @settings(max_examples=60, deadline=None)
 @given(samples(), st.randoms(use_true_random=False))
 def test_raking_meets_margins_whatever_the_order(drawn, random):
-    frame, margins, base = drawn
-    weights = rake(frame, margins, base=base).weights
+    frame, margins = drawn
+    weights = rake(frame, margins).weights
     assert (weights > 0).all() and weights.mean() == pytest.approx(1)
     for name, shares in margins.items():
         got = weights.groupby(frame[name]).sum() / weights.sum()
@@ -156,5 +140,5 @@ def test_raking_meets_margins_whatever_the_order(drawn, random):
     other = frame.loc[order].map("level {}".format)
     renamed = {name: {f"level {k}": shares[k] for k in reversed(shares)}
                for name, shares in reversed(margins.items())}  # fmt: skip
-    again = rake(other, renamed, base=base[order] * 7).weights
+    again = rake(other, renamed).weights
     np.testing.assert_allclose(again.sort_index(), weights, rtol=1e-6)

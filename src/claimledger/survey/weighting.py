@@ -23,17 +23,12 @@ Margins = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Raking:
-    """Weights with mean 1 (index of the frame), and how they came about.
+    """Weights with mean 1 (index of the frame).
 
-    margins: variable, category, population, sample, weighted (percent). gap: the largest
-    difference between population and weighted sample, in percentage points. design_effect:
-    Kish's 1 + CV^2; effective_n: n over it.
+    design_effect: Kish's 1 + CV^2; effective_n: n over it.
     """
 
     weights: pd.Series
-    margins: pd.DataFrame
-    trimmed: int
-    gap: float
 
     @property
     def design_effect(self) -> float:
@@ -102,38 +97,21 @@ def rake_as_registered(frame: pd.DataFrame, registration: Registration, root: Pa
     return rake(labeled(frame, weighting.variables, registration), margins, trim=weighting.trim)
 
 
-def rake(
-    frame: pd.DataFrame, margins: Margins, trim: float | None = None,
-    base: np.ndarray | None = None,
-) -> Raking:
-    """Rake base weights (default: equal) to the margins, none above `trim` times the mean.
+def rake(frame: pd.DataFrame, margins: Margins, trim: float | None = None) -> Raking:
+    """Rake equal weights to the margins, none above `trim` times the mean.
 
     A margin leaves alone the weights of those who did not answer its variable. Trimmed weights
-    are raked again until both hold; where they cannot, `gap` says how far the margins are off.
+    are raked again until both hold; where they cannot, the cap does, and the margins are off.
     """
-    base = np.ones(len(frame)) if base is None else np.asarray(base, dtype=float)
-    if len(base) != len(frame) or not np.isfinite(base).all() or (base <= 0).any():
-        raise LedgerError(
-            "weights", found="missing, zero or negative weights",
-            expected="one positive weight for each respondent", mend="complete the weights",
-        )
-    codes, targets = [], []
-    for variable, shares in margins.items():
-        codes.append(_codes(frame, variable, shares))
-        targets.append(np.array(list(shares.values())))
-    weights, rounds = _fit(base / base.mean(), codes, targets), 0
-    while trim and weights.max() > trim * (1 + 1e-9) and rounds < _ROUNDS:
-        weights = _fit(np.minimum(weights, trim), codes, targets)
-        weights, rounds = weights / weights.mean(), rounds + 1
+    codes = [_codes(frame, variable, shares) for variable, shares in margins.items()]
+    targets = [np.array(list(shares.values())) for shares in margins.values()]
+    weights, rounds = _fit(np.ones(len(frame)), codes, targets), 0
     while trim and weights.max() > trim * (1 + 1e-9):
-        weights = np.minimum(weights, trim)
+        weights, rounds = np.minimum(weights, trim), rounds + 1
+        if rounds <= _ROUNDS:
+            weights = _fit(weights, codes, targets)
         weights = weights / weights.mean()
-    table = _table(margins, codes, base, weights)
-    return Raking(
-        weights=pd.Series(weights, index=frame.index, name="weight"), margins=table,
-        trimmed=int((weights > trim * (1 - 1e-6)).sum()) if trim and rounds else 0,
-        gap=float((table["population"] - table["weighted"]).abs().max()),
-    )
+    return Raking(pd.Series(weights, index=frame.index, name="weight"))
 
 
 def _codes(frame: pd.DataFrame, variable: str, shares: dict[str, float]) -> np.ndarray:
@@ -182,18 +160,4 @@ def _fit(
         "weights", found=f"margins still {100 * worst:.3g} points off after {_PASSES} passes",
         expected="margins that the sample can meet at once",
         mend="merge small categories, or leave a variable out",
-    )
-
-
-def _table(
-    margins: Margins, codes: list[np.ndarray], base: np.ndarray, weights: np.ndarray
-) -> pd.DataFrame:
-    rows = []
-    for (variable, shares), code in zip(margins.items(), codes, strict=True):
-        before, after = (np.bincount(code + 1, w, len(shares) + 1)[1:] for w in (base, weights))
-        for place, (category, share) in enumerate(shares.items()):
-            rows.append((variable, category, 100 * share, 100 * before[place] / before.sum(),
-                         100 * after[place] / after.sum()))
-    return pd.DataFrame(
-        rows, columns=["variable", "category", "population", "sample", "weighted"]
     )
