@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -70,6 +71,23 @@ def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes, read in pieces, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(path: Path) -> str | None:
+    """SHA-256 of a file, read once as long as nothing touches it; None where there is none."""
+    try:
+        state = os.stat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(state.st_mode):  # a pipe would never end
+        return None
+    key = (str(path), state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)
+    if key not in _seen:
+        _seen[key] = sha256_file(path)
+    return _seen[key]
+
+
+_seen: dict[tuple, str] = {}  # of this process and its copies
 
 
 def sha256_tree(folder: Path, pattern: str = "*.py") -> str:

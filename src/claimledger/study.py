@@ -7,6 +7,7 @@ the next call gives nor what the audit computes.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,13 +22,33 @@ from claimledger.ledger.external import External, external_of, recorded, run_for
 from claimledger.ledger.merging import provenance
 from claimledger.ledger.recording import Record
 from claimledger.ledger.results import results
-from claimledger.project import Run, write_atomic
+from claimledger.project import Run, digest, write_atomic
 from claimledger.registration.loading import load
 from claimledger.registration.lock import Lock, check_lock
 from claimledger.registration.models import Registration
 from claimledger.statistics.estimators import COLUMNS
-from claimledger.survey.loading import Survey, open_survey
+from claimledger.survey.loading import Survey, manifest_path, open_survey
 from claimledger.survey.recoding import sample_rows, stack
+
+_ahead: list[tuple] = []  # one survey at most, behind what it was read from
+
+
+def open_ahead(registration: Path, data: Path, root: Path, mapping: Path | None = None) -> None:
+    """Open a survey for the notebooks whose processes are to be copied from this one."""
+    given = data, load(registration), root, mapping
+    _ahead[:] = [(_read_from(*given), open_survey(*given))]
+
+
+def _survey(*given) -> Survey:
+    """The survey that was opened ahead, if all that it was read from is still the same."""
+    read, survey = _ahead.pop() if _ahead else (None, None)  # whoever takes it may change it
+    return survey if survey and read == _read_from(*given) else open_survey(*given)
+
+
+def _read_from(data: Path, registration: Registration, root: Path, mapping: Path | None) -> tuple:
+    margins = registration.weighting and registration.weighting.margins
+    files = [data, manifest_path(data), mapping, margins and root / margins]
+    return registration, [(path, path and digest(path)) for path in files]
 
 
 @dataclass
@@ -67,7 +88,7 @@ class Study:
         if other is not None and not replace(other, data=run.data).present:
             survey, earlier = None, recorded(other)
         else:
-            survey = open_survey(run.data, promise, run.root, run.mapping)
+            survey = _survey(run.data, promise, run.root, run.mapping)
         record = Record(notebook, promise, Audit.of(promise, lock, survey) if survey else None)
         if earlier:
             record.restore(earlier)

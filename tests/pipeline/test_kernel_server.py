@@ -10,6 +10,7 @@ import pytest
 
 from claimledger.pipeline import kernels
 from claimledger.pipeline.kernel_server import KernelServer
+from claimledger.project import Run
 
 pytestmark = pytest.mark.skipif(not kernels.FORKS, reason="processes are copied on Linux only")
 
@@ -81,6 +82,7 @@ def test_one_that_was_never_asked_ends_before_its_imports_do(server):
 
 
 def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
+    run = Run.open()
     def slow(*_):
         started.append(1)
         time.sleep(0.2)
@@ -89,7 +91,7 @@ def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
     monkeypatch.setattr(kernels, "_server", [])
     monkeypatch.setattr(kernels, "KernelServer", slow)
     with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(kernels.warm) for _ in range(4)]:
+        for done in [pool.submit(kernels.warm, run) for _ in range(4)]:
             done.result()
     assert len(started) == len(kernels._server) == 1
 

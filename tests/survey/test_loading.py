@@ -1,9 +1,11 @@
 """The whole way from a file to a frame."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
+from claimledger import study
 from claimledger.errors import LedgerError, require
 from claimledger.figures import flow_diagram
 from claimledger.simulation.platform_file import export
@@ -82,6 +84,31 @@ def test_check_and_build_say_the_same_of_a_small_world(
     with pytest.raises(LedgerError) as built:
         open_survey(path, registration, root)
     assert str(built.value) == str(checked.value)
+
+
+def test_a_survey_opened_ahead_is_taken_once_and_while_its_files_are_the_same(
+    exported, registration, root, tmp_path, monkeypatch
+):
+    manifest, margins = exported.with_suffix(".manifest.json"), "margins.csv"
+    promise = registration.model_copy(update={
+        "weighting": registration.weighting.model_copy(update={"margins": margins})})
+    shutil.copy(root / registration.weighting.margins, tmp_path / margins)
+    data = shutil.copy(exported, tmp_path / exported.name)
+    shutil.copy(manifest, tmp_path)
+    monkeypatch.setattr(study, "load", lambda _: promise)
+    given = [data, promise, tmp_path, None]
+    afresh = []
+    monkeypatch.setattr(study, "open_survey", lambda *a: afresh.append(a) or open_survey(*a))
+    for change in (None, data, tmp_path / manifest.name, tmp_path / margins, "promise"):
+        study.open_ahead(tmp_path / "registration.yml", data, tmp_path)
+        if isinstance(change, Path):
+            change.write_bytes(change.read_bytes() + b"\n")
+        given[1] = promise.model_copy(update={"hypotheses": []}) if change == "promise" else promise
+        afresh.clear()
+        first = study._survey(*given)
+        assert len(afresh) == (change is not None), change
+        assert study._survey(*given) is not first
+        assert first.frame.equals(open_survey(*given).frame)
 
 
 def test_an_implausible_loss_stands_in_the_flow_figure(spoil, registration, root):

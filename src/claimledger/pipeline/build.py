@@ -159,7 +159,7 @@ def _promise_step(run: Run) -> Step:
         read_lock(run.registration)  # says how to freeze
 
     def action(report: Report) -> list[Path]:
-        kernels.warm()  # all notebooks follow from this: let their imports begin meanwhile
+        kernels.warm(run)  # all notebooks follow from this: let their imports begin meanwhile
         from claimledger.ledger.audit import dry_run
         from claimledger.registration.lock import check_lock
 

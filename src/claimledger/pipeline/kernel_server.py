@@ -1,7 +1,8 @@
 """A server process that has imported what notebooks import, and forks a kernel for each of them.
 
 Starting Python and importing pandas, statsmodels and Matplotlib takes longer than most notebooks
-need for their work; this way it is done once for all notebooks of a build. `KernelServer` is the
+need for their work, and so does opening a large export; this way it is done once for all
+notebooks of a build. `KernelServer` is the
 side of the build, `main` that of the process: a request is one line on its standard input, the
 answer the number of a new process. An empty line asks it to end all that notebooks have started:
 whatever a kernel leaves behind becomes a child of the server. It ends when its standard input does.
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -37,15 +38,19 @@ PATIENCE = 20  # seconds for processes to end
 class KernelServer:
     """The build's side of the process."""
 
-    def __init__(self, environment: dict[str, str], own: Callable[[Path], dict[str, str]]):
-        """Let the imports begin; `start` waits for them. `own`: variables for its own folder."""
+    def __init__(self, environment: dict[str, str], own: Callable[[Path], dict[str, str]],
+                 survey: Sequence[Path] = ()):
+        """Let the imports begin; `start` waits for them.
+
+        `own`: variables for its own folder. `survey`: what `study.open_ahead` takes, if anything.
+        """
         self._folder = tempfile.TemporaryDirectory(prefix="claimledger-")
         folder = Path(self._folder.name)
         self._said, self._asking = folder / "said", threading.Lock()
         with self._said.open("wb") as said:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "claimledger.pipeline.kernel_server"], cwd=folder,
-                env=os.environ | environment | own(folder), stdin=subprocess.PIPE,
+                [sys.executable, "-P", "-m", "claimledger.pipeline.kernel_server", *survey],
+                cwd=folder, env=os.environ | environment | own(folder), stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=said, start_new_session=True,
             )
         self._idle = True
@@ -120,7 +125,10 @@ def main() -> None:
     sys.modules["debugpy"] = None  # a build has no debugger: every kernel would load it
     for name in MODULES:
         import_module(name)
-    gc.freeze()  # what is imported stays shared with the copies
+    with suppress(Exception):  # a notebook that opens it says what is wrong
+        if sys.argv[1:]:
+            sys.modules["claimledger.study"].open_ahead(*map(Path, sys.argv[1:]))
+    gc.freeze()  # what is there stays shared with the copies
     signal.signal(signal.SIGCHLD, _reap)
     ctypes.CDLL(None).prctl(_ADOPT, 1)
     own = os.getpid()

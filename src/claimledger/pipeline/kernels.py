@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from claimledger.errors import LedgerError
 from claimledger.pipeline.kernel_server import KernelServer
-from claimledger.project import write_atomic
+from claimledger.project import Run, write_atomic
 
 FIXED_DATE = "315532800"  # 1980-01-01, the first day that a ZIP archive can hold
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")  # ..._NUM_THREADS
@@ -55,11 +55,12 @@ def folder_for_sockets() -> str:
     )
 
 
-def warm() -> None:
+def warm(run: Run) -> None:
     """Let the kernel server's imports begin, and read the audit before any notebook runs."""
+    survey = [run.registration, run.data, run.root, *([run.mapping] if run.mapping else [])]
     with _starting:  # notebooks begin side by side
         if FORKS and not _server:
-            _server.append(KernelServer(environment(), own_settings))
+            _server.append(KernelServer(environment(), own_settings, survey))
     import_module("claimledger.ledger.merging")
 
 
@@ -76,7 +77,6 @@ def manager(folder: Path):
         async def launch_kernel(self, cmd, **options):
             if not FORKS:
                 return await super().launch_kernel(cmd, **options)
-            warm()
             self.process = _server[0].start(
                 cmd[2:], options["env"], str(options["cwd"]), str(folder / SAID))
             self.pid = self.pgid = self.process.pid

@@ -81,7 +81,7 @@ def execute(run: Run, stem: str, on_cell: OnCell = lambda number, of: None) -> P
     Raises LedgerError for a notebook that cannot be read, an unknown parameter, a failing cell,
     a cell over its time limit, and a notebook that records nothing.
     """
-    kernels.warm()
+    kernels.warm(run)
     run.note()
     run = run_for(run, stem)
     source, fragment = source_of(run, stem), fragment_of(run, stem)

@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from time import monotonic
 
 from claimledger.errors import LedgerError
 from claimledger.progress import Progress, Report
-from claimledger.project import sha256_file, write_atomic
+from claimledger.project import digest, write_atomic
 
 Digests = dict[str, str | None]  # of files by their names below the root; None: no such file
 
@@ -165,23 +164,7 @@ def _digest_of(content: dict) -> str:
 
 def digests(paths: Iterable[Path], root: Path) -> Digests:
     """Each file's SHA-256 by its name below the root; None where there is no such file."""
-    return {os.path.relpath(path, root): _digest(path) for path in sorted(set(paths))}
-
-
-def _digest(path: Path) -> str | None:
-    try:
-        state = os.stat(path)
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(state.st_mode):  # a pipe would never end
-        return None
-    key = (str(path), state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino)
-    if key not in _seen:
-        _seen[key] = sha256_file(path)
-    return _seen[key]
-
-
-_seen: dict[tuple, str] = {}  # within one process: a large export is read once, not once a step
+    return {os.path.relpath(path, root): digest(path) for path in sorted(set(paths))}
 
 
 def _require_inputs(steps: list[Step], root: Path) -> None:
