@@ -171,30 +171,27 @@ def entry(id: str, label: str, row: Mapping, *, unit: str, status: str, model: s
           weighted: bool = False, **more) -> Entry:
     """An entry of the ledger from one row of a decided table."""
     decision = "hypothesis" if row["direction"] else "comparison"
-    model += " (weighted)" if weighted else ""
+    known = dict(p=row["p"], p_adjusted=row["p_adjusted"], n=int(row["n"]),
+                 df=row["df"] if math.isfinite(row["df"]) else None)
     if not math.isnan(row.get("df1", math.nan)):  # a joint test: F, and nothing to estimate
-        ready = dict(p=row["p"], p_adjusted=row["p_adjusted"], df=row["df"], n=int(row["n"]),
-                     statistic=row["statistic"])
-        text = texts(row["statistic"], unit="F", **ready) | {"df1": number(row["df1"], 0)}
-        return Entry(
-            id=id, label=label, value=row["statistic"], unit="F", **ready, status=status,
-            decision=decision, model=model, vcov=vcov, verdict=row["verdict"],
-            verdicts=["supported", "undecided"], text=text, **more)
-    ci, corrected = [row["low"], row["high"]], [row["corrected_low"], row["corrected_high"]]
-    ready = dict(se=row["se"], ci=ci, p=row["p"], p_adjusted=row["p_adjusted"],
-                 df=row["df"] if math.isfinite(row["df"]) else None,
-                 statistic=row["estimate"] / row["se"], n=int(row["n"]))
-    bound = None if math.isnan(row["bound"]) else float(row["bound"])
-    text = texts(row["estimate"], unit=unit, bound=bound, sd=row["sd"], corrected=corrected,
-                 p_equivalence=None if bound is None else row["p_equivalence"], **ready)
-    equivalence = None if bound is None else Equivalence(
-        bound=bound, ci=[row["narrow_low"], row["narrow_high"]], p=row["equivalence_p"],
-        p_adjusted=row["p_equivalence"], ci_corrected=[row["inner_low"], row["inner_high"]])
+        value, unit, known["statistic"] = row["statistic"], "F", row["statistic"]
+        text = texts(value, unit=unit, **known) | {"df1": number(row["df1"], 0)}
+        known["verdicts"] = ["supported", "undecided"]
+    else:
+        value, corrected = row["estimate"], [row["corrected_low"], row["corrected_high"]]
+        known |= dict(se=row["se"], ci=[row["low"], row["high"]], statistic=value / row["se"])
+        bound = None if math.isnan(row["bound"]) else float(row["bound"])
+        text = texts(value, unit=unit, bound=bound, sd=row["sd"], corrected=corrected,
+                     p_equivalence=None if bound is None else row["p_equivalence"], **known)
+        known |= dict(ci_level=1 - row["alpha"], ci_corrected=corrected,
+                      verdicts=VERDICTS[decision])
+        known["equivalence"] = None if bound is None else Equivalence(
+            bound=bound, ci=[row["narrow_low"], row["narrow_high"]], p=row["equivalence_p"],
+            p_adjusted=row["p_equivalence"], ci_corrected=[row["inner_low"], row["inner_high"]])
     return Entry(
-        id=id, label=label, value=row["estimate"], unit=unit, ci_level=1 - row["alpha"], **ready,
-        ci_corrected=corrected, equivalence=equivalence, status=status, decision=decision,
-        model=model, vcov=vcov, verdict=row["verdict"],
-        verdicts=VERDICTS[decision], text=text, **more)
+        id=id, label=label, value=value, unit=unit, status=status, decision=decision,
+        model=model + " (weighted)" * weighted, vcov=vcov, verdict=row["verdict"], text=text,
+        **known, **more)
 
 
 def fact(
@@ -223,21 +220,31 @@ def dump(content: dict) -> str:
     return json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
+class Results(BaseModel):
+    """Entries by id, and whatever stands beside them."""
+
+    model_config = ConfigDict(extra="allow")
+    entries: dict[str, Entry]
+
+
+def load_results(path: Path, expected: str, mend: str, model: type[BaseModel] = Results) -> dict:
+    """The content of a JSON file of results, checked against a model; a LedgerError if it fails."""
+    found = "no such file"
+    if path.is_file():  # a pipe would never end
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            model.model_validate(content)
+            # No number that JSON lacks, and no letter that has no code.
+            json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+            return content
+        except (ValueError, RecursionError) as error:
+            found = " ".join(str(error).split())[:300] or "nested too deeply"
+    raise LedgerError(path, found=found, expected=expected, mend=mend)
+
+
 def load_ledger(path: Path) -> dict:
-    """A ledger as written by `merge`; its entries are checked against `Entry`."""
-    path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        for entry in content["entries"].values():
-            Entry.model_validate(entry)
-    except FileNotFoundError:
-        raise LedgerError(path, found="no such file", expected="a ledger",
-                          mend="run `make paper`") from None
-    except (ValueError, KeyError) as error:
-        raise LedgerError(path, found=" ".join(str(error).split())[:300],
-                          expected="a ledger of results",
-                          mend="delete the file and run `make paper`") from error
-    return content
+    """A ledger as written by `merge`."""
+    return load_results(path, "a ledger of results", "run `make paper`, which makes it anew")
 
 
 @dataclass(frozen=True)

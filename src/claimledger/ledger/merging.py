@@ -1,17 +1,16 @@
 """From the notebooks' fragments to the ledger of results: what is registered is audited anew."""
 
 import importlib.metadata
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 import claimledger
 from claimledger.errors import LedgerError
 from claimledger.ledger.audit import Audit, groups, tests_of
-from claimledger.ledger.entries import Entry, dump
+from claimledger.ledger.entries import Results, dump, load_results
 from claimledger.ledger.external import External, external_of, recorded, require_same
 from claimledger.ledger.sets import lock_entries, ready_texts, set_entries
 from claimledger.project import Run, sha256_file, sha256_tree, write_atomic
@@ -23,12 +22,11 @@ from claimledger.survey.loading import Survey, open_survey
 PACKAGES = ("matplotlib", "numpy", "pandas", "papermill", "scipy", "seaborn", "statsmodels")
 
 
-class Fragment(BaseModel):
+class Fragment(Results):
     """What a notebook's process wrote: data, never trusted."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(strict=True)
     data: dict
-    entries: dict[str, Entry]
     exhibits: dict[str, dict]
 
 
@@ -46,7 +44,10 @@ def merge(
     """
     lock = check_lock(run.registration)
     registration = load(run.registration)
-    fragments = {stem: _fragment(run, stem) for stem in stems or notebook_stems(run.root)}
+    fragments = {
+        stem: load_results(run.fragments / f"{stem}.json", f"what notebook {stem} found",
+                           "end the notebook with study.save()", Fragment)
+        for stem in stems or notebook_stems(run.root)}
     own, entries, exhibits, origin, deviations, others, ours = {}, {}, {}, {}, [], {}, {}
     for stem, fragment in fragments.items():
         for id, entry in fragment["entries"].items():
@@ -152,20 +153,6 @@ def handed_over(entry: dict) -> dict:
     low, high = entry.get("ci") or (None, None)
     return known | {"estimate": entry.get("value"), "low": low, "high": high,
                     "p_equivalence": (entry.get("equivalence") or {}).get("p_adjusted")}
-
-
-def _fragment(run: Run, stem: str) -> dict:
-    path, found = run.fragments / f"{stem}.json", "no such file"
-    if path.is_file():  # a pipe would never end
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            Fragment.model_validate(content)
-            dump(content).encode()  # no letter that has no code, and no number that JSON lacks
-            return content
-        except (ValueError, RecursionError) as error:
-            found = " ".join(str(error).split())[:300] or "nested too deeply"
-    raise LedgerError(path, found=found, expected=f"what notebook {stem} found",
-                      mend="end the notebook with study.save()")
 
 
 def provenance(run: Run, survey: Survey) -> dict:

@@ -69,10 +69,8 @@ def embed_cells(source: Source, notebooks: Path, alts: dict[str, str]) -> str:
         where = f"{os.path.relpath(file, Path(source.file).parent)}:{line}"
         name, label = Path(match[1]).name, match[2]
         if not label:
-            raise LedgerError(
-                where, found=match[0], expected="NOTEBOOK.ipynb#label",
-                mend="name the cell by its label",
-            )
+            raise LedgerError(where, found=match[0], expected="NOTEBOOK.ipynb#label",
+                              mend="name the cell by its label")
         if name not in books:
             books[name] = Notebook.read(notebooks / name, where)
         return exhibit(books[name], label, where, alts.get(label, ""))
@@ -141,22 +139,15 @@ def _day(value: object) -> date | None:
 
 def metadata(options: dict, moment: int) -> dict:
     """Front matter as the templates want it: `author` names, `by` with marks, `places`."""
-    meta = {k: v for k, v in options.items() if k not in ("author", "date")}
-    people = options.get("author") or []
-    people = [_person(p) for p in (people if isinstance(people, list) else [people])]
-    places: list[str] = []
-    for person in people:
-        for place in person["places"]:
-            if place not in places:
-                places.append(place)
+    people = [_person(person) for person in _listed(options.get("author"))]
+    places = list(dict.fromkeys(place for person in people for place in person["places"]))
+    marks = {place: str(number) for number, place in enumerate(places, 1) if len(places) > 1}
     for person in people:
         own = person.pop("places")
-        person["place"] = "; ".join(own)
-        person["marks"] = [str(places.index(p) + 1) for p in own] if len(places) > 1 else []
-    meta["author"] = [p["name"] for p in people]
-    meta["by"] = people
-    marks = [str(i + 1) if len(places) > 1 else "" for i in range(len(places))]
-    meta["places"] = [{"mark": m, "name": p} for m, p in zip(marks, places, strict=True)]
+        person |= {"place": "; ".join(own), "marks": [marks[p] for p in own] if marks else []}
+    meta = {k: v for k, v in options.items() if k not in ("author", "date")} | {
+        "author": [person["name"] for person in people], "by": people,
+        "places": [{"mark": marks.get(place, ""), "name": place} for place in places]}
     if options.get("date") is not None:
         day = _day(options["date"])
         if options["date"] in ("today", "now", "last-modified"):
@@ -173,11 +164,15 @@ def _person(person: object) -> dict:
         given, _, family = str(name).rpartition(" ")
         name = {"given": given, "family": family}
     given, family = name.get("given", ""), name.get("family", "")
-    places = person.get("affiliations", person.get("affiliation", []))
-    places = [_place(p) for p in (places if isinstance(places, list) else [places])]
+    places = map(_place, _listed(person.get("affiliations", person.get("affiliation"))))
     kept = {k: str(person[k]) for k in ("url", "email", "orcid") if person.get(k)}
     shown = str(name.get("literal") or f"{given} {family}".strip())
-    return {"name": shown, "given": given, "family": family, "places": places, **kept}
+    return {"name": shown, "given": given, "family": family, "places": [*places],
+            **kept}
+
+
+def _listed(value: object) -> list:
+    return value if isinstance(value, list) else [value] if value else []
 
 
 def _place(place: object) -> str:

@@ -53,10 +53,8 @@ class Notebook:
         try:
             return _read(path, path.stat().st_mtime_ns)
         except FileNotFoundError as error:
-            raise LedgerError(
-                asked or path, found=f"no executed notebook {path.name}",
-                expected=f"{path}", mend="claimledger build",
-            ) from error
+            raise LedgerError(asked or path, found=f"no executed notebook {path.name}",
+                              expected=path, mend="claimledger build") from error
         except json.JSONDecodeError as error:
             raise LedgerError(path, found=str(error), expected="a notebook") from error
 
@@ -75,10 +73,8 @@ class Notebook:
             if cell.label == label:
                 return cell
         labels = ", ".join(c.label for c in self.cells if c.label)
-        raise LedgerError(
-            asked, found=f"no cell '{label}' in {self.path.name}", expected=f"one of {labels}",
-            mend="mend the label, here or in the notebook",
-        )
+        raise LedgerError(asked, found=f"no cell '{label}' in {self.path.name}",
+                          expected=f"one of {labels}", mend="mend the label, here or there")
 
 
 @lru_cache(maxsize=64)
@@ -116,21 +112,16 @@ def exhibit(book: Notebook, label: str, asked: str, alt: str = "") -> str:
         alt = str(alt or cell.options.get("fig-alt") or "")
         missing = [m for m in FIGURES if not cell.output(m)] + ([] if alt else ["an alt text"])
         if missing:
-            raise LedgerError(
-                asked, found=f"{book.path.name}#{label} without {', '.join(missing)}",
-                expected="a figure as SVG and PNG, with its alt text",
-            )
+            raise LedgerError(asked, found=f"{book.path.name}#{label} without {', '.join(missing)}",
+                              expected="a figure as SVG and PNG, with its alt text")
         inner = f"![](cells/{label}){{alt={_quoted(alt)}}}"
     else:
         inner = "\n\n".join(cell.output("text/markdown")).strip()
         if not inner:
-            raise LedgerError(
-                asked, found=f"{book.path.name}#{label} without Markdown output",
-                expected="a table or a text displayed as Markdown",
-            )
-    if not label.startswith(("fig-", "tbl-")):
-        return f"::: {{#{label}}}\n{inner}\n:::"
-    return f"::: {{#{label}}}\n{inner}\n\n{caption}\n:::"
+            raise LedgerError(asked, found=f"{book.path.name}#{label} without Markdown output",
+                              expected="a table or a text displayed as Markdown")
+    inner += f"\n\n{caption}" if label.startswith(("fig-", "tbl-")) else ""
+    return f"::: {{#{label}}}\n{inner}\n:::"
 
 
 def extract_figures(book: Notebook, folder: Path) -> None:
