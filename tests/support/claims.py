@@ -6,6 +6,7 @@ are computed from the drawn estimates alone, and sentences are read as printed.
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import permutations
 
 import numpy as np
 from scipy.stats import t as student
@@ -61,7 +62,7 @@ class Facts:
 
     def order(self, name: str, levels: list[str]) -> set[tuple[str, str]]:
         """Which level is above which."""
-        return {(a, b) for a in levels for b in levels if a != b and self.pair(name, a, b) == "+"}
+        return {(a, b) for a, b in permutations(levels, 2) if self.pair(name, a, b) == "+"}
 
 
 def members(text: str, every: list[str]) -> set[str]:
@@ -80,10 +81,6 @@ Claim = Callable[[Facts, re.Match], bool]
 def side(id: str) -> Claim:
     """The side of an estimate that a phrase names; "from" where no side is shown."""
     return lambda f, m: f(id) in {"above": "+", "below": "-", "from": "0?"}[m[1]]
-
-
-def one(id: str, sign: str) -> Claim:
-    return lambda f, _: f(id) in sign
 
 
 def pairwise(name: str, a: str, b: str) -> Claim:
@@ -124,182 +121,162 @@ def traits(f: Facts) -> list[str]:
     return [f("H3a"), f("H3b"), f("H3c")]
 
 
+MOVES = {"lowers": "-", "falls": "-", "raises": "+", "rises": "+", "shifts": "0?"}
 NOT = r"(?<!whether )(?<!would have it\) )"
 
-CLAIMS: list[tuple[str, Claim]] = [
+# What a sentence says (a pattern), and when it is so: "H2a- H2b0?" where H2a is below zero, and H2b
+# smaller than the bound or undecided; or a function of the facts and of what the pattern found.
+CLAIMS: list[tuple[str, str | Claim]] = [
     # H1a
     (r"rather (?:have (?:such an|the) ally corrected|see something done)"
-     r"|sooner see a shortfall answered"
-     r"|support for the corrective measures exceeds|inaction, which governments", one("H1a", "+")),
+     r"|sooner see a shortfall answered|support for the corrective measures exceeds"
+     r"|inaction, which governments", "H1a+"),
     (r"rather (?:have nothing done|leave it alone\.)|sooner let a shortfall pass"
-     r"|Support for no action exceeds|likes? less than inaction", one("H1a", "-")),
-    (r"correction and inaction about the same", one("H1a", "0")),
+     r"|Support for no action exceeds|likes? less than inaction", "H1a-"),
     (r"stays open whether respondents would rather|are not shown to prefer correction to inaction",
-     one("H1a", "?")),
-    (r"support correction and inaction alike|correction and inaction about the same",
-     one("H1a", "0")),
+     "H1a?"),
+    (r"support correction and inaction alike|correction and inaction about the same", "H1a0"),
     (r"corrective measures stands [\d.]+ points (above|below|from) support", side("H1a")),
     (r"aid, stands [\d.]+ points (above|below|from) support for public shaming", side("H1b")),
     # H1b
     (NOT + r"deeds are preferred to words|coercive measures, sanctions and cuts in military aid,"
      r" exceeds|find more support than public criticism\.|material measures are preferred to words"
      r"|with sanctions and cuts in aid than with words|also better backed than the cheap"
-     r"|sanctions and cuts in aid better backed than criticism", one("H1b", "+")),
-    (NOT + r"words are preferred to|find less support than public criticism|threats that are"
-     r" harder to believe", one("H1b", "-")),
+     r"|sanctions and cuts in aid better backed than criticism", "H1b+"),
+    (NOT + r"words are preferred to|find less support than public criticism"
+     r"|threats that are harder to believe", "H1b-"),
     (r"as much support as public criticism|words and deeds find about the same"
-     r"|words and deeds differ in support by less",
-     one("H1b", "0")),
+     r"|words and deeds differ in support by less", "H1b0"),
     (r"open whether (?:deeds|words)|whether words or deeds are preferred"
-     r"|cannot be distinguished from support for public criticism", one("H1b", "?")),
+     r"|cannot be distinguished from support for public criticism", "H1b?"),
     # H2
     (r"worsens the view of it|seen in a worse light|rating falls by|think worse of an ally",
-     one("H2a", "-")),
+     "H2a-"),
     (r"improves the view of it|seen in a better light|rating rises by|think better of an ally",
-     one("H2a", "+")),
-    (r"moves the view of (?:it|the ally) by less|change their view of an ally that fell"
-     r" short by less",
-     one("H2a", "0")),
-    (r"lowers support for American|do less for the ally\.|contributions falls by|would contribute"
-     r" less to (?:an ally|its)|withdrawing effort", one("H2b", "-")),
+     "H2a+"),
+    (r"moves the view of (?:it|the ally) by less"
+     r"|change their view of an ally that fell short by less", "H2a0"),
+    (r"lowers support for American|do less for the ally\.|contributions falls by"
+     r"|would contribute less to (?:an ally|its)|withdrawing effort", "H2b-"),
     (r"raises support for American|do more for the ally\.|contributions rises by"
-     r"|contribute more to",
-     one("H2b", "+")),
+     r"|contribute more to", "H2b+"),
     (r"moves support for American contributions by less|contribute moves with a shortfall by less"
-     r"|change what is contributed to its defense by less", one("H2b", "0")),
-    (r"public rewards what the government resents",
-     lambda f, m: f("H2a") + f("H2b") == "++"),
-    (r"so that the motive remains in doubt", lambda f, m: f("H2b") == "-" != f("H2a")),
+     r"|change what is contributed to its defense by less", "H2b0"),
+    (r"public rewards what the government resents", "H2a+ H2b+"),
+    (r"so that the motive remains in doubt", "H2b- H2a+0?"),
     (r"change the view of it|not shown to change their view|how the ally is seen, the data do not",
-     one("H2a", "?")),
+     "H2a?"),
     (r"not shown to change (?:support for American|what they would contribute)"
-     r"|United States contribute, the data leave open", one("H2b", "?")),
-    (r"answers follow the second pattern", lambda f, m: f("H2a") + f("H2b") == "--"),
-    (r"Effort follows the second pattern and regard is not", lambda f, m:
-        f("H2b") == "-" != f("H2a")),
-    (r"Effort follows the first: the ally", one("H2b", "+")),
-    (r"annoyance with it should not be read as readiness", lambda f, m:
-        f("H2a") == "-" and f("H2b") in "+0"),
+     r"|United States contribute, the data leave open", "H2b?"),
+    (r"answers follow the second pattern", "H2a- H2b-"),
+    (r"Effort follows the second pattern and regard is not", "H2b- H2a+0?"),
+    (r"Effort follows the first: the ally", "H2b+"),
+    (r"annoyance with it should not be read as readiness", "H2a- H2b+0"),
     # Kinds
     (r"the rating of the ally is (.*); support for American", divided("H2a.kind", KINDS)),
     (r"; support for American contributions is (.*?)\.$", divided("H2b.kind", KINDS)),
-    (r"^Each of them does damage", lambda f, m: {
-        f(f"{h}.kind.{k}") for h in ("H2a", "H2b") for k in KINDS} == {"-"}),
-    (r"has about the name of an ally that buys", one(
-        "H2a.between.underspending.rival_arms", "0")),
-    (r"^In regard for the ally, (.*)\.$",
-     order("H2a.between", KINDS)),
-    (r"^In the demand for correction, (.*)\.$",
-     order("corrective.between", KINDS)),
-    (r"(?:set|one;) (all|some) kinds of shortfall (?:are set )?apart", lambda f, m:
-        (len(f.order("corrective.between", KINDS)) == 6) == (m[1] == "all")
-        and bool(f.order("corrective.between", KINDS))),
-    (r"support for correction(?: is not the same|; underspending)", lambda f, m:
-        bool(f.order("corrective.between", KINDS))),
+    (r"^Each of them does damage",
+     lambda f, m: {f(f"{h}.kind.{k}") for h in ("H2a", "H2b") for k in KINDS} == {"-"}),
+    (r"has about the name of an ally that buys", "H2a.between.underspending.rival_arms0"),
+    (r"^In regard for the ally, (.*)\.$", order("H2a.between", KINDS)),
+    (r"^In the demand for correction, (.*)\.$", order("corrective.between", KINDS)),
+    (r"(?:set|one;) (all|some) kinds of shortfall (?:are set )?apart",
+     lambda f, m: len(f.order("corrective.between", KINDS)) in (
+         [6] if m[1] == "all" else range(1, 6))),
+    (r"support for correction(?: is not the same|; underspending)",
+     lambda f, m: bool(f.order("corrective.between", KINDS))),
     (r"complain most, meets with less of it than (.*)\.$",
      against("corrective.between", "underspending", "-", KINDS)),
-    (r"how the ally fell short is not shown|^Whether the"
-     r" response depends on the offense", lambda f, m: not f.order("corrective.between", KINDS)),
-    (r"no difference to the response as wide", lambda f, m: all(
-        f.pair("corrective.between", a, b) == "0" for a in KINDS for b in KINDS if a != b)),
+    (r"how the ally fell short is not shown|^Whether the response depends on the offense",
+     lambda f, m: not f.order("corrective.between", KINDS)),
+    (r"no difference to the response as wide",
+     lambda f, m: all(f.pair("corrective.between", *two) == "0" for two in permutations(KINDS, 2))),
     (r"explains; yet an ally that spends too little keeps a better name",
-     one("H2a.between.underspending.rival_arms", "+")),
-    (r"an ally that spends too little has a worse name", one(
-        "H2a.between.underspending.rival_arms", "-")),
-    (r"whether an ally that spends too little keeps", one(
-        "H2a.between.underspending.rival_arms", "?")),
+     "H2a.between.underspending.rival_arms+"),
+    (r"an ally that spends too little has a worse name", "H2a.between.underspending.rival_arms-"),
+    (r"whether an ally that spends too little keeps", "H2a.between.underspending.rival_arms?"),
     (r"met with less demand for correction than (.*), which a theory",
      against("corrective.between", "underspending", "-", KINDS)),
     (r"met with more demand for correction than (.*)\.$",
      against("corrective.between", "underspending", "+", KINDS)),
     # Measures
     (r"^In mean support, (.*)\.$", order("measures", MEASURES)),
-    (r"cutting military aid, its nearest neighbor in kind, it is"
-     r" (rated below|rated above|level|not sep)",
-     pairwise("measures", "end_alliance", "cut_military_aid")),
+    (r"cutting military aid, its nearest neighbor in kind, it is (rated below|rated above|level"
+     r"|not sep)", pairwise("measures", "end_alliance", "cut_military_aid")),
     # H3
-    (r"less support against a democracy|Democracies are treated more mildly|regime lowers it by"
-     r"",
-     one("H3a", "-")),
+    (r"less support against a democracy|Democracies are treated more mildly|regime lowers it by",
+     "H3a-"),
     (r"more support against a democracy|held to a stricter standard|regime raises it by"
-     r"|harsher response to democracies", one("H3a", "+")),
+     r"|harsher response to democracies", "H3a+"),
     (r"the same support, within the bound, against a democracy|ally is a democracy makes no",
-     one("H3a", "0")),
-    (r"democracy that cannot be distinguished|Whether democracies are spared", one("H3a", "?")),
+     "H3a0"),
+    (r"democracy that cannot be distinguished|Whether democracies are spared", "H3a?"),
     (r"strong military the response is milder|military strength the response is milder"
      r"|strong military shields|^It lowers support for corrective|patron's public is less ready",
-     one("H3b", "-")),
+     "H3b-"),
     (r"(?:strong military|military strength)(?:, however,)? the response is harsher"
-     r"|strong military exposes|^It raises support for corrective|has less excuse",
-     one("H3b", "+")),
-    (r"treaty the response is milder|A treaty shields|slower to punish",
-     one("H3c", "-")),
-    (r"treaty(?:, however,)? the response is harsher|A treaty exposes"
-     r"|signed alliance raises|readier to call it",
-     one("H3c", "+")),
-    (r"Mildness is not what recommends|not a mild public", lambda f, m: f("H1b") == "-"
-        == f.pair("measures", "public_shaming", "end_alliance")),
-    (r"held to its word are different things", lambda f, m: f("H2a") + f("H1a") == "++"),
-    (r"withdrawal would escape any poll", lambda f, m: f("H2b") == "-" and f("H2a") in "+0"),
-    (r"enjoy the discount", lambda f, m: f("H3a") == "-" and f("H3c") in "-0"),
-    (r"Regime and treaty pull in opposite directions", lambda f, m: f("H3a") + f("H3c") == "-+"),
+     r"|strong military exposes|^It raises support for corrective|has less excuse", "H3b+"),
+    (r"treaty the response is milder|A treaty shields|slower to punish", "H3c-"),
+    (r"treaty(?:, however,)? the response is harsher|A treaty exposes|signed alliance raises"
+     r"|readier to call it", "H3c+"),
+    (r"Mildness is not what recommends|not a mild public",
+     lambda f, m: f("H1b") == "-" == f.pair("measures", "public_shaming", "end_alliance")),
+    (r"held to its word are different things", "H2a+ H1a+"),
+    (r"withdrawal would escape any poll", "H2b- H2a+0"),
+    (r"enjoy the discount", "H3a- H3c-0"),
+    (r"Regime and treaty pull in opposite directions", "H3a- H3c+"),
     (r"When the ally is a democracy, support is (.*)\.$", divided("H3a", MEASURES[1:])),
     (r"reluctance covers words", lambda f, m: {f(f"H3a.{k}") for k in MEASURES[1:]} == {"-"}),
     (r"safe choice, because nobody has to defend|which would cost it something, are also better"
-     r"|presidents scold, they may", lambda f, m: f("H1a") == "+"),
-    (r"premise that a public will want|^To look away", one("H1a", "-")),
-    (r"cannot be read off such an average", one("H1a", "0?")),
-    (r"which would cost it something|presidents scold, they may|reverses a familiar",
-     one("H1b", "+")),
-    (r"finds no guidance in this average", one("H1b", "0?")),
-    (r"can be enough to cost it|some of it is lost piecemeal", one("H2a", "-")),
-    (r"A reversal of this kind", one("H2a", "+")),
-    (r"quiet danger", one("H2b", "-")), (r"these frames the answers do not", one("H2b", "0?")),
-    (r"damage that no government orders|count inaction as free", lambda f, m:
-        f("H2a") + f("H2b") == "--"),
-    (r"taken no offense as wide", lambda f, m: f("H2a") + f("H2b") == "00"),
-    (r"lest the public lose patience", lambda f, m: f("H2a") + f("H2b") == "??"),
-    (r"are treated like other allies|does not carry over", one("H3a", "0")),
-    (r"not shown to be treated unlike", one("H3a", "?")),
-    (r"would seem to reach down", one("H3a", "-")),
+     r"|presidents scold, they may", "H1a+"),
+    (r"premise that a public will want|^To look away", "H1a-"),
+    (r"cannot be read off such an average", "H1a0?"),
+    (r"which would cost it something|presidents scold, they may|reverses a familiar", "H1b+"),
+    (r"finds no guidance in this average", "H1b0?"),
+    (r"can be enough to cost it|some of it is lost piecemeal", "H2a-"),
+    (r"A reversal of this kind", "H2a+"),
+    (r"quiet danger", "H2b-"),
+    (r"these frames the answers do not", "H2b0?"),
+    (r"damage that no government orders|count inaction as free", "H2a- H2b-"),
+    (r"taken no offense as wide", "H2a0 H2b0"),
+    (r"lest the public lose patience", "H2a? H2b?"),
+    (r"are treated like other allies|does not carry over", "H3a0"),
+    (r"not shown to be treated unlike", "H3a?"),
+    (r"would seem to reach down", "H3a-"),
     (r"Leniency then goes with the terms", lambda f, m: "-" in traits(f)[1:] and f("H3a") != "-"),
-    (r"makes all of these allowances", lambda f, m: traits(f) == ["-"] * 3),
-    (r"cannot rely on such traits", lambda f, m: traits(f) == ["0"] * 3),
-    (r"needs other grounds than these", lambda f, m: traits(f) == ["?"] * 3),
-    (r"^(A signature|It|.*regime) (lowers|raises|shifts) (?:it|support) ", lambda f, m:
-        f({"A signature": "H3c", "It": "H3b"}.get(m[1], "H3a")) in
-        {"lowers": "-", "raises": "+", "shifts": "0?"}[m[2]]),
-    (r"(rating|contributions) (falls|rises|shifts) by an estimated", lambda f, m:
-        f("H2a" if m[1] == "rating" else "H2b") in
-        {"falls": "-", "rises": "+", "shifts": "0?"}[m[2]]),
+    (r"makes all of these allowances", "H3a- H3b- H3c-"),
+    (r"cannot rely on such traits", "H3a0 H3b0 H3c0"),
+    (r"needs other grounds than these", "H3a? H3b? H3c?"),
+    (r"^(A signature|It|.*regime) (lowers|raises|shifts) (?:it|support) ",
+     lambda f, m: f({"A signature": "H3c", "It": "H3b"}.get(m[1], "H3a")) in MOVES[m[2]]),
+    (r"(rating|contributions) (falls|rises|shifts) by an estimated",
+     lambda f, m: f("H2a" if m[1] == "rating" else "H2b") in MOVES[m[2]]),
     # Party and ideology
     (r"compared with Democrats, support is (.*)\.$", divided("party", GAPS)),
-    (r"further toward punishment among Republicans", one("party.H3a", "+")),
-    (r"further toward leniency among Republicans", one("party.H3a", "-")),
-    (r"Republicans support corrective measures more", one("party.corrective", "+")),
-    (r"Republicans support corrective measures less", one("party.corrective", "-")),
-    (r"They would also contribute less", lambda f, m:
-        f("party.corrective") + f("party.contributions") == "+-"),
-    (r"For (?:a strong military|strength) as for a (?:formal )?treaty, (.*)\.$", lambda f, m:
+    (r"further toward punishment among Republicans", "party.H3a+"),
+    (r"further toward leniency among Republicans", "party.H3a-"),
+    (r"Republicans support corrective measures more", "party.corrective+"),
+    (r"Republicans support corrective measures less", "party.corrective-"),
+    (r"They would also contribute less", "party.corrective+ party.contributions-"),
+    (r"For (?:a strong military|strength) as for a (?:formal )?treaty, (.*)\.$",
+     lambda f, m:
         f("H3b") == f("H3c") == ("0" if m[1].startswith("any") else "?" if "open" in m[1]
                                  else "-" if "milder" in m[1] else "+")),
-    (r"strength(?:, however,)? any effect is smaller", one("H3b", "0")),
-    (r"treaty(?:, however,)? any effect is smaller", one("H3c", "0")),
-    (r"military strength(?:, however,)? it stays open", one("H3b", "?")),
-    (r"treaty(?:, however,)? it stays open|what a treaty does the data do not tell",
-     one("H3c", "?")),
-    (r"when the question is what to do about its lapses, any movement is smaller", one("H3c", "0")),
-    (r"back the rung that an ally fears no more", lambda f, m:
-        f("H1a") == "+" and f("H1b") in "0?"),
+    (r"strength(?:, however,)? any effect is smaller", "H3b0"),
+    (r"treaty(?:, however,)? any effect is smaller", "H3c0"),
+    (r"military strength(?:, however,)? it stays open", "H3b?"),
+    (r"treaty(?:, however,)? it stays open|what a treaty does the data do not tell", "H3c?"),
+    (r"when the question is what to do about its lapses, any movement is smaller", "H3c0"),
+    (r"back the rung that an ally fears no more", "H1a+ H1b0?"),
     # The verdicts by name
     (r"find (\w+) of the effects in the direction that the article reports and (\w+) in the opp",
      lambda f, m: [m[1], m[2]] == [
         NUMBERS[[verdict(f, id) for id in ("H1a", "H1b", "H2b", "H3a")].count(word)]
         for word in ("supported", "refuted")]),
-    (r"For capability and treaty they say more", lambda f, m: traits(f)[1:] == ["0"] * 2),
-    (r"For a strong military alone they say", lambda f, m: traits(f)[1] == "0" != traits(f)[2]),
-    (r"For a formal treaty alone they say", lambda f, m: traits(f)[2] == "0" != traits(f)[1]),
-    (r"Neither for capability nor for treaty do they", lambda f, m: "0" not in traits(f)[1:]),
+    (r"For capability and treaty they say more", "H3b0 H3c0"),
+    (r"For a strong military alone they say", "H3b0 H3c+-?"),
+    (r"For a formal treaty alone they say", "H3c0 H3b+-?"),
+    (r"Neither for capability nor for treaty do they", "H3b+-? H3c+-?"),
     (r"\b(H\d[abc]) (?:is )?(supported|refuted|negligible|undecided)",
      lambda f, m: verdict(f, m[1]) == m[2]),
 ]
@@ -324,6 +301,8 @@ GENERAL = (
 
 def judge(facts: Facts, sentence: str) -> Iterator[tuple[str, bool]]:
     """Every claim that a sentence makes, and whether it is so."""
-    for pattern, holds in CLAIMS:
+    for pattern, claim in CLAIMS:
         if match := re.search(pattern, sentence):
-            yield pattern, bool(holds(facts, match))
+            signs = re.findall(r"(\S+?)([-+0?]+)(?: |$)", claim) if isinstance(claim, str) else []
+            yield pattern, all(facts(id) in sign for id, sign in signs) if signs else bool(
+                claim(facts, match))

@@ -8,6 +8,7 @@ find is told and stops nothing: a page is read while it is unfinished.
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,24 +40,15 @@ class Preview:
         self.version = 0
         self._seen: dict[Path, tuple[int, int]] = {}
 
-    def prose(self) -> list[Path]:
-        """What is read for a page only."""
-        root = self.run.root
-        named = [build.article(self.run), root / CONFIG, *root.glob("*.bib"), *root.glob("*.csl"),
-                 *(root / "paper").glob("*.qmd"), *(root / "_extensions").rglob("*")]
-        return [path for path in named if path.is_file() and "__pycache__" not in path.parts]
-
-    def sources(self) -> list[Path]:
-        """What the results depend on."""
-        root = self.run.root
-        named = [self.run.registration, self.run.data, *(root / "data").glob("*.*"),
-                 *(root / "notebooks").glob("*.ipynb")]
-        return [path for path in named if path.is_file()]
-
     def look(self) -> bool:
         """Make anew what the files that changed ask for; whether anything was made."""
-        prose, sources = _states(self.prose()), _states(self.sources())
-        now = prose | sources
+        root = self.run.root
+        sources = _states(  # what the results depend on; the others are read for a page only
+            self.run.registration, self.run.data, *(root / "data").glob("*.*"),
+            *(root / "notebooks").glob("*.ipynb"))
+        now = sources | _states(
+            build.article(self.run), root / CONFIG, *root.glob("*.bib"), *root.glob("*.csl"),
+            *(root / "paper").glob("*.qmd"), *(root / "_extensions").rglob("*"))
         if now == self._seen:
             return False
         results = any(self._seen.get(path) != state for path, state in sources.items())
@@ -87,13 +79,12 @@ class Preview:
                 write_atomic(path, content)
 
 
-def _states(paths: list[Path]) -> dict[Path, tuple[int, int]]:
+def _states(*paths: Path) -> dict[Path, tuple[int, int]]:
     states = {}
     for path in paths:
-        try:
-            states[path] = (path.stat().st_mtime_ns, path.stat().st_size)
-        except FileNotFoundError:  # an editor replaces it at this moment
-            continue
+        with suppress(FileNotFoundError):  # an editor replaces it at this moment
+            if path.is_file() and "__pycache__" not in path.parts:
+                states[path] = (path.stat().st_mtime_ns, path.stat().st_size)
     return states
 
 
@@ -108,10 +99,8 @@ def serve(preview: Preview, port: int) -> ThreadingHTTPServer:
         handler = partial(_Handler, directory=str(preview.folder))
         server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:
-        raise LedgerError(
-            f"--port {port}", found=error.strerror, expected="a free port of this machine",
-            mend="name another one, or 0 for any",
-        ) from error
+        raise LedgerError(f"--port {port}", found=error.strerror, mend="name another, 0 for any",
+                          expected="a free port of this machine") from error
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 

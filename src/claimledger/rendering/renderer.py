@@ -73,7 +73,7 @@ def run_renderer(
     """Render what passes the `check` of the prose; return every file of the output folder."""
     if chosen.program:
         check()
-        _render_with_quarto(run, formats, chosen, report)
+        _run_quarto(run, formats, chosen.program, report)
     else:
         pages = len(settings(run.root)["manuscript"]["notebooks"]) if "html" in formats else 0
         done = count(1)
@@ -81,9 +81,7 @@ def run_renderer(
     return [path for path in run.output.rglob("*") if path.is_file()]
 
 
-def _render_with_quarto(
-    run: Run, formats: list[str], chosen: Renderer, report: Report
-) -> None:
+def _run_quarto(run: Run, formats: list[str], program: str, report: Report) -> None:
     """One call for the whole manuscript, or one for each format that was asked for."""
     whole = set(formats) == set(QUARTO_FORMAT)
     calls = [[]] if whole else [["--to", QUARTO_FORMAT[name]] for name in formats]
@@ -94,7 +92,7 @@ def _render_with_quarto(
     for number, options in enumerate(calls, start=1):
         report(number, len(calls))
         done = subprocess.run(
-            [chosen.program, "render", *options], cwd=run.root, env=environment, text=True,
+            [program, "render", *options], cwd=run.root, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
         )
         if done.returncode:
