@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -32,6 +33,20 @@ def start(server, folder):
     return copy
 
 
+@contextmanager
+def client_of(folder):
+    """Somebody who asks the kernel of a folder, and ends it."""
+    from jupyter_client import BlockingKernelClient
+
+    client = BlockingKernelClient(connection_file=str(folder / "kernel.json"))
+    client.load_connection_file()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    yield client
+    client.shutdown()
+    client.stop_channels()
+
+
 def until(reached):
     limit = time.monotonic() + 60
     while not reached():
@@ -40,25 +55,18 @@ def until(reached):
 
 
 def test_each_copy_has_its_own_surroundings(server, tmp_path):
-    from jupyter_client import BlockingKernelClient
-
     for name in ("one", "two"):
         copy = start(server, tmp_path / name)
-        client = BlockingKernelClient(connection_file=str(tmp_path / name / "kernel.json"))
-        client.load_connection_file()
-        client.start_channels()
-        client.wait_for_ready(timeout=60)
-        said = []
-        client.execute_interactive(
-            "import os, sys, json\n"
-            "print(json.dumps([os.environ['PLACE'], os.getcwd(), 'HOME' in os.environ,"
-            " 'statsmodels.formula.api' in sys.modules, os.getpid()]))",
-            output_hook=lambda message, said=said: said.append(message["content"].get("text")))
-        found = json.loads(next(text for text in said if text))
-        assert found == [name, str(tmp_path / name), False, True, copy.pid]
-        assert copy.poll() is None
-        client.shutdown()
-        client.stop_channels()
+        with client_of(tmp_path / name) as client:
+            said = []
+            client.execute_interactive(
+                "import os, sys, json\n"
+                "print(json.dumps([os.environ['PLACE'], os.getcwd(), 'HOME' in os.environ,"
+                " 'statsmodels.formula.api' in sys.modules, os.getpid()]))",
+                output_hook=lambda message, said=said: said.append(message["content"].get("text")))
+            found = json.loads(next(text for text in said if text))
+            assert found == [name, str(tmp_path / name), False, True, copy.pid]
+            assert copy.poll() is None
         assert copy.wait() == 0
 
 
@@ -97,24 +105,17 @@ def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
 
 
 def test_nothing_that_a_notebook_leaves_behind_goes_on(server, tmp_path):
-    from jupyter_client import BlockingKernelClient
-
     copy = start(server, tmp_path / "one")
-    client = BlockingKernelClient(connection_file=str(tmp_path / "one/kernel.json"))
-    client.load_connection_file()
-    client.start_channels()
-    client.wait_for_ready(timeout=60)
-    client.execute_interactive(
-        "import os, time, pathlib\n"
-        "if os.fork() == 0:\n"
-        "    os.setsid()\n"
-        "    if os.fork() == 0:\n"
-        "        while True:\n"
-        "            pathlib.Path('alive').write_text(str(time.monotonic()))\n"
-        "            time.sleep(0.01)\n"
-        "    os._exit(0)")
-    client.shutdown()
-    client.stop_channels()
+    with client_of(tmp_path / "one") as client:
+        client.execute_interactive(
+            "import os, time, pathlib\n"
+            "if os.fork() == 0:\n"
+            "    os.setsid()\n"
+            "    if os.fork() == 0:\n"
+            "        while True:\n"
+            "            pathlib.Path('alive').write_text(str(time.monotonic()))\n"
+            "            time.sleep(0.01)\n"
+            "    os._exit(0)")
     assert copy.wait() == 0
     alive = tmp_path / "one/alive"
     until(lambda: alive.is_file() and alive.read_text())
