@@ -105,10 +105,17 @@ class Record:
                 weighted=fitted.weighted))
 
     def estimate(self, id: str, fit, term: str | dict, label: str, *, unit: str | None = None,
-                 status: str = "exploratory", groups: pd.Series | None = None) -> Entry:
-        """Record one coefficient or contrast of a fit, with its interval, without a verdict."""
+                 status: str = "exploratory", groups: pd.Series | None = None,
+                 n: int | None = None) -> Entry:
+        """Record one coefficient or contrast of a fit, with its interval, without a verdict.
+
+        `n` is the number of rows, or of respondents, behind it: all of the fit by default.
+        """
         row = results({id: fit}, {id: term}, groups=groups).loc[id]
-        return self.add(self._described(id, row, label, fit, unit, status, groups))
+        return self.fact(
+            id, row["estimate"], label, unit=self._unit(fit) if unit is None else unit,
+            status=status, se=row["se"], ci=[row["low"], row["high"]], df=row["df"],
+            n=int(row["n"] if n is None else n), vcov=fit.cov_type if groups is None else "CR2")
 
     def means(self, prefix: str, fit, label: str = "Mean", *, unit: str | None = None,
               status: str = "description", groups: pd.Series | None = None) -> pd.DataFrame:
@@ -122,23 +129,15 @@ class Record:
         for term in fit.params.index:
             levels = [LEVEL.sub(r"\1", part) for part in term.split(":")]
             id = ".".join([prefix, *levels])
-            row = results({id: fit}, {id: term}, groups=groups).loc[id].copy()
             inside = exog[term].to_numpy()
-            row["n"] = int(inside.sum() if groups is None
-                           else pd.Series(np.asarray(groups))[inside].nunique())
+            n = inside.sum() if groups is None else pd.unique(np.asarray(groups)[inside]).size
             words = ", ".join(map(self.registration.label, levels))
-            kept = self.add(
-                self._described(id, row, f"{label}: {words}", fit, unit, status, groups))
+            kept = self.estimate(id, fit, term, f"{label}: {words}", unit=unit, status=status,
+                                 groups=groups, n=n)
             low, high = kept.ci
             rows.append({"id": id, "level": ".".join(levels), "label": words,
                          "estimate": kept.value, "low": low, "high": high, "n": kept.n})
         return pd.DataFrame(rows)
-
-    def _described(self, id, row, label, fit, unit, status, groups) -> Entry:
-        return fact(
-            id, row["estimate"], label, unit=self._unit(fit) if unit is None else unit,
-            status=status, se=row["se"], ci=[row["low"], row["high"]], df=row["df"],
-            n=int(row["n"]), vcov="CR2" if groups is not None else fit.cov_type)
 
     def _unit(self, fit) -> str:
         return self.registration.unit(str(fit.model.endog_names))

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -34,27 +34,23 @@ _SHORTCODE = re.compile(rf"(?P<shown>{ESCAPED})|{SHORTCODE}", re.S)
 STEERING = ("project", "format", "filters", "execute", "ledger", "website")
 
 
-@dataclass
-class Tokens:
-    """The shortcodes of a text, in order; a token's number is its place in `found`."""
+def set_aside(text: str, found: list[dict]) -> str:
+    """The text with a token in the place of each shortcode; these are added to what is found.
 
-    found: list[dict] = field(default_factory=list)
-
-    def replace(self, text: str) -> str:
-        """The text with a token in the place of each shortcode."""
-        return _SHORTCODE.sub(self._token, text)
-
-    def _token(self, match: re.Match) -> str:
+    A token's number is the place of its shortcode in the list, from one.
+    """
+    def token(match: re.Match) -> str:
         if match["shown"]:  # {{{< x >}}} shows {{< x >}}
             inner = match[0].strip("{}").strip("<>").removeprefix("/*").removesuffix("*/")
-            self.found.append({"shown": "{{<" + inner + ">}}"})
+            found.append({"shown": "{{<" + inner + ">}}"})
         else:
             raw = match[0][3:-3].strip()
             args, options = arguments(raw)
-            self.found.append(
-                {"name": args[0] if args else "", "args": args[1:], "kwargs": options, "raw": raw}
-            )
-        return f"{OPEN}{len(self.found)}{CLOSE}"
+            found.append({"name": "".join(args[:1]), "args": args[1:], "kwargs": options,
+                          "raw": raw})
+        return f"{OPEN}{len(found)}{CLOSE}"
+
+    return _SHORTCODE.sub(token, text)
 
 
 def embed_cells(source: Source, notebooks: Path, alts: dict[str, str]) -> str:
@@ -80,13 +76,13 @@ def embed_cells(source: Source, notebooks: Path, alts: dict[str, str]) -> str:
 
 @dataclass
 class Paper:
-    """A read `.qmd`: body, options of all formats, and the tokens in the front matter's."""
+    """A read `.qmd`: body, options of all formats, and the shortcodes set aside in these."""
 
     path: Path
     body: str
     options: dict
     formats: dict
-    tokens: Tokens
+    tokens: list[dict]
 
     def option(self, form: str, key: str, default: object = None) -> object:
         """An option of a format, else of the document, else the default."""
@@ -105,9 +101,9 @@ def read_paper(
         raise LedgerError(path, found="no file", expected="the article named in `_quarto.yml`")
     source = read_sources([path])[0]
     text = embed_cells(source, notebooks, alts or {}) if notebooks else source.text
-    tokens = Tokens()
+    tokens: list[dict] = []
     match = re.match(r"---[ \t]*\n(.*?)\n---[ \t]*\n", text, re.S)
-    front = match and parse_yaml(tokens.replace(match[1]), path.name, "front matter") or {}
+    front = match and parse_yaml(set_aside(match[1], tokens), path.name, "front matter") or {}
     formats = _merged(config.get("format"), front.pop("format", None))
     options = {k: v for k, v in config.items() if k not in STEERING} | front
     return Paper(path, text[match.end():] if match else text, options, formats, tokens)

@@ -19,7 +19,7 @@ from claimledger.project import Run, sha256_file, sha256_tree, write_atomic
 from claimledger.prose.source import read_sources
 from claimledger.prose.tokens import require_tokens
 from claimledger.rendering import document, tools
-from claimledger.rendering.document import Paper, Tokens, epoch, metadata, read_paper
+from claimledger.rendering.document import Paper, epoch, metadata, read_paper, set_aside
 from claimledger.rendering.notebook_pages import Notebook, as_page, extract_figures
 from claimledger.settings import notebook_titles, settings
 
@@ -186,11 +186,11 @@ class Press:
         """The tree of the article, of which only what is new is parsed."""
         path, key = self.run.kept / "parsed.json", document.digest(self._behind)
         known = json.loads(document.kept(path, key) or "{}")
-        meta = document.digest(self._meta, self.paper.tokens.found)
+        meta = document.digest(self._meta, self.paper.tokens)
         new = {name: piece for piece in pieces if (name := document.digest(piece)) not in known}
         if new or meta not in known:
-            tokens = Tokens([*self.paper.tokens.found])
-            text = tokens.replace(f"\n\n{document.MARK}\n\n".join(new.values()))
+            tokens = [*self.paper.tokens]
+            text = set_aside(f"\n\n{document.MARK}\n\n".join(new.values()), tokens)
             made = json.loads(self._pandoc("parsed", "json", text, PARSE, self._meta, tokens))
             known[meta] = {"pandoc-api-version": made["pandoc-api-version"], "meta": made["meta"]}
             known |= zip(new, document.parts(made["blocks"]), strict=False)
@@ -231,8 +231,7 @@ class Press:
         meta |= {k: v for k, v in self._meta.items() if k in (*CITING, "simulated")}
 
         def make() -> bytes:
-            tokens = Tokens()
-            text = tokens.replace(as_page(book, self.alts))
+            text = set_aside(as_page(book, self.alts), tokens := [])
             scripts = [*PARSE, *(["citeproc"] if "@" in text else []), *PRESS]
             return self._light(self._pandoc(
                 f"{book.path.stem}.html", "html5", text, scripts, meta, tokens,
@@ -319,7 +318,7 @@ class Press:
 
     def _pandoc(
         self, name: str, to: str, text: str, scripts: Iterable[str], meta: dict,
-        tokens: Tokens | None = None, source: Path | None = None, **options: object,
+        tokens: list[dict] | None = None, source: Path | None = None, **options: object,
     ) -> bytes:
         """Run pandoc with scripts of the extension: on Markdown with tokens, or on a tree."""
         def beside(kind: str, content: object) -> str:
@@ -333,12 +332,12 @@ class Press:
             "date": os.environ.get("SOURCE_DATE_EPOCH"), "renderer": tools.versions(),
             "complaint": self.folder / tools.COMPLAINT,
             "page": "notebook" if meta.get("notebook") else "paper",
-            "tokens": beside("tokens", tokens.found) if tokens else None,
+            "tokens": None if tokens is None else beside("tokens", tokens),
         }
         filters = [one if one == "citeproc" else str(self.extension / f"{one}.lua")
                    for one in scripts]
         defaults = COMMON | {
-            "from": "markdown" if tokens else "json", "to": to, "output-file": name,
+            "from": "json" if tokens is None else "markdown", "to": to, "output-file": name,
             "metadata-files": [beside("meta", meta)],
             "number-sections": bool(meta.get("number-sections")),
             "resource-path": [str(self.folder), str(self.run.root)],
