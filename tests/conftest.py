@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -21,6 +22,15 @@ STRANGER = {
 def root() -> Path:
     """The project's root."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def realdata(root) -> Path:
+    """Other people's files, and the numbers that they printed; skips where they are not."""
+    folder = Path(os.environ.get("CLAIMLEDGER_REALDATA", root.parent / "shared" / "realdata"))
+    if not (folder / "published.csv").is_file():
+        pytest.skip("real data are not here (set CLAIMLEDGER_REALDATA)")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -2,22 +2,14 @@
 
 import json
 import re
-from pathlib import Path
 
+import docx
 import pytest
 from pypdf import PdfReader
 
 from claimledger.prose.source import read_sources
 from engine import command
-from readback import (
-    check_page,
-    check_text,
-    kept,
-    printed,
-    read_html,
-    squeeze,
-    verdicts,
-)
+from readback import check_page, check_text, kept, printed, read_html, squeeze, verdicts
 
 # One group: the clone is built once, on one worker, before the short tests.
 pytestmark = [pytest.mark.build, pytest.mark.xdist_group("clone")]
@@ -34,16 +26,13 @@ def sources(clone):
     return read_sources([clone / "paper.qmd", *sorted((clone / "notebooks").glob("*.ipynb"))])
 
 
-def pdf_text(clone: Path) -> str:
+@pytest.fixture(scope="module")
+def texts(clone) -> dict[str, str]:
+    """The words of the PDF, with a form feed between two pages, and of the Word file."""
     pages = PdfReader(clone / "_manuscript/paper.pdf").pages
-    return "\f".join(page.extract_text() for page in pages)
-
-
-def docx_text(clone: Path) -> str:
-    import docx
-
     body = docx.Document(clone / "_manuscript/paper.docx").element.body
-    return "\n".join("".join(one.itertext()) for one in body.iter() if one.tag.endswith("}p"))
+    return {"pdf": "\f".join(page.extract_text() for page in pages), "docx": "\n".join(
+        "".join(one.itertext()) for one in body.iter() if one.tag.endswith("}p"))}
 
 
 def test_the_committed_ledger_is_what_the_notebooks_give(clone, ledger):
@@ -63,9 +52,9 @@ def test_html_prints_the_ledger(clone, ledger, sources):
     assert check_page(page, ledger, sources) == []
 
 
-@pytest.mark.parametrize("text_of", [pdf_text, docx_text])
-def test_pdf_and_docx_print_the_ledger(clone, ledger, sources, text_of):
-    text = text_of(clone)
+@pytest.mark.parametrize("form", ["pdf", "docx"])
+def test_pdf_and_docx_print_the_ledger(texts, ledger, sources, form):
+    text = texts[form]
     assert check_text(text, ledger, sources) == []
     finished = squeeze(text)
     for token in kept(sources[0], verdicts(ledger)):
@@ -92,11 +81,11 @@ def test_each_notebook_has_its_page_without_a_trace_of_the_machine(clone):
         assert str(clone) not in path.read_text("utf-8"), path.name
 
 
-def test_what_is_simulated_says_so_in_every_format(clone):
+def test_what_is_simulated_says_so_in_every_format(clone, texts):
     drawings = [path.read_text("utf-8") for path in (clone / "figures").glob("*.svg")]
     marked = sum("Simulated data" in text for text in drawings)
     assert marked > len(drawings) / 2      # the others show the design, public facts, real answers
     page = (clone / "_manuscript/index.html").read_text("utf-8")
-    for text in (page, pdf_text(clone), docx_text(clone)):
+    for text in (page, *texts.values()):
         assert "The data are simulated" in " ".join(text.split())
     assert "<strong>Simulated data.</strong>" in page

@@ -51,8 +51,10 @@ def html_of(run: Run) -> str:
     return (run.output / "index.html").read_text(encoding="utf-8")
 
 
-def texts_of(run: Run) -> dict[str, str]:
+@cache
+def texts_of(world: str) -> dict[str, str]:
     """The words of the HTML, and of the PDF with a form feed between two pages."""
+    run = built(world)
     pages = PdfReader(run.output / "paper.pdf").pages
     return {
         "HTML": read_html(html_of(run)).text,
@@ -87,7 +89,7 @@ def test_every_hypothesis_is_decided_as_by_hand(run):
 
 def test_every_stated_verdict_is_the_one_found_by_hand(run):
     verdicts = {id: result.verdict for id, result in replication.results(run.data).items()}
-    for form, text in texts_of(run).items():
+    for form, text in texts_of(run.name).items():
         stated = STATED.findall(" ".join(text.split()))
         assert {id for id, _ in stated} == set(HYPOTHESES), form
         assert [(id, verdict) for id, verdict in stated if verdict != verdicts[id]] == [], form
@@ -105,7 +107,7 @@ def test_every_number_and_phrase_on_the_page_is_that_of_the_ledger(run):
 
 @pytest.mark.parametrize("form", ["HTML", "PDF"])
 def test_what_the_verdicts_keep_is_printed_and_what_they_drop_is_not(run, form):
-    problems = check_text(texts_of(run)[form], ledger_of(run), everything())
+    problems = check_text(texts_of(run.name)[form], ledger_of(run), everything())
     assert list(map(str, problems)) == []
 
 
@@ -118,7 +120,7 @@ def test_the_same_paper_would_be_false_in_another_world(form):
     for id in flipped:
         changed = json.loads(json.dumps(ledger_of(one)))
         changed["entries"][id] = ledger_of(other)["entries"][id]
-        problems = [p.found for p in check_text(texts_of(one)[form], changed, article())]
+        problems = [p.found for p in check_text(texts_of(one.name)[form], changed, article())]
         assert any("not printed" in p for p in problems), id
         assert any("the verdicts drop it" in p for p in problems), id
 

@@ -1,15 +1,13 @@
-"""Reference constants (from R) and, where they are, real data with printed numbers."""
+"""Reference constants (from R), and what several tests draw."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parents[2]
-REFERENCE = ROOT / "tests" / "reference"
+REFERENCE = Path(__file__).parents[1] / "reference"
 
 
 @pytest.fixture(scope="session")
@@ -21,14 +19,6 @@ def reference():
         return pd.read_csv(path) if path.suffix == ".csv" else json.loads(path.read_text())
 
     return load
-
-
-@pytest.fixture(scope="session")
-def realdata() -> Path:
-    folder = Path(os.environ.get("CLAIMLEDGER_REALDATA", ROOT.parent / "shared" / "realdata"))
-    if not (folder / "published.csv").exists():
-        pytest.skip(f"real data with printed numbers not found in {folder.name}")
-    return folder
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ def test_each_verdict_and_both_vocabularies():
     assert decide(estimate, 0.06, 500, 0.2, -1).names[:2] == ["refuted", "supported"]
     compared = decide(estimate, 0.06, 500, 0.2, 0).names
     assert compared == ["higher", "lower", "negligible", "undecided"]
+    both = decide([0.1], 0.02, 900, 0.2, 1)  # significant, and within the bound
+    assert both.names == ["supported"] and both.tost_p_adjusted[0] < 0.05
 
 
 def test_the_rule_in_scalar_words(rng):
@@ -72,12 +74,6 @@ def test_correction_matters():
     assert decide(estimate, se, 900, 0.5, 1, correction="holm").names[0] == "negligible"
 
 
-def test_significant_and_within_the_bound_is_supported():
-    """The order of the rule: the equivalence result then stands beside the verdict."""
-    found = decide([0.1], 0.02, 900, 0.2, 1)
-    assert found.names == ["supported"] and found.tost_p_adjusted[0] < 0.05
-
-
 @pytest.mark.parametrize("correction", ["none", "holm"])
 def test_a_p_value_of_exactly_alpha_decides_nothing(correction):
     """The rule says below alpha, so that alpha itself is not enough; just above it is."""
@@ -112,20 +108,14 @@ def test_bad_input(change):
         decide(**{"estimate": [0.1], "se": 0.1, "df": 9, "bound": 0.2, "direction": 1} | change)
 
 
-@pytest.mark.parametrize("estimate, verdict", [(0.5, "supported"), (-0.5, "supported"),
-                                               (0.02, "negligible"), (0.19, "undecided")])
-def test_a_two_sided_claim(estimate, verdict):
-    assert decide([estimate], 0.1, 400, 0.21, 2).names == [verdict]
-
-
-@pytest.mark.parametrize("estimate, verdict", [(0.01, "supported"), (0.5, "refuted"),
-                                               (-0.5, "refuted"), (0.19, "undecided")])
-def test_a_predicted_null(estimate, verdict):
-    assert decide([estimate], 0.1, 400, 0.21, 3).names == [verdict]
-
-
-def test_a_null_that_is_shown_and_also_significant_is_supported():
-    assert decide([0.05], 0.01, 400, 0.2, 3).names == ["supported"]
+@pytest.mark.parametrize("direction, estimate, se, verdict", [
+    (2, 0.5, 0.1, "supported"), (2, -0.5, 0.1, "supported"), (2, 0.02, 0.1, "negligible"),
+    (2, 0.19, 0.1, "undecided"), (3, 0.01, 0.1, "supported"), (3, 0.5, 0.1, "refuted"),
+    (3, -0.5, 0.1, "refuted"), (3, 0.19, 0.1, "undecided"), (3, 0.05, 0.01, "supported"),
+])  # fmt: skip
+def test_a_two_sided_claim_and_a_predicted_null(direction, estimate, se, verdict):
+    """A null that is shown and also significant is supported: the last row."""
+    assert decide([estimate], se, 400, 0.21, direction).names == [verdict]
 
 
 @pytest.mark.parametrize("estimate, verdict", [(0.5, "supported"), (-0.05, "supported"),

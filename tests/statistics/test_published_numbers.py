@@ -12,11 +12,11 @@ import statsmodels.formula.api as smf
 from patsy import dmatrices
 from scipy import stats
 
-from claimledger.registration.models import Hypothesis
 from claimledger.statistics.clustered import of_fit
 from claimledger.statistics.decision import adjust, equivalence_p
 from claimledger.statistics.estimators import Model, estimate
 from claimledger.statistics.linear import adjusted
+from hypotheses import hypothesis
 
 EXPLAINED = {
     "V(hp) HC2w": "Stata leaves a row's own weight out of its leverage; statsmodels and R do not",
@@ -102,12 +102,10 @@ def test_an_effect_in_a_restricted_conjoint_is_weighted_by_the_design(realdata):
     rows[reason] = pd.Categorical(rows[reason]).reorder_categories(
         ["Seek Better Job", "Escape Persecution", "Reunite with Family"])
     rows[country] = rows[country].astype("category")
-    h = Hypothesis(
-        id="T", statement="s", estimand="e", outcome="ChosenImmigrant", frame="profiles",
-        model=f"ChosenImmigrant ~ Gender + {reason} * {country}", estimator="amce", vcov="survey",
-        contrast={f"{reason}[T.Escape Persecution]": 1.0}, direction="positive", family="F",
-        criterion=dict.fromkeys(("supported", "refuted", "negligible", "undecided"), "c"),
-    )  # fmt: skip
+    h = hypothesis(
+        outcome="ChosenImmigrant", frame="profiles", estimator="amce", vcov="survey",
+        model=f"ChosenImmigrant ~ Gender + {reason} * {country}",
+        contrast={f"{reason}[T.Escape Persecution]": 1.0})
     found = estimate(h, rows).loc["T"]
     shown = pd.crosstab(rows[country], rows[reason])["Escape Persecution"]
     shared = list(shown.index[shown > 0])
@@ -249,13 +247,3 @@ def test_r_p_adjust_on_the_p_values_of_benjamini_and_hochberg(published):
         computed[f"holm p[{i + 1}]"] = adjust(p, "holm")[i]
         computed[f"fdr_bh p[{i + 1}]"] = adjust(p, "bh")[i]
     assert disagreements(published, "bh1995_pvalues", computed) == set()
-
-
-def test_two_moderators_in_a_real_experiment(realdata):
-    """Tomz and Weeks (2013): the HC2 numbers that accompany the data."""
-    data = pd.read_csv(realdata / "tomz-weeks-2013" / "peace.csv")
-    fit = smf.ols("strike ~ democ + ally + trade", data).fit(cov_type="HC2", use_t=True)
-    assert [round(fit.params[x], 2) for x in ("democ", "ally", "trade")] == [-0.42, -0.21, -0.19]
-    assert [round(fit.bse[x], 2) for x in ("democ", "ally", "trade")] == [0.08, 0.08, 0.08]
-    favour = smf.ols("favour ~ 0 + C(democ)", data.assign(favour=(data["strike"] >= 3) * 1.0)).fit()
-    assert np.allclose(favour.params, [0.533, 0.419], atol=5e-4)

@@ -10,20 +10,9 @@ import statsmodels.formula.api as smf
 from scipy import stats
 
 from claimledger.errors import LedgerError
-from claimledger.registration.models import Hypothesis
 from claimledger.statistics.randomization_inference import Randomized, randomization_tests
 from claimledger.statistics.specification_curve import Specified
-
-CRITERION = dict.fromkeys(("supported", "refuted", "negligible", "undecided"), "c")
-
-
-def claim(**change) -> Hypothesis:
-    common = dict(
-        id="T", statement="s", estimand="e", outcome="y", model="y ~ arm",
-        contrast={"arm[T.b]": 1.0}, vcov="HC2", family="F", direction="positive",
-        criterion=CRITERION,
-    )  # fmt: skip
-    return Hypothesis(**common | change)
+from hypotheses import hypothesis
 
 
 def people(n: int, seed: int, effect: float = 0.0) -> pd.DataFrame:
@@ -39,7 +28,7 @@ def people(n: int, seed: int, effect: float = 0.0) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def drawn_again(rows: pd.DataFrame, h: Hypothesis, draws: int, seed: int = 1) -> Randomized:
+def drawn_again(rows: pd.DataFrame, h, draws: int, seed: int = 1) -> Randomized:
     """The test of one hypothesis in a design of two factors."""
     design = SimpleNamespace(factors={"arm": None, "other": None}, restrictions=[])
     registration = SimpleNamespace(
@@ -66,7 +55,7 @@ def test_every_assignment_counted():
         t = stats.ttest_ind(y[arm], y[~arm], equal_var=False).statistic
         hits += abs(t) >= abs(observed) * (1 - 1e-9)
     exact = hits / 252
-    found = drawn_again(two_arms(y), claim(), 20_000)
+    found = drawn_again(two_arms(y), hypothesis(), 20_000)
     assert abs(found.p - exact) < 4 * np.sqrt(exact * (1 - exact) / 20_000) + 1 / 20_000
     assert found.statistic == pytest.approx(observed, rel=1e-10)
 
@@ -74,7 +63,7 @@ def test_every_assignment_counted():
 def test_size_under_the_sharp_null_with_ties():
     """Ordinal outcomes: rejections at 5 % stay at or below 5 % within Monte Carlo error."""
     rng = np.random.default_rng(6)
-    p = [drawn_again(two_arms(rng.integers(1, 6, 40)), claim(), 199, s).p for s in range(100)]
+    p = [drawn_again(two_arms(rng.integers(1, 6, 40)), hypothesis(), 199, s).p for s in range(100)]
     assert np.mean(np.array(p) <= 0.05) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 100)
     assert np.min(p) >= 1 / 200
 
@@ -86,40 +75,40 @@ def test_studentized_test_holds_where_only_the_average_effect_is_zero():
         rows = two_arms(rng.normal(size=100))
         rows["arm"] = pd.Categorical.from_codes((np.arange(100) < 20) * 1, ["a", "b"])
         rows["y"] *= np.where(rows["arm"] == "b", 3.0, 1.0)
-        p.append(drawn_again(rows, claim(), 199, seed).p)
+        p.append(drawn_again(rows, hypothesis(), 199, seed).p)
     assert np.mean(np.array(p) <= 0.05) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 100)
 
 
 def test_result_depends_on_the_seed_and_the_order_of_rows_alone():
     rows = people(60, 2, 0.2)
-    one, again, other = (drawn_again(rows, claim(), 300, seed) for seed in (5, 5, 6))
+    one, again, other = (drawn_again(rows, hypothesis(), 300, seed) for seed in (5, 5, 6))
     assert one == again and one.statistic == other.statistic and one.p != other.p
-    moved = drawn_again(rows.assign(y=50 - 7 * rows["y"]), claim(), 300, 5)
+    moved = drawn_again(rows.assign(y=50 - 7 * rows["y"]), hypothesis(), 300, 5)
     assert moved.statistic == pytest.approx(-one.statistic, rel=1e-9) and moved.p == one.p
 
 
 @pytest.mark.parametrize("change", [{"y": 1.0}, {"other": "u", "block": np.arange(40)}])
 def test_nothing_to_test(change):
     with pytest.raises(LedgerError, match="variation|nothing to permute"):
-        drawn_again(people(40, 1).assign(**change), claim(), 9)
+        drawn_again(people(40, 1).assign(**change), hypothesis(), 9)
 
 
 def test_an_attribute_of_profiles_changes_places_among_all_that_may_have_it():
     """In a conjoint every profile is nearly a cell of its own: other attributes are no blocks."""
     rows = people(200, 4, 0.6)
     rows["respondent"] = np.arange(200) // 2
-    found = drawn_again(rows, claim(frame="profiles", vcov="CR2"), 199)
+    found = drawn_again(rows, hypothesis(frame="profiles", vcov="CR2"), 199)
     assert found.drawn == "profiles" and found.p < 0.05
 
 
 def test_a_registered_test_keeps_the_other_factors_where_they_are():
     """A strong effect of the other factor does not blur the test of the arm."""
     rows = people(160, 3, 0.25)
-    found = drawn_again(rows, claim(), 2000)
+    found = drawn_again(rows, hypothesis(), 2000)
     fit = smf.ols("y ~ arm", rows).fit(cov_type="HC2", use_t=True)
     assert found.statistic == pytest.approx(fit.tvalues["arm[T.b]"], rel=1e-9)
     assert abs(found.p - fit.pvalues["arm[T.b]"]) < 0.05 and "other" in found.drawn
-    adjusted = drawn_again(rows, claim(model="y ~ arm + p"), 99)
+    adjusted = drawn_again(rows, hypothesis(model="y ~ arm + p"), 99)
     fit = smf.ols("y ~ arm + p", rows).fit(cov_type="HC2")
     assert adjusted.statistic == pytest.approx(fit.tvalues["arm[T.b]"], rel=1e-9)
 
@@ -132,8 +121,8 @@ def test_arms_change_places_within_blocks_alone():
                 rng.permutation(np.repeat([0, 1], [10, 50]))]
     rows = pd.DataFrame({"arm": pd.Categorical.from_codes(arm, ["a", "b"]),
                          "y": 3.0 * block + rng.normal(size=120), "respondent": np.arange(120)})
-    blind = drawn_again(rows, claim(), 199)
-    within = drawn_again(rows.assign(block=block), claim(), 199)
+    blind = drawn_again(rows, hypothesis(), 199)
+    within = drawn_again(rows.assign(block=block), hypothesis(), 199)
     assert blind.p == 0.005 and within.p > 0.05
 
 
@@ -148,16 +137,17 @@ def test_clusters_change_places_whole():
             "arm": pd.Categorical.from_codes(arm, ["a", "b"]), "respondent": np.arange(180),
             "y": rng.normal(size=12)[cluster] + 0.3 * rng.normal(size=180),
         })  # fmt: skip
-        whole = drawn_again(rows.assign(cluster=cluster), claim(vcov="CR2"), 39)
+        whole = drawn_again(rows.assign(cluster=cluster), hypothesis(vcov="CR2"), 39)
         p[True].append(whole.p)
-        p[False].append(drawn_again(rows, claim(), 39).p)
+        p[False].append(drawn_again(rows, hypothesis(), 39).p)
     assert np.mean(np.array(p[True]) <= 0.05) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)
     assert np.mean(np.array(p[False]) <= 0.05) > 0.4
 
 
 def test_answers_within_respondents_change_places():
-    within = claim(outcome=None, stack=["p", "q"], frame="stacked", model="response ~ 0 + item",
-                   contrast={"item[p]": 1.0, "item[q]": -1.0}, vcov="CR2")  # fmt: skip
+    within = hypothesis(
+        outcome=None, stack=["p", "q"], frame="stacked", model="response ~ 0 + item",
+        contrast={"item[p]": 1.0, "item[q]": -1.0}, vcov="CR2")
     rows = people(80, 1, 0.5)
     found = drawn_again(rows, within, 199)
     paired = stats.ttest_rel(rows["p"], rows["q"])

@@ -5,16 +5,11 @@ import pandas as pd
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.registration.models import Hypothesis
 from claimledger.statistics.estimators import model_of
+from hypotheses import hypothesis
 
 COEFFICIENTS = {name: {name: 1.0} for name in ("Intercept", "arm[T.b]", "arm[T.c]", "x")}
-H = Hypothesis(
-    id="T", estimand="e", statement="s", outcome="y", model="y ~ arm + x", vcov="survey",
-    frame="respondents", sample="all", family="F", sesoi=0.2, role="primary", mark="assumed",
-    contrast={"arm[T.b]": 1.0}, direction="positive",
-    criterion=dict.fromkeys(("supported", "refuted", "negligible", "undecided"), "c"),
-)  # fmt: skip
+H = hypothesis(model="y ~ arm + x", vcov="survey")
 
 # By design: seed, strata, clusters in each, most rows of a cluster beyond two (0: one row each).
 MADE = {"elements": (1, 3, 30, 0), "stages": (2, 4, 6, 5), "clusters": (3, 1, 14, 6)}
@@ -70,19 +65,13 @@ def test_weights_strata_and_clusters_are_those_of_survey(name):
     assert (df1, df2) == (2, df)
 
 
-def test_a_stratum_with_a_single_cluster_is_an_error_as_in_survey():
-    """R's default stops, too: "Stratum (0) has only one PSU at stage 1"."""
-    frame = sample(*MADE["stages"])
-    lonely = frame[(frame["stratum"] > 0) | (frame["psu"] == 0)]
-    model = model_of(H, lonely, weights=lonely["w"], clusters=lonely["psu"],
-                     strata=lonely["stratum"])  # fmt: skip
-    with pytest.raises(LedgerError, match="strata with a single cluster: 1"):
-        model.contrasts(COEFFICIENTS)
-
-
-def test_a_cluster_in_two_strata_is_an_error():
-    frame = sample(*MADE["stages"])
-    frame.loc[0, "stratum"] = 3
-    model = model_of(H, frame, clusters=frame["psu"], strata=frame["stratum"])
-    with pytest.raises(LedgerError, match="clusters nested in strata"):
+@pytest.mark.parametrize("change, said", [
+    (lambda f: f[(f["stratum"] > 0) | (f["psu"] == 0)], "strata with a single cluster: 1"),
+    (lambda f: f.assign(stratum=f["stratum"].mask(f.index == 0, 3)), "clusters nested in strata"),
+])  # fmt: skip
+def test_a_stratum_of_one_cluster_and_a_cluster_of_two_strata_are_errors(change, said):
+    """R's default stops at the first, too: "Stratum (0) has only one PSU at stage 1"."""
+    frame = change(sample(*MADE["stages"]))
+    model = model_of(H, frame, weights=frame["w"], clusters=frame["psu"], strata=frame["stratum"])
+    with pytest.raises(LedgerError, match=said):
         model.contrasts(COEFFICIENTS)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import hypotheses
 from claimledger.errors import LedgerError
 from claimledger.registration.analyses import Bound
 from claimledger.registration.models import Hypothesis
@@ -18,13 +19,7 @@ from claimledger.statistics.specification_curve import (
 
 
 def hypothesis(**change) -> Hypothesis:
-    common = dict(
-        id="T", statement="s", estimand="e", outcome="y", frame="respondents", sample="all",
-        model="y ~ arm + other", contrast={"arm[T.b]": 1.0}, vcov="HC2", family="F", sesoi=0.2,
-        role="primary", mark="assumed", direction="positive",
-        criterion=dict.fromkeys(("supported", "refuted", "negligible", "undecided"), "c"),
-    )  # fmt: skip
-    return Hypothesis(**common | change)
+    return hypotheses.hypothesis(**{"model": "y ~ arm + other"} | change)
 
 
 WITHIN = hypothesis(

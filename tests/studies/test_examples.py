@@ -1,7 +1,6 @@
 """The examples: other people's experiments, whose printed numbers come out of a build."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -17,11 +16,6 @@ from engine import command
 
 DATA = {"cregg-taxes": "cregg/taxes.csv",
         "mummolo-nall": "projoint/mummolo_nall_replication.csv"}
-
-
-@pytest.fixture(scope="module")
-def realdata(root) -> Path:
-    return Path(os.environ.get("CLAIMLEDGER_REALDATA", root.parent / "shared" / "realdata"))
 
 
 def built(root: Path, realdata: Path, folder: Path, name: str) -> dict:

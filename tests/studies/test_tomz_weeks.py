@@ -1,7 +1,6 @@
 """The re-analysis of Tomz and Weeks (2013): with their data it gives what is recorded."""
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +11,6 @@ from claimledger.pipeline import notebooks as execute
 from claimledger.project import Run
 
 NAME, STEM = "tomz-weeks-2013", "09_real_respondents"
-
-
-@pytest.fixture(scope="module")
-def data(root) -> Path:
-    """The file of answers, wherever it is on this machine."""
-    shared = Path(os.environ.get("CLAIMLEDGER_REALDATA", root.parent / "shared" / "realdata"))
-    for path in (root / "data" / "external" / "peace.csv", shared / NAME / "peace.csv"):
-        if path.is_file():
-            return path
-    pytest.skip("peace.csv is not on this machine; data/external/README.md says where it is")
 
 
 def ran(root: Path, name: str, **external: Path) -> tuple[Run, dict]:
@@ -45,8 +34,8 @@ def test_without_the_data_the_notebook_says_that_nothing_was_computed(without):
     assert "not re-run" in execute.executed_of(run, STEM).read_text("utf-8")
 
 
-def test_the_data_give_the_recorded_results_and_the_same_figure(root, data, without):
-    run, computed = ran(root, "test-with-data", **{NAME: data})
+def test_the_data_give_the_recorded_results_and_the_same_figure(root, realdata, without):
+    run, computed = ran(root, "test-with-data", **{NAME: realdata / NAME / "peace.csv"})
     assert "recorded" not in computed
     assert not any("recorded" in entry for entry in computed["entries"].values())
     external.require_same(external.named(Run.open(root), NAME), computed)
