@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import claimledger.pipeline.notebooks  # noqa: F401 - before nbformat, which it makes light
 from engine import cloned, command
 
 pytest_plugins = ["survey_fixtures"]

@@ -212,7 +212,7 @@ def test_a_tampered_word_file_is_caught_and_named(paper, tmp_path, group, place,
 @pytest.mark.parametrize(("group", "where", "change"), [
     ("text", "paper", ("democracies are spared", "democracies are punished")),
     ("claims", "ledger", ('"est": "0.21", "abs"', '"est": "0.61", "abs"')),
-    ("header", "paper", ("Ada Example", "Eve Example")),
+    pytest.param("header", "paper", ("Ada Example", "Eve Example"), marks=pytest.mark.slow),
 ], ids=["word", "number", "author"])
 def test_a_tampered_pdf_is_caught_and_named(paper, tmp_path, group, where, change):
     _, verified = paper
@@ -289,15 +289,19 @@ def bookmarked(writer):
 ALL = {("exhibits", f"page {number}") for number in (1, 2, 3)}
 
 
-@pytest.mark.parametrize(("change", "found"), [
-    (covered, {("exhibits", "page 1")}), (cropped, {("exhibits", "page 1")}),
-    (noted, {("active", "page 1")}), (running, {("active", "PDF")}),
+OTHERS = [  # those of each group first, of which the quick tests try one
+    (covered, {("exhibits", "page 1")}), (running, {("active", "PDF")}),
+    (leading_elsewhere, {("text", "page 2"), ("exhibits", "page 2"), ("active", "PDF")}),
+    (in_another_language, {("header", "PDF")}),
+    (cropped, {("exhibits", "page 1")}), (noted, {("active", "page 1")}),
     (of_other_type, ALL), (in_exchanged_type, ALL),
     (with_a_wide_frame, {("exhibits", "page 1"), ("active", "PDF")}),
-    (leading_elsewhere, {("text", "page 2"), ("exhibits", "page 2"), ("active", "PDF")}),
-    (untagged, {("active", "PDF"), ("exhibits", "PDF")}),
-    (in_another_language, {("header", "PDF")}), (bookmarked, {("text", "PDF")}),
-])
+    (untagged, {("active", "PDF"), ("exhibits", "PDF")}), (bookmarked, {("text", "PDF")}),
+]
+
+
+@pytest.mark.parametrize(("change", "found"), [
+    *OTHERS[:4], *(pytest.param(*one, marks=pytest.mark.slow) for one in OTHERS[4:])])
 def test_a_pdf_with_the_same_words_that_is_another_is_caught(paper, tmp_path, change, found):
     output, verified = paper
     writer = PdfWriter(clone_from=output / "paper.pdf")
