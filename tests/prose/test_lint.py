@@ -208,15 +208,14 @@ def test_the_entry_whose_text_is_the_typed_number_is_suggested():
     assert mend("By 0.77.") == "bind it with `num`, or mark it as typed"
 
 
-def test_captions_of_notebooks_are_linted_and_placed_in_the_file(tmp_path):
+def test_captions_of_notebooks_are_linted_and_placed_in_their_cell(tmp_path):
     code = ["#| label: fig-x\n", '#| fig-cap: "é of 1,202."\n', "5"]
     cell = {"cell_type": "code", "source": code}
     text = {"cell_type": "markdown", "source": ["5 more, as noted by hand"]}
     path = tmp_path / "x.ipynb"
     path.write_text(json.dumps({"cells": [text, cell]}, indent=1, ensure_ascii=False))
     (problem,) = lint_sources(read_sources([path]), LEDGER, [])
-    line = path.read_text().splitlines()[problem.line - 1]
-    assert line[problem.column - 1:].startswith("1,202")
+    assert problem.file == f"{path}, cell 2, fig-cap"
     assert problem.mend == "in the ledger: {{< num H1 n >}}"
 
 

@@ -238,13 +238,13 @@ def notebook(tmp_path: Path) -> Path:
     return path
 
 
-def test_notebooks_are_read_and_every_place_is_that_of_the_file(notebook):
-    lines = notebook.read_text().splitlines()
-    found = [token for source in read_sources([notebook]) for token in tokens(source)]
-    assert {token.args[0] for token in found} == {"H3", "H4", "H6", "H7", "H8", "H9"}
-    for token in found:
-        _, line, column = token.source.where(token.start)
-        assert lines[line - 1][column - 1:].startswith(f"{{{{< num {token.args[0]} >}}}}")
+def test_notebooks_are_read_and_every_place_is_in_its_cell(notebook):
+    found = {token.args[0]: token.source.where(token.start)
+             for source in read_sources([notebook]) for token in tokens(source)}
+    assert {id: (place.partition(", ")[2], *at) for id, (place, *at) in found.items()} == {
+        "H3": ("cell 1", 2, 3), "H4": ("cell 2, output", 2, 3), "H9": ("cell 2, fig-cap", 1, 6),
+        "H8": ("cell 2, fig-cap", 1, 28), "H7": ("cell 2, tbl-cap", 1, 11),
+        "H6": ("cell 2, tbl-cap", 1, 30)}
 
 
 def test_quotation_marks_in_a_caption_are_those_of_yaml(notebook):

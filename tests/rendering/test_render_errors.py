@@ -1,5 +1,7 @@
 """What a person sees when the paper asks for something that does not exist."""
 
+import json
+
 import pytest
 
 from claimledger.errors import LedgerError
@@ -42,8 +44,9 @@ def test_an_unknown_id_in_a_caption_is_found_in_the_notebook(tmp_path):
     book.write_text(text.replace("ally, {{< num H1 n", "ally, {{< num H4 n"), encoding="utf-8")
     with pytest.raises(LedgerError) as caught:
         write_formats(Run.open(root), ["html"])
-    line = 1 + next(i for i, t in enumerate(book.read_text().split("\n")) if "num H4 n" in t)
-    assert caught.value.where == f"build/notebooks/01_mini.ipynb:{line}"
+    cells = json.loads(book.read_text(encoding="utf-8"))["cells"]
+    cell = 1 + next(i for i, one in enumerate(cells) if "num H4 n" in "".join(one["source"]))
+    assert caught.value.where == f"build/notebooks/01_mini.ipynb, cell {cell}, fig-cap:1"
 
 
 def test_a_picture_without_alt_text_is_an_error(tmp_path):

@@ -164,7 +164,7 @@ class World:
         for id in drawn:
             verdict = str(rng.choice(entries[id]["verdicts"]))
             entries[id] = entries[id] | {"verdict": verdict}
-        for id, count in {"flow.analysed": self.size, "sample.misaligned": int(.8 * self.size),
+        for id, count in {"flow.analyzed": self.size, "sample.misaligned": int(.8 * self.size),
                           "sample.control": self.size - int(.8 * self.size)}.items():
             entries[id] = entries[id] | {"value": count, "text": texts(count, unit="count")}
         entries |= set_entries(entries, REGISTRATION, CONFIG["words"], CONFIG["sets"])

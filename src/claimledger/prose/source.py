@@ -3,7 +3,8 @@
 Sources are Quarto Markdown (`.qmd`, `.md`) and notebooks (`.ipynb`). A file that a paper includes
 stands in its place. Of a notebook the captions and alt texts in cell options, the Markdown cells
 and the Markdown outputs with tokens are read.
-Every position is kept, so that a message can name file, line and column.
+Every position is kept, so that a message can name file, line and column; in a notebook cell, line
+and column, for in Jupyter nobody sees the lines of the file.
 """
 
 import json
@@ -41,8 +42,6 @@ HEADING = re.compile(
     r"^(?P<marks>#{1,6})[ \t]+(?:[^\n]*\{[^}\n]*#(?P<id>[\w.:-]+)[^}\n]*\})?"
     r"|^[ \t>]*:{3,}[ \t]*(?P<div>[^\n]*)$", re.MULTILINE
 )
-# One character of a JSON string, as it is written there.
-_CHARACTER = re.compile(r"\\u[dD][89abAB]\w\w\\u\w{4}|\\u\w{4}|\\?.", re.DOTALL)
 _OPTION = re.compile(
     r"^#\|[ \t]*([\w-]+-(?:sub)?(?:cap|alt)):(.*(?:\n#\|[ ]{2,}.*)*)", re.MULTILINE
 )
@@ -78,21 +77,17 @@ class Piece:
 
 @dataclass(frozen=True)
 class Source:
-    """A stretch of Markdown; `at` maps its characters to those of the file, None: one to one."""
+    """A stretch of Markdown; of a notebook, `file` names the cell, too."""
 
     file: str
     text: str
     kind: str = "article"  # or caption, alt, cell, output, registration
-    raw: str = ""
-    at: tuple[int, ...] | None = None
     pieces: tuple[Piece, ...] = ()  # of an article that includes other files
 
     def where(self, offset: int) -> tuple[str, int, int]:
         """File, line and column, from one."""
         file, raw, position = self.file, self.text, offset
-        if self.at is not None:
-            raw, position = self.raw, self.at[offset]
-        elif self.pieces:
+        if self.pieces:
             piece = self.pieces[bisect([piece.start for piece in self.pieces], offset) - 1]
             raw, position = piece.raw, piece.at + offset - piece.start
             file = str(Path(file).parent / piece.file) if piece.file else file
@@ -197,40 +192,20 @@ def _article(path: Path, raw: str) -> Source:
 @lru_cache(maxsize=64)
 def _notebook(path: Path, changed: int) -> list[Source]:
     """Of a notebook that was changed last at this time: it is read once."""
-    raw = path.read_text(encoding="utf-8")
-    return list(_cells(str(path), raw, json.loads(raw)))
+    return list(_cells(str(path), json.loads(path.read_text(encoding="utf-8"))))
 
 
-def _cells(file: str, raw: str, notebook: dict) -> Iterator[Source]:
-    position = 0
-    for cell in notebook.get("cells", []):
-        for output in cell.get("outputs", []):  # in the file they stand before the cell's source
-            markdown = output.get("data", {}).get("text/markdown", "")
-            if "{{<" in "".join(markdown):
-                text, at, position = _locate(markdown, raw, position)
-                yield Source(file, text, "output", raw, at)
-        text, at, position = _locate(cell.get("source", ""), raw, position)
+def _cells(file: str, notebook: dict) -> Iterator[Source]:
+    for number, cell in enumerate(notebook.get("cells", []), 1):
+        place, text = f"{file}, cell {number}", "".join(cell.get("source", ""))
+        for output in cell.get("outputs", []):
+            markdown = "".join(output.get("data", {}).get("text/markdown", ""))
+            if "{{<" in markdown:
+                yield Source(f"{place}, output", markdown, "output")
         if cell.get("cell_type") == "markdown":
-            yield Source(file, text, "cell", raw, at)
+            yield Source(place, text, "cell")
         for option in _OPTION.finditer(text if cell.get("cell_type") == "code" else ""):
-            value = list(re.finditer(r"\\([\"\\])|(\n#\|[ \t]*)|''|.", option[2], re.DOTALL))
-            shown = "".join(m[1] or (" " if m[2] else m[0][0]) for m in value)
-            places = tuple(at[option.start(2) + m.start()] for m in value)
+            shown = re.sub(r"\\([\"\\])|(\n)#\|[ \t]*|''",      # as YAML reads it
+                           lambda m: m[1] or (" " if m[2] else "'"), option[2])
             kind = "caption" if option[1].endswith("cap") else "alt"
-            yield Source(file, shown, kind, raw, places)
-
-
-def _locate(content: list[str] | str, raw: str, position: int) -> tuple[str, tuple[int, ...], int]:
-    """Text of a JSON string or list of strings, each character's place in the file, and the end."""
-    at: list[int] = []
-    for piece in [content] if isinstance(content, str) else content:
-        plain, escaped = json.dumps(piece, ensure_ascii=False), json.dumps(piece)
-        written = plain if raw.find(plain, position) >= 0 else escaped
-        place = max(raw.find(written, position), position) + 1  # behind the quotation mark
-        body = written[1:-1]
-        if body.removesuffix("\\n") == piece.removesuffix("\n"):  # nothing else is escaped
-            at += range(place, place + len(piece))
-        else:
-            at += [place + found.start() for found in _CHARACTER.finditer(body)]
-        position = at[-1] + 1 if at else position
-    return "".join(content), tuple(at), position
+            yield Source(f"{place}, {option[1]}", shown, kind)
