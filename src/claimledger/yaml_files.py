@@ -1,7 +1,7 @@
 """YAML that a person writes: read with bounds, as typed data, mistakes told with line and key."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -227,6 +227,14 @@ def one_of(names: Iterable) -> str:
     """A list of what is allowed, not longer than a person reads."""
     words = [str(name) for name in names]
     return "one of " + ", ".join(words[:12]) + (" …" if len(words) > 12 else "")
+
+
+def unknown(key: Key, found: Iterable, names: Collection) -> Iterator[Mistake]:
+    """A mistake for each of the names found that is not among those there are."""
+    for name in found:
+        if name not in names:
+            expected = one_of(names) if names else "nothing"
+            yield Mistake(key, repr(name), expected, near(name, names))
 
 
 def complain(source: Source, mistakes: list[Mistake], mend: str = "") -> LedgerError:

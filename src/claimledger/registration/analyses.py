@@ -13,15 +13,36 @@ Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
 EntryId = Annotated[str, Field(pattern=ENTRY)]
 Code = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 Probability = Annotated[float, Field(gt=0, le=1)]
-NEGLIGIBLE = ("neither, and both one-sided tests against the smallest effect of interest reject "
-              "after correction")
-
 # `null` without quotes is nothing in YAML, and meant as the word.
 Direction = Annotated[
     Literal["positive", "negative", "two-sided", "null", "non-inferiority"],
     BeforeValidator(lambda said: "null" if said is None else said),
     WithJsonSchema({"enum": [
         "positive", "negative", "two-sided", "null", "non-inferiority", None]})]
+
+
+# The rule of `statistics.decision`, in words.
+_TEST = "the corrected p value is below alpha"
+_REST = {
+    "negligible": "neither, and both one-sided tests against the smallest effect of interest "
+                  "reject after correction",
+    "undecided": "none of these"}
+CRITERIA = {
+    "positive": {"supported": f"{_TEST} and the estimate is positive",
+                 "refuted": f"{_TEST} and the estimate is negative"} | _REST,
+    "negative": {"supported": f"{_TEST} and the estimate is negative",
+                 "refuted": f"{_TEST} and the estimate is positive"} | _REST,
+    "two-sided": {"supported": _TEST} | _REST,
+    "null": {
+        "supported": "both one-sided tests against the smallest effect of interest reject after "
+                     "correction",
+        "refuted": "not so, and the corrected p value against zero is below alpha",
+        "undecided": "none of these"},
+    "non-inferiority": {
+        "supported": "the one-sided test against minus the margin rejects after correction",
+        "refuted": "the estimate is below minus the margin, and the test that it is not rejects "
+                   "after correction",
+        "undecided": "none of these"}}
 
 
 def marked(text: str) -> Field:
@@ -132,33 +153,11 @@ class Hypothesis(Analysis):
         if any(len(values) > 1 for values in self.at.values()):
             raise ValueError("one value of `at` for a hypothesis; several in a comparison")
         if not self.criterion:
-            object.__setattr__(self, "criterion", self._criteria())
+            bounded = self.sesoi is not None and not self.joint
+            object.__setattr__(self, "criterion", {
+                verdict: said for verdict, said in CRITERIA[self.direction].items()
+                if bounded or verdict != "negligible"})
         return self
-
-    def _criteria(self) -> dict[str, str]:
-        """The rule of `statistics.decision`, in words."""
-        test = "the corrected p value is below alpha and the estimate is "
-        signs = {"positive": ("positive", "negative"), "negative": ("negative", "positive")}
-        if self.direction in signs:
-            with_it, against = signs[self.direction]
-            found = {"supported": test + with_it, "refuted": test + against}
-        elif self.direction == "two-sided":
-            found = {"supported": "the corrected p value is below alpha"}
-        elif self.direction == "null":
-            found = {
-                "supported": "both one-sided tests against the smallest effect of interest reject "
-                             "after correction",
-                "refuted": "not so, and the corrected p value against zero is below alpha",
-            }
-        else:
-            found = {
-                "supported": "the one-sided test against minus the margin rejects after correction",
-                "refuted": "the estimate is below minus the margin, and the test that it is not "
-                           "rejects after correction",
-            }
-        if self.direction in (*signs, "two-sided") and self.sesoi is not None and not self.joint:
-            found["negligible"] = NEGLIGIBLE
-        return found | {"undecided": "none of these"}
 
 
 class Comparison(Analysis):

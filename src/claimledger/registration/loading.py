@@ -6,7 +6,7 @@ At the end: the JSON schema by which editors check it while it is written, and `
 import datetime
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
 
@@ -25,8 +25,7 @@ from claimledger.yaml_files import (
     Model,
     Source,
     complain,
-    near,
-    one_of,
+    unknown,
     validated,
 )
 
@@ -36,6 +35,7 @@ LINE = "# yaml-language-server: $schema=registration.schema.json\n"
 OWN = ("respondent", "task", "profile", "weight", "stratum", "unit", "block", "cluster",
        "recalled_all")
 _NAME = re.compile(r"(?<![\w.])([A-Za-z_]\w*)(?![\w]*[.(])")
+_PATSY = ("C", "Treatment", "np", "Sum", "Q", "I", "in")
 _TERM = re.compile(r"(?:C\()?([A-Za-z_]\w*)[^\[\]:]*\[(?:T\.)?([^\]]+)\]")
 
 
@@ -87,12 +87,6 @@ def lifted(content: dict) -> dict:
     return content | {"instrument": instrument | {"derived": derived}}
 
 
-def _unknown(key: Key, name: object, names: Collection) -> Iterator[Mistake]:
-    """A mistake where the name is not among the names."""
-    if name not in names:
-        yield Mistake(key, repr(name), one_of(names), near(name, names))
-
-
 def _known(r: Registration) -> list[str]:
     return [*r.design.factors, *r.instrument.items, *r.instrument.derived]
 
@@ -103,27 +97,27 @@ def _instrument(r: Registration) -> Iterator[Mistake]:
         yield Mistake(("instrument",), f"{name!r} twice", "each variable under a name of its own")
     for name, item in parts.items.items():
         key: Key = ("instrument", "items", name)
-        yield from _unknown((*key, "scale"), item.scale, parts.scales)
-        yield from _unknown((*key, "block"), item.block, parts.blocks)
-        yield from _unknown((*key, "asked"), item.asked, r.samples)
+        yield from unknown((*key, "scale"), [item.scale], parts.scales)
+        yield from unknown((*key, "block"), [item.block], parts.blocks)
+        yield from unknown((*key, "asked"), [item.asked], r.samples)
         for variable in r.samples.get(item.asked, {}):
             if variable not in factors:
                 yield Mistake((*key, "asked"), f"a sample by {variable!r}",
                               "a sample by factors: who is asked depends on the design")
         if item.recalls:
-            yield from _unknown((*key, "recalls"), item.recalls, factors)
-            for level in item.answers.values() if item.recalls in factors else ():
-                yield from _unknown((*key, "answers"), level, factors[item.recalls].levels)
-        codes = parts.scales[item.scale].labels if item.scale in parts.scales else {}
-        for code in (*item.passes, *item.answers) if codes else ():
-            yield from _unknown((*key, "passes" if item.passes else "answers"), code, codes)
+            yield from unknown((*key, "recalls"), [item.recalls], factors)
+            if item.recalls in factors:
+                yield from unknown(
+                    (*key, "answers"), item.answers.values(), factors[item.recalls].levels)
+        if codes := parts.scales[item.scale].labels if item.scale in parts.scales else {}:
+            yield from unknown((*key, "passes"), item.passes, codes)
+            yield from unknown((*key, "answers"), item.answers, codes)
 
 
 def _variables(r: Registration) -> Iterator[Mistake]:
     for name, rule in r.instrument.derived.items():
         yield from _derived(r, ("instrument", "derived", name), name, rule)
-    for name in r.instrument.covariates:
-        yield from _unknown(("instrument", "covariates"), name, _known(r))
+    yield from unknown(("instrument", "covariates"), r.instrument.covariates, _known(r))
 
 
 def _derived(r: Registration, key: Key, name: str, rule: Derived) -> Iterator[Mistake]:
@@ -131,7 +125,7 @@ def _derived(r: Registration, key: Key, name: str, rule: Derived) -> Iterator[Mi
     kept = {n for n, i in parts.items.items() if i.role not in ("consent", "attention", "comment")}
     for source in rule.sources:
         if source not in kept | {*parts.derived}:
-            yield from _unknown(key, source, sorted(kept | {*parts.derived}))
+            yield from unknown(key, [source], sorted(kept | {*parts.derived}))
         elif name in _behind(r, source):
             yield Mistake(key, f"made from {source!r}, which is made from it", "no circle")
         elif rule.mean or rule.sum or rule.formula or rule.cut:
@@ -144,8 +138,7 @@ def _derived(r: Registration, key: Key, name: str, rule: Derived) -> Iterator[Mi
     if scale is None or not scale.labels or not (rule.map or rule.yes):
         return
     used = [c for codes in rule.map.values() for c in codes] + rule.yes + rule.missing
-    for code in used:
-        yield from _unknown(key, code, scale.labels)
+    yield from unknown(key, used, scale.labels)
     left = [code for code in scale.labels if code not in used]
     if rule.map and left:
         yield Mistake((*key, "map"), f"nothing for {', '.join(map(str, left))}",
@@ -166,8 +159,7 @@ def _design(r: Registration) -> Iterator[Mistake]:
     for name, factor in factors.items():
         if len(factor.levels) < 2:
             yield Mistake(("design", "factors", name), "one level", "two or more arms")
-    for name in design.vignette.order:
-        yield from _unknown(("design", "vignette", "order"), name, factors)
+    yield from unknown(("design", "vignette", "order"), design.vignette.order, factors)
     for name in ("blocks", "clusters"):
         if getattr(design, name) in factors:
             yield Mistake(("design", name), f"the factor {getattr(design, name)!r}",
@@ -178,9 +170,9 @@ def _design(r: Registration) -> Iterator[Mistake]:
             yield Mistake(key, "one factor", "levels of two factors or more, which exclude "
                           "each other", "leave out a level that never occurs")
         for factor, levels in rule.items():
-            yield from _unknown((*key, factor), factor, factors)
-            for level in levels if factor in factors else ():
-                yield from _unknown((*key, factor), level, factors[factor].levels)
+            yield from unknown((*key, factor), [factor], factors)
+            if factor in factors:
+                yield from unknown((*key, factor), levels, factors[factor].levels)
         if len(rule) == 2 and all(f in factors for f in rule):
             for (one, levels), (other, whole) in permutations(rule.items()):
                 if set(whole) == set(factors[other].levels):
@@ -196,14 +188,14 @@ def _samples(r: Registration) -> Iterator[Mistake]:
                for name, i in parts.items.items() if parts.scales[i.scale].kind == "nominal"}
     for name, conditions in r.samples.items():
         for variable, levels in conditions.items():
-            yield from _unknown(("samples", name, variable), variable, groups)
-            for level in levels if variable in groups else ():
-                yield from _unknown(("samples", name, variable), level, groups[variable])
+            yield from unknown(("samples", name, variable), [variable], groups)
+            if variable in groups:
+                yield from unknown(("samples", name, variable), levels, groups[variable])
     if r.weighting and r.weighting.strata and r.weighting.strata == r.weighting.clusters:
         yield Mistake(("weighting", "clusters"), f"{r.weighting.clusters!r}, the strata too",
                       "sampling units, several in each stratum")
-    for name in r.weighting.variables if r.weighting else []:
-        yield from _unknown(("weighting", "variables"), name, _known(r))
+    if r.weighting:
+        yield from unknown(("weighting", "variables"), r.weighting.variables, _known(r))
     for place, rule in enumerate(r.exclusions):
         if rule.column in r.instrument.derived:
             sources = " and ".join(r.instrument.derived[rule.column].sources)
@@ -214,9 +206,9 @@ def _samples(r: Registration) -> Iterator[Mistake]:
             yield Mistake(("exclusions", place), "repeats, where a respondent has several rows",
                           "a rule by another column", "remove repeated respondents from the file")
         scale = r.scale_of(rule.column)
-        for value in (*rule.equals, *rule.differs_from) if scale and scale.labels else ():
-            allowed = [*scale.labels, *scale.labels.values()]
-            yield from _unknown(("exclusions", place), value, allowed)
+        if scale and scale.labels:
+            yield from unknown(("exclusions", place), [*rule.equals, *rule.differs_from],
+                               [*scale.labels, *scale.labels.values()])
 
 
 def _analyses(r: Registration) -> Iterator[Mistake]:
@@ -239,8 +231,8 @@ def _analyses(r: Registration) -> Iterator[Mistake]:
 
 
 def _analysis(r: Registration, key: Key, a: Analysis) -> Iterator[Mistake]:
-    yield from _unknown((*key, "family"), a.family, r.families)
-    yield from _unknown((*key, "sample"), a.sample, r.samples)
+    yield from unknown((*key, "family"), [a.family], r.families)
+    yield from unknown((*key, "sample"), [a.sample], r.samples)
     numbers = [n for n in (*r.instrument.items, *r.instrument.derived) if _is_number(r, n)]
     if (a.frame == "stacked") != bool(a.stack):
         yield Mistake((*key, "stack"), f"frame {a.frame} and {len(a.stack)} items",
@@ -253,7 +245,7 @@ def _analysis(r: Registration, key: Key, a: Analysis) -> Iterator[Mistake]:
         yield Mistake((*key, "outcome"), "nothing", "the variable that is explained")
         return
     for name in a.stack or [a.outcome]:
-        yield from _unknown((*key, "stack" if a.stack else "outcome"), name, numbers)
+        yield from unknown((*key, "stack" if a.stack else "outcome"), [name], numbers)
         if name not in numbers:
             return
     if a.weighted and r.weighting is None:
@@ -276,7 +268,7 @@ def _analysis(r: Registration, key: Key, a: Analysis) -> Iterator[Mistake]:
             yield Mistake((*key, name), f"{POINTS} of {a.outcome or 'items'}",
                           "points or sd: the outcome is not 0 or 1")
     for name, values in a.at.items():
-        yield from _unknown((*key, "at"), name, numbers)
+        yield from unknown((*key, "at"), [name], numbers)
         ends = r.ends(name) if name in numbers else None
         for value in values if ends else ():
             if not ends[0] <= value <= ends[1]:
@@ -311,9 +303,9 @@ def _model(r: Registration, key: Key, a: Analysis, numbers: list[str]) -> Iterat
     known = {*_known(r), *OWN, "item", "response",
              *(f"{name}_correct" for name, item in parts.items.items() if item.recalls),
              *(f"{name}_missing" for name in (*parts.items, *parts.derived))}
-    for name in dict.fromkeys(_NAME.findall(re.sub(r"'[^']*'|\"[^\"]*\"", "", right))):
-        if name not in ("C", "Treatment", "np", "Sum", "Q", "I", "in"):
-            yield from _unknown((*key, "model"), name, sorted(known))
+    named = dict.fromkeys(_NAME.findall(re.sub(r"'[^']*'|\"[^\"]*\"", "", right)))
+    yield from unknown((*key, "model"), [name for name in named if name not in _PATSY],
+                       sorted(known))
     terms, place = [], "term"
     if isinstance(a, Comparison):
         try:
@@ -329,9 +321,8 @@ def _model(r: Registration, key: Key, a: Analysis, numbers: list[str]) -> Iterat
             levels = (list(factors[variable].levels) if variable in factors
                       else a.stack if variable == "item" else None)
             if levels is not None:
-                yield from _unknown((*key, place), level, levels)
-            if variable not in known:
-                yield from _unknown((*key, place), variable, sorted(known))
+                yield from unknown((*key, place), [level], levels)
+            yield from unknown((*key, place), [variable], sorted(known))
 
 
 # What editors complete and check by, and files of schema 1 rewritten as 2.

@@ -1,7 +1,7 @@
 """What a simulated world assumes: calibration and worlds as typed data, read from one file."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +20,7 @@ from claimledger.yaml_files import (
     complain,
     near,
     one_of,
+    unknown,
     validated,
 )
 
@@ -251,84 +252,68 @@ def implied_sd(mean: float, codes: list[int]) -> float:
     return max((mean - codes[0]) * (codes[-1] - mean), 0) ** 0.5
 
 
-def _mistakes(simulation: Simulation, registration: Registration) -> Iterator[Mistake]:
+def _mistakes(s: Simulation, registration: Registration) -> Iterator[Mistake]:
     """Names that the registration does not have, and answers that cannot be."""
     items, factors = registration.instrument.items, registration.design.factors
     scales = {name: registration.instrument.scales[item.scale] for name, item in items.items()}
 
-    def known(key: Key, found: Iterable, names: Collection) -> Iterator[Mistake]:
-        for name in found:
-            if name not in names:
-                yield Mistake(key, f"{name!r}", one_of(names) if names else "nothing",
-                              near(name, names))
-
-    def same(key: Key, found: Collection, names: Collection) -> Iterator[Mistake]:
-        yield from known(key, found, names)
-        if missing := [str(name) for name in names if name not in found]:
-            yield Mistake(key, "nothing on " + ", ".join(missing),
-                          "every such name of the registration", "add them")
-
     def role(name: str) -> list[str]:
         return [key for key, item in items.items() if item.role == name]
 
-    yield from same(("background",), simulation.background, role("background"))
-    asked = [name for name in role("outcome") if scales[name].kind != "text"]
-    yield from same(("outcomes",), simulation.outcomes, asked)
-    yield from same(("columns",), simulation.columns,
-                    [n for n in further(registration) if n != registration.design.respondent])
-    for name, column in simulation.columns.items():
-        groups = [n for n, c in simulation.columns.items() if c.groups and n != name]
-        yield from known(("columns", name, "inside"), [column.inside] if column.inside else [],
-                         groups)
-    yield from same(("recall", "right"), simulation.recall.right, role("recall"))
-    yield from same(("fieldwork", "extra"), simulation.fieldwork.extra,
-                    [rule.id for rule in registration.exclusions])
-    for name, margin in simulation.background.items():
-        if margin.shares and name in items:
-            yield from same(("background", name), margin.shares, scales[name].labels)
-        yield from known(("background", name, "shift"), margin.shift, simulation.background)
-    for name, effect in simulation.effects.items():
-        key: Key = ("effects", name)
-        yield from known((*key, "factor"), [effect.factor], factors)
-        if effect.factor in factors:
-            others = list(factors[effect.factor].levels)[1:]
-            yield from same((*key, "levels"), effect.levels, others)
-        yield from known((*key, "items"), effect.items, simulation.outcomes)
-    for name, group in simulation.spreads.items():
-        yield from known(("spreads", name), group, simulation.outcomes)
-    for place, slopes in enumerate(simulation.slopes):
-        yield from known(("slopes", place, "items"), slopes.items, simulation.outcomes)
-        yield from known(("slopes", place, "slopes"), slopes.slopes, simulation.background)
-    for place, gap in enumerate(simulation.gaps):
-        key = ("gaps", place)
-        yield from known((*key, "items"), gap.items, simulation.outcomes)
-        yield from known((*key, "of"), [gap.of], simulation.background)
-        if gap.of not in simulation.background:
-            continue
-        yield from known(key, [*gap.high, *gap.low], simulation.background[gap.of].shares)
-        if simulation.background[gap.of].shift:
-            yield Mistake((*key, "of"), f"{gap.of!r}, whose answers other answers shift",
+    # Where names stand, the names, and what they may be; first where none of these may be left out.
+    whole: list[tuple[Key, Collection, Collection]] = [
+        (("background",), s.background, role("background")),
+        (("outcomes",), s.outcomes, [n for n in role("outcome") if scales[n].kind != "text"]),
+        (("columns",), s.columns,
+         [n for n in further(registration) if n != registration.design.respondent]),
+        (("recall", "right"), s.recall.right, role("recall")),
+        (("fieldwork", "extra"), s.fieldwork.extra, [rule.id for rule in registration.exclusions]),
+        *((("background", n), margin.shares, scales[n].labels)
+          for n, margin in s.background.items() if margin.shares and n in items),
+        *((("effects", n, "levels"), effect.levels, list(factors[effect.factor].levels)[1:])
+          for n, effect in s.effects.items() if effect.factor in factors)]
+    groups = [name for name, column in s.columns.items() if column.groups]
+    some: list[tuple[Key, Collection, Collection]] = [
+        *((("columns", n, "inside"), [one.inside], [g for g in groups if g != n])
+          for n, one in s.columns.items() if one.inside),
+        *((("background", n, "shift"), one.shift, s.background) for n, one in s.background.items()),
+        *((("effects", n, "factor"), [one.factor], factors) for n, one in s.effects.items()),
+        *((("effects", n, "items"), one.items, s.outcomes) for n, one in s.effects.items()),
+        *((("spreads", n), group, s.outcomes) for n, group in s.spreads.items()),
+        *((("slopes", n, "items"), one.items, s.outcomes) for n, one in enumerate(s.slopes)),
+        *((("slopes", n, "slopes"), one.slopes, s.background) for n, one in enumerate(s.slopes)),
+        *((("gaps", n, "items"), one.items, s.outcomes) for n, one in enumerate(s.gaps)),
+        *((("gaps", n, "of"), [one.of], s.background) for n, one in enumerate(s.gaps)),
+        *((("gaps", n), [*one.high, *one.low], s.background[one.of].shares)
+          for n, one in enumerate(s.gaps) if one.of in s.background),
+        *(((part, n), [*one.between, *one.across], names) for part, names in (
+            ("background_correlations", s.background), ("correlations", s.outcomes))
+          for n, one in enumerate(getattr(s, part))),
+        *((("worlds", n, "scale"), one.scale, [*s.effects, *s.spreads])
+          for n, one in s.worlds.items()),
+        *((("worlds", n, "sizes"), one.sizes, s.effects) for n, one in s.worlds.items())]
+    for key, found, names in [*whole, *some]:
+        yield from unknown(key, found, names)
+    for key, found, names in whole:
+        if missing := [str(name) for name in names if name not in found]:
+            yield Mistake(key, "nothing on " + ", ".join(missing),
+                          "every such name of the registration", "add them")
+    for place, gap in enumerate(s.gaps):
+        key = ("gaps", place, "of")
+        if gap.of in s.background and s.background[gap.of].shift:
+            yield Mistake(key, f"{gap.of!r}, whose answers other answers shift",
                           "a background variable without `shift`", "name another variable")
-        for slopes in simulation.slopes:
-            if set(slopes.items) & set(gap.items) and gap.of in slopes.slopes:
-                yield Mistake((*key, "of"), f"{gap.of!r}, which has a slope for these items",
-                              "a gap or a slope", "leave one of them out")
-    for name, outcome in simulation.outcomes.items():
+        if any(set(one.items) & set(gap.items) and gap.of in one.slopes for one in s.slopes):
+            yield Mistake(key, f"{gap.of!r}, which has a slope for these items",
+                          "a gap or a slope", "leave one of them out")
+    sides = registration.design.profiles or 1
+    for name, outcome in s.outcomes.items():
         if name in items:
             yield from _answers(("outcomes", name), outcome, drawn(scales[name]))
-            sides = registration.design.profiles or 1
             if outcome.choice and (sides < 2 or abs(outcome.mean * sides - 1) > 0.01):
                 yield Mistake(("outcomes", name, "choice"), f"a mean of {outcome.mean:g}, and "
                               f"{sides} profiles in a task", "two or more profiles, and the mean "
                               "1 / profiles: one of them is chosen", "correct the mean")
-    for part, names in (("background_correlations", simulation.background),
-                        ("correlations", simulation.outcomes)):
-        for place, entry in enumerate(getattr(simulation, part)):
-            yield from known((part, place), [*entry.between, *entry.across], names)
-    scaled = [*simulation.effects, *simulation.spreads]
-    for name, world in simulation.worlds.items():
-        yield from known(("worlds", name, "scale"), world.scale, scaled)
-        yield from known(("worlds", name, "sizes"), world.sizes, simulation.effects)
 
 
 def drawn(scale: Scale | None) -> list[int]:
