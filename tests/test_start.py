@@ -1,6 +1,5 @@
 """`claimledger new`, and that neither it nor the engine knows this repository's study."""
 
-import csv
 import json
 import re
 from datetime import date
@@ -193,32 +192,8 @@ def test_a_row_for_each_profile_is_noticed(tmp_path):
 
 
 def test_a_conjoint_with_a_respondent_a_row_is_drafted(tmp_path):
-    columns = {"ResponseId": ("Response ID", "_recordId"), "Q_RecaptchaScore": ("score", "score")}
-    for task in (1, 2, 3):
-        columns[f"Q{task + 4}.1"] = ("Which do you prefer?", f"QID{task}1")
-        columns |= {f"Q{task + 4}.2_{side}": (f"How good? - Tree {side}", f"QID{task}2_{side}")
-                    for side in (1, 2)}
-        for place in (1, 2):
-            columns[f"F-{task}-{place}"] = (f"F-{task}-{place}",) * 2
-            columns |= {f"F-{task}-{side}-{place}": ("level", f"F-{task}-{side}-{place}")
-                        for side in (1, 2)}
-    heads = [list(columns), [text for text, _ in columns.values()],
-             [json.dumps({"ImportId": id}) for _, id in columns.values()]]
-    rows = []
-    for person in range(12):
-        row = dict.fromkeys(columns, "5") | {
-            "ResponseId": f"R_{person}", "Q_RecaptchaScore": f"0.{person % 3}"}
-        for task in (1, 2, 3):
-            turned = person % 2
-            row |= {f"F-{task}-{1 + turned}": "Price", f"F-{task}-{2 - turned}": "Kind"}
-            for side in (1, 2):
-                row[f"F-{task}-{side}-{1 + turned}"] = ("$9", "$113")[(person + side) % 2]
-                row[f"F-{task}-{side}-{2 - turned}"] = ("Oak", "Elm")[(task + side) % 2]
-            row[f"Q{task + 4}.1"] = "Tree 1"
-        rows.append(list(row.values()))
-    with (tmp_path / "wide.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([*heads, *rows])
-    start(tmp_path / "new", date(2026, 1, 2), source=tmp_path / "wide.csv")
+    source = QSF.with_name("trees-conjoint.csv")      # two trees in each of three tasks
+    start(tmp_path / "new", date(2026, 1, 2), source=source)
     content = Source.read(tmp_path / "new" / "registration.yml").content
     assert content["design"]["tasks"] == 3 and content["design"]["profiles"] == 2
     assert {name: list(factor["levels"]) for name, factor in content["design"]["factors"].items()
@@ -226,7 +201,7 @@ def test_a_conjoint_with_a_respondent_a_row_is_drafted(tmp_path):
     assert list(content["instrument"]["items"]) == ["chosen", "rating"]
     settle_and_freeze(tmp_path / "new")
     (tmp_path / "new" / "mapping.yml").unlink()
-    done = called(tmp_path / "new", "map", str(tmp_path / "wide.csv"))
+    done = called(tmp_path / "new", "map", str(source))
     assert "1 to finish" in done.stdout, done.stderr
     text = (tmp_path / "new" / "mapping.yml").read_text("utf-8")
     assert '"rating": ["Q5.2_{profile}", "Q6.2_{profile}", "Q7.2_{profile}"]' in text

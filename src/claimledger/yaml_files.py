@@ -4,7 +4,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import getitem
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Literal, TypeVar, Union, get_args, get_origin
@@ -191,19 +192,13 @@ class Source:
 
     def open_marks(self) -> list[str]:
         """Every text that still begins with a question mark, with its line."""
-        found: list[str] = []
-
-        def walk(value: object, key: Key) -> None:
-            children = value.items() if isinstance(value, dict) else (
-                enumerate(value) if isinstance(value, list) else ())
-            for part, child in children:
-                if isinstance(part, str) and part.startswith(OPEN):
-                    found.append(f"line {self.line((*key, part))}, {self.name((*key, part))}")
-                walk(child, (*key, part))
+        found = []
+        for key, line in self.lines.items():
+            value = reduce(getitem, key, self.content)
+            if str(key[-1]).startswith(OPEN):
+                found.append(f"line {line}, {self.name(key)}")
             if isinstance(value, str) and value.startswith(OPEN):
-                found.append(f"line {self.line(key)}, {self.name(key)}: {value:.60}")
-
-        walk(self.content, ())
+                found.append(f"line {line}, {self.name(key)}: {value:.60}")
         return found
 
 

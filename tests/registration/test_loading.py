@@ -17,16 +17,6 @@ def test_a_predicted_null_may_stand_without_quotes(root, tmp_path):
         assert load(tmp_path / "r.yml").hypotheses[0].direction == "null"
 
 
-def test_the_shipped_registration_is_complete(root):
-    r = load(root / "registration.yml")
-    assert [h.id for h in r.hypotheses] == ["H1a", "H1b", "H2a", "H2b", "H3a", "H3b", "H3c"]
-    assert r.study.size == 1502
-    for h in r.hypotheses:
-        assert abs(sum(h.contrast.values())) < 1e-12 or h.frame == "respondents"
-        assert set(h.criterion) == {"supported", "refuted", "negligible", "undecided"}
-        assert h.sesoi == 0.20
-
-
 HERE = Path(__file__).parent
 SMALL = (HERE / "small.yml").read_text("utf-8")
 
