@@ -73,8 +73,7 @@ def test_a_wrong_call_ends_with_2_and_says_what_is_wrong(root, arguments):
 
 @pytest.mark.parametrize(("arguments", "said"), [
     (["render", "--world", "../up"], "no name of a world"),
-    (["simulate", "--world", "nul", "--out", "x.csv"], "no such world"),
-])
+    (["simulate", "--world", "nul", "--out", "x.csv"], "no such world")])
 def test_a_mistake_ends_with_1_and_says_how_to_go_on(root, arguments, said):
     result = called(root, *arguments)
     assert result.returncode == 1 and said in result.stderr

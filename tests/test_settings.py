@@ -38,8 +38,7 @@ WRONG = {
                              "line 5: ledger.sets.both", "a list"),
     "another study without its data": (
         "  seed: 1", "  external: {x: {notebook: a}}\n  seed: 1", "ledger.external.x.data",
-        "where its data lie"),
-}
+        "where its data lie")}
 
 
 @pytest.mark.parametrize("change", WRONG)

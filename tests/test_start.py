@@ -22,8 +22,7 @@ from readback import check_page, read_html
 
 WORDS = re.compile(
     r"\b(all(?:y|ies|iances?)|treat(?:y|ies)|misalign\w*|kiratli|nato|regimes?|democra\w+|shaming"
-    r"|sanctions?|tomz|weeks \(?2013|vendors?|proliferat\w+|accession)\b", re.IGNORECASE,
-)
+    r"|sanctions?|tomz|weeks \(?2013|vendors?|proliferat\w+|accession)\b", re.IGNORECASE)
 QSF = Path(__file__).parent / "support" / "trees.qsf"
 
 
@@ -54,8 +53,7 @@ def rendered(folder: Path, *arguments: str) -> tuple[dict, str]:
 @pytest.mark.parametrize(("arguments", "verdicts", "sentence"), [
     ([], {"supported"}, "The data support H1, by the registered rule."),
     (["--world", "reversed"], {"refuted"}, "The data contradict H1."),
-    (["--world", "null"], {"negligible", "undecided"}, "H1"),
-])
+    (["--world", "null"], {"negligible", "undecided"}, "H1")])
 def test_the_paper_of_a_new_study_builds_and_is_true(folder, arguments, verdicts, sentence):
     ledger, page = rendered(folder, *arguments)
     assert ledger["entries"]["H1"]["verdict"] in verdicts and sentence in page
@@ -92,8 +90,7 @@ def test_every_design_is_whole(tmp_path, design):
     assert names >= {
         "Makefile", "CITATION.cff", "LICENSE", "README.md", "registration.lock", "paper.qmd",
         "registration.schema.json", "notebooks/01_results.ipynb", "data/simulation.yml",
-        "notebooks/_metadata.yml", "_extensions/ledger/_extension.yml", ".gitignore",
-    }
+        "notebooks/_metadata.yml", "_extensions/ledger/_extension.yml", ".gitignore"}
 
 
 @pytest.fixture
@@ -209,8 +206,7 @@ def test_a_conjoint_with_a_respondent_a_row_is_drafted(tmp_path):
 
 
 def test_an_export_is_drafted_from_its_columns(tmp_path):
-    rows = ["ResponseId,Q1,age,arm,FL_3_DO_x,email", "Response ID,Do you like it?,Your age,arm,x,e",
-]
+    rows = ["ResponseId,Q1,age,arm,FL_3_DO_x,email", "Response ID,Do you like it?,Your age,arm,x,e"]
     ids = ",".join(f'"{{""ImportId"":""{id}""}}"' for id in
                    ("_recordId", "QID1", "QID2_TEXT", "arm", "FL_3_DO_x", "email"))
     rows += [ids, *(f"R_{n},{'Yes' if n % 2 else 'No'},{20 + n},{'a' if n % 3 else 'b'},1,m{n}@x.y"
@@ -279,8 +275,7 @@ def test_a_file_of_answers_is_drafted_settled_and_frozen_and_fits(tmp_path, answ
 
 @pytest.mark.parametrize(("name", "said"), [
     ("survey.docx", "a file ending in .docx"), ("none.csv", "no such file"),
-    ("none.qsf", "no such file"), ("broken.qsf", "a survey's .qsf file"),
-])
+    ("none.qsf", "no such file"), ("broken.qsf", "a survey's .qsf file")])
 def test_what_cannot_be_drafted_from_leaves_no_folder(tmp_path, name, said):
     (tmp_path / "broken.qsf").write_text("{}")
     with pytest.raises(LedgerError, match=said):
@@ -310,7 +305,6 @@ def test_the_engine_and_its_template_hold_no_word_of_this_study(root):
         f"{path.relative_to(root)}:{number}: {line.strip()}"
         for path in engine
         for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1)
-        if WORDS.search(line)
-    ]
+        if WORDS.search(line)]
     assert found == []
     assert WORDS.search((root / "registration.yml").read_text("utf-8"))

@@ -15,8 +15,7 @@ from claimledger.errors import LedgerError, no_room
 app = typer.Typer(
     name="claimledger", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]},
-    help="Papers whose numbers and verdicts are bound to a ledger of results.",
-)
+    help="Papers whose numbers and verdicts are bound to a ledger of results.")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Another export than that of record.")]
 Mapping = Annotated[Path | None, typer.Option(help="How the export's columns map to the items.")]
@@ -390,8 +389,7 @@ def diagnose(
                 registration, simulation, **grid, simulations=simulations or 1000, seed=seed,
                 workers=-1 if scheduler else workers, root=run.root, covariates=covariates,
                 weights=weights,
-                progress=lambda at, of: bars.start() or bars.update(bar, completed=at, total=of),
-            )
+                progress=lambda at, of: bars.start() or bars.update(bar, completed=at, total=of))
     finally:  # the terminal gets its cursor back
         bars.stop()
     for table in diagnosis.tables(found):

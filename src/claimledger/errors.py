@@ -116,15 +116,13 @@ def require(path: Path, problems: list[Problem]) -> None:
         return
     told = [
         f"{group[0]}" + (f" (and {len(group) - 1} more rows)" if len(group) > 1 else "")
-        for group in groups
-    ]
+        for group in groups]
     if len(told) > SHOWN:
         told = [*told[:SHOWN], f"and {len(groups) - SHOWN} other problems"]
     raise LedgerError(
         path, found=f"{len(groups)} problem(s)\n    " + "\n    ".join(told),
         expected="an export as the registration describes it",
-        mend="; ".join(list(dict.fromkeys(group[0].mend for group in groups))[:SHOWN]),
-    )
+        mend="; ".join(list(dict.fromkeys(group[0].mend for group in groups))[:SHOWN]))
 
 
 def short(cell: object) -> str:

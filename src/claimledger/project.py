@@ -45,8 +45,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise LedgerError(
             path, found=error.strerror, expected="a place that can be written to",
-            mend="free space, or change the folder's permissions",
-        ) from error
+            mend="free space, or change the folder's permissions") from error
 
 
 def inside(root: Path, name: str, where: str) -> Path:
@@ -55,8 +54,7 @@ def inside(root: Path, name: str, where: str) -> Path:
     if not path.is_relative_to(root.resolve()):
         raise LedgerError(
             where, found=name, expected="a file of this project",
-            mend="copy the file into the project, and name it from the project's folder",
-        )
+            mend="copy the file into the project, and name it from the project's folder")
     return path
 
 
@@ -106,8 +104,7 @@ def find_root(start: Path | None = None) -> Path:
             return folder
     raise LedgerError(
         here, found=f"no {CONFIG} here or above", expected="a folder inside the project",
-        mend="change to the project's folder",
-    )
+        mend="change to the project's folder")
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,5 @@ def notebook_stems(root: Path) -> list[str]:
     stems = list(notebook_titles(root))
     if not stems:
         raise LedgerError(
-            f"{CONFIG}: ledger.notebooks", found="nothing", expected="a list of notebooks",
-        )
+            f"{CONFIG}: ledger.notebooks", found="nothing", expected="a list of notebooks")
     return stems

@@ -37,8 +37,7 @@ class _Safe(SAFE):
 
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in pairs if tag not in _WORDS]
-        for first, pairs in SAFE.yaml_implicit_resolvers.items()
-    }
+        for first, pairs in SAFE.yaml_implicit_resolvers.items()}
 
 
 class _Texts(_PLAIN):
@@ -332,8 +331,7 @@ def expected(kind: str, context: dict) -> str:
         "int": "a whole number", "float": "a number", "bool": "true or false",
         "list": "a list, such as [a, b]", "dict": "keys with values", "model": "keys with values",
         "too_short": "at least one entry", "finite_number": "a number that is finite",
-        "date": "a date such as 2026-05-01",
-    }
+        "date": "a date such as 2026-05-01"}
     return next((text for start, text in words.items() if kind.startswith(start)),
                 "a value of another kind")
 

@@ -41,8 +41,7 @@ def test_numerals_in_digits_and_in_words(word):
     "negligible", "undecided", "none of", "majority", "more", "less", "fewest", "higher", "lower",
     "lowest", "greater", "larger", "smaller", "stronger", "weaker", "worse", "increases",
     "decreased", "reduce", "rises", "rose", "falls", "drop", "exceeds", "positive",
-    "Higher", "no\nevidence", "harsher", "preferred", "slower than",
-])
+    "Higher", "no\nevidence", "harsher", "preferred", "slower than"])
 def test_verdict_words(word):
     assert linted(f"It was {word} there.") == verdict_word(" ".join(word.split()))
 
@@ -60,16 +59,14 @@ def test_verdict_words(word):
     "{{{< num 5 >}}}\n\n::: {.callout-5 more=5}\nx\n:::",
     "An ally falls short; at least the two-sided tests and the smallest effect of interest.",
     "Other than that, and rather than this, with weights or none.",
-    "Support for moreover, lesson, nonetheless, belowground, feast.",
-])
+    "Support for moreover, lesson, nonetheless, belowground, feast."])
 def test_what_is_passed_over(text):
     assert linted(text) == []
 
 
 def test_what_only_looks_like_something_passed_over():
     assert linted("It falls 5 short of [5 more] (see 5), [a](5.html) 6.") == (
-        verdict_word("falls") + numeral("5", "5") + verdict_word("more") + numeral("5", "6")
-    )
+        verdict_word("falls") + numeral("5", "5") + verdict_word("more") + numeral("5", "6"))
     assert linted("Nearly 5 percent.") == numeral("5", "percent")
 
 
@@ -108,8 +105,7 @@ def test_direction_needs_a_condition_that_has_one():
 def test_the_name_of_an_excluded_verdict():
     text = WHEN.format('H1="supported"', "It refutes the other view; H2 is not undecided.")
     assert linted(text) == [
-        "“refutes” where H1 is supported", "“undecided” where H1 is supported"
-    ]
+        "“refutes” where H1 is supported", "“undecided” where H1 is supported"]
     assert linted(WHEN.format('H1="supported"', "H1 is supported.")) == []
 
 
@@ -129,22 +125,19 @@ def says(**phrases: str) -> str:
 def test_phrases_are_vouched_for_by_the_verdicts_that_share_them():
     assert linted(says(supported="less", refuted="more", negligible="no less")) == []
     assert linted(says(supported="less", refuted="less", negligible="x")) == [
-        "“less” under a condition that admits opposite verdicts, in a phrase of says"
-    ]
+        "“less” under a condition that admits opposite verdicts, in a phrase of says"]
     every = dict.fromkeys(("supported", "refuted", "negligible", "undecided"), "significant")
     assert linted(says(**every)) == ["typed verdict word “significant”, in a phrase of says"]
     assert linted(says(supported="by 5", refuted="x")) == ["typed numeral “5”, in a phrase of says"]
     assert linted(says(supported="rather than less", refuted="at least x")) == []
     assert linted(says(**dict.fromkeys(every, "at least as often"))) == []
     assert linted(says(supported="not refuted", refuted="x")) == [
-        "“refuted” where H1 is supported, in a phrase of says"
-    ]
+        "“refuted” where H1 is supported, in a phrase of says"]
 
 
 def test_a_marked_block_excuses_nothing():
     assert linted("::: {.typed reason='all of it'}\n5 more\n:::") == (
-        numeral("5") + verdict_word("more")
-    )
+        numeral("5") + verdict_word("more"))
 
 
 def test_a_mark_that_nothing_needs_is_a_warning():
@@ -236,8 +229,7 @@ def test_the_lint_starts_without_the_libraries_of_the_analysis():
     ("One.\nA <b>word</b>.", 2), ("[x](javascript:alert(1))", 1), ("`<u>`{=html}", 1),
     ("[x](java&#115;cript:alert(1))", 1), ("[x](JavaScript%3Aalert(1))", 1),
     ("[x](< data:text/html,1)", 1), ("\n[x]: vbscript:1", 2), ("```{=html}\n<i>x</i>\n```", 1),
-    ("<javascript:alert(1)>", 1), ("<img src=x onerror=alert(1)>", 1),
-])
+    ("<javascript:alert(1)>", 1), ("<img src=x onerror=alert(1)>", 1)])
 def test_raw_html_and_links_that_run_are_refused(text, line):
     problems = refuse_markup([Source("paper.qmd", text)])
     assert problems and {problem.line for problem in problems} == {line}

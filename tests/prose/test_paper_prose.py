@@ -41,8 +41,7 @@ def test_a_typed_result_is_found(section):
     indent = "  " if section == "abstract" else "\n"
     typed = f"{text[:end].rstrip()}\n{indent}It fell by 0.57, which is significant.\n{text[end:]}"
     assert problems(typed) == [
-        "typed verdict word “fell”", "typed numeral “0.57”", "typed verdict word “significant”"
-    ]
+        "typed verdict word “fell”", "typed numeral “0.57”", "typed verdict word “significant”"]
 
 
 def words(text: str) -> int:

@@ -21,8 +21,7 @@ DECIDED = {
     "hypothesis": ("H1a", "H1b", "H2a", "H3a", "H3b", "H3c"),
     "comparison": ("measures.public_shaming.end_alliance", "H2a.kind.underspending",
                    "H2a.between.underspending.rival_arms", "H3a.public_shaming"),
-    "pattern": ("H2a.kind.lower", "measures.no_action.lower"),
-}
+    "pattern": ("H2a.kind.lower", "measures.no_action.lower")}
 LEDGER = {"entries": {id: entry(decision, "undecided" if decision != "pattern" else "some",
                                 est="0.1", members="a and b")
                       for decision, ids in DECIDED.items() for id in ids}}
@@ -42,8 +41,7 @@ def found(text: str) -> list[str]:
     ('H2a.between.underspending.rival_arms="lower"',
      "A refused operation is better liked.", "“refused operation”"),
     ('H3b="refuted"', "Democracies meet a harsher response.", "“Democracies”"),
-    ('H2a="supported"', "Economic sanctions are preferred.", "“Economic sanctions”"),
-])
+    ('H2a="supported"', "Economic sanctions are preferred.", "“Economic sanctions”")])
 def test_what_is_in_no_condition_is_refused(condition, sentence, word):
     assert found(f"::: {{.when {condition}}}\n{sentence}\n:::") == [word]
     assert found(f"[{sentence}]{{.when {condition}}}") == [word]
@@ -64,8 +62,7 @@ def test_a_phrase_of_says_is_a_sentence_too():
     '[Shaming is preferred to sanctions and cuts in aid.]{.when H1b="refuted"}',
     '[Democracies meet a milder response than a treaty, {{< num H3c >}}.]{.when H3a="supported"}',
     '[It is worse. Sanctions were asked about.]{.when H2a="supported"}',  # another sentence
-    "::: {.when H3b=\"refuted\"}\nStrength exposes, and the response is harsher.\n:::",
-])
+    "::: {.when H3b=\"refuted\"}\nStrength exposes, and the response is harsher.\n:::"])
 def test_what_a_condition_or_a_token_is_about_may_be_named(text):
     assert found(text) == []
 

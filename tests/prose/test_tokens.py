@@ -35,15 +35,13 @@ def test_phrases_keep_spaces_markdown_quotes_and_signs():
     (token,) = tokens(Source("paper.qmd", text))
     assert token.options == {
         "supported": "less, *by far*", "refuted": 'a "word"', "negligible": "a > b",
-        "undecided": 'the ally\'s "own"',
-    }
+        "undecided": 'the ally\'s "own"'}
 
 
 def test_blocks_nest_and_end_at_their_own_fence():
     text = (
         '::: {.when H1="supported refuted"}\nouter\n:::: {.callout}\nx\n::::\n'
-        '::: {.when H2="negligible"}\ninner\n:::\nstill outer\n:::\nafter\n'
-    )
+        '::: {.when H2="negligible"}\ninner\n:::\nstill outer\n:::\nafter\n')
     outer, inner = tokens(Source("paper.qmd", text))
     assert outer.options == {"H1": "supported refuted"} and outer.block
     assert inner.body.strip() == "inner"
@@ -79,8 +77,7 @@ def test_front_matter_is_read():
 
 def test_unknown_id_names_the_place_and_the_nearest():
     assert problems("\n It is {{< num h1 >}}") == [
-        "paper.qmd:2:8: no entry `h1` in the ledger\n    to mend: nearest: H1, H2"
-    ]
+        "paper.qmd:2:8: no entry `h1` in the ledger\n    to mend: nearest: H1, H2"]
 
 
 def test_unknown_field_verdict_and_wrong_forms():
@@ -195,8 +192,7 @@ def test_verdicts_that_no_block_of_the_section_covers_are_warned_of():
     assert warned(some + block(H1="negligible")) == []
     assert warned(some + "# Next\n\n" + block(H1="negligible")) == [
         "no block of this section shows when H1 is negligible",
-        "no block of this section shows when H1 is supported or refuted or undecided",
-    ]
+        "no block of this section shows when H1 is supported or refuted or undecided"]
 
 
 def test_a_heading_in_a_div_begins_no_section():
@@ -226,13 +222,11 @@ def notebook(tmp_path: Path) -> Path:
     code = [
         "#| label: fig-x\n", '#| fig-cap: "Of {{< num H9 >}} – \\"so\\" {{< num H8 >}}"\n',
         "#| tbl-cap: >\n", "#|   folded {{< num H7 >}}\n", "#|   and {{< num H6 >}}\n",
-        "x = '{{< num H5 >}}'\n",
-    ]
+        "x = '{{< num H5 >}}'\n"]
     table = {"data": {"text/markdown": ["| a |\n", "| {{< num H4 >}} |\n"]}}
     cells = [
         {"cell_type": "markdown", "id": "a", "source": ["Text\n", "é {{< num H3 >}}"]},
-        {"cell_type": "code", "id": "b", "outputs": [table], "source": code},
-    ]
+        {"cell_type": "code", "id": "b", "outputs": [table], "source": code}]
     path = tmp_path / "x.ipynb"
     path.write_text(json.dumps({"cells": cells}, indent=1, ensure_ascii=False, sort_keys=True))
     return path

@@ -16,8 +16,7 @@ from claimledger.yaml_files import Source
 VALUES = (
     None, True, False, 0, -1, 2, 3.5, float("nan"), float("inf"), -0.0, 10**30, 1e308, "", " ", "x",
     "?", "no", "2025-01-01", "letter[T.x]", "\u202e\u0000"[:1], "a" * 5000, [], {}, [[]], [None],
-    ["all"], {"x": 1}, {1: "x"}, {"id": "H1"}, [{"id": 3}], ["ordinal", "nominal"], 1 << 70,
-)
+    ["all"], {"x": 1}, {1: "x"}, {"id": "H1"}, [{"id": 3}], ["ordinal", "nominal"], 1 << 70)
 
 
 def places(content, path=()):
@@ -109,8 +108,7 @@ def test_any_change_is_valid_or_told(root, tmp_path, base, changes):
     "", "- 1\n", "5\n", "schema: 2\n---\nschema: 2\n", "a: !!python/object:os.system x\n",
     "? [a]\n: b\n", "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]\n", "a: b: c\n",
     "\t- a\n", "schema: ~\n", "schema: '2'\n", "schema: 2.5\n", "schema: [2]\n",
-    "schema: 99999999999999999999\n",
-])
+    "schema: 99999999999999999999\n"])
 def test_files_that_are_hardly_yaml_are_told(tmp_path, text):
     path = tmp_path / "registration.yml"
     path.write_text(text, encoding="utf-8")

@@ -101,8 +101,7 @@ def test_undo_is_the_way_back_of_difference(before, after):
 
 @pytest.mark.parametrize(("old", "new"), [
     ("why: why", "why: better"), ("frozen: 2026-01-02", "frozen: 2026-01-01"),
-    ("seal: ", "seal: 0"), ("what: what", "what: ''"), ("touched: []", "touched: [H1]"),
-])
+    ("seal: ", "seal: 0"), ("what: what", "what: ''"), ("touched: []", "touched: [H1]")])
 def test_a_lock_edited_by_hand_is_refused(registration, old, new):
     change(registration, "schema: 2\n")
     path = lock_path(registration)

@@ -42,8 +42,7 @@ def test_an_unknown_world_names_the_nearest(simulation):
     ("slopes.2.slopes", lambda r, s: s["slopes"][1]["slopes"].update(nobody=0.1)),
     ("worlds.null.scale", lambda r, s: s["worlds"]["null"].update(scale={"nobody": 1})),
     ("note", lambda r, s: s.pop("note")),
-    ("fieldwork.skipped", lambda r, s: s["fieldwork"].update(skipped=3)),
-])
+    ("fieldwork.skipped", lambda r, s: s["fieldwork"].update(skipped=3))])
 def test_a_wrong_file_is_refused_with_the_key(variant, key, change):
     def spoil(registration, simulation):
         change(registration, simulation)
@@ -61,8 +60,7 @@ def test_a_missing_file(registration, tmp_path):
 def test_correlations_that_cannot_be_are_refused(variant):
     def spoil(registration, simulation):
         simulation["background_correlations"] += [
-            {"between": ["sex"], "across": ["age", "income"], "value": 0.95}
-        ]
+            {"between": ["sex"], "across": ["age", "income"], "value": 0.95}]
 
     paths = variant(spoil)
     registration = load(paths[0])

@@ -54,16 +54,14 @@ def test_effects_are_recovered(big, world):
     frame, sign = big[world], SIGN[world]
     for level, size in [
         ("underspending", -0.25), ("rival_arms", -0.55), ("refused_operation", -0.35),
-        ("blocked_accession", -0.35),
-    ]:
+        ("blocked_accession", -0.35)]:
         assert effect(frame, VIEWS, "misalignment", level, "control") == pytest.approx(
             sign * size, abs=0.07)
         assert effect(frame, CONTRIBUTIONS, "misalignment", level, "control") == pytest.approx(
             sign * -0.30, abs=0.07)
     for factor, level, reference, size in [
         ("regime", "democracy", "nondemocracy", -0.25), ("capability", "strong", "weak", 0),
-        ("treaty", "signed", "unsigned", 0),
-    ]:
+        ("treaty", "signed", "unsigned", 0)]:
         assert effect(frame, CORRECTIVE, factor, level, reference) == pytest.approx(
             sign * size, abs=0.045)
 
@@ -76,8 +74,7 @@ def test_correlations_of_answers(big):
         ("cut_military_aid", "economic_sanctions", 0.35),
         ("economic_sanctions", "end_alliance", 0.35),
         ("public_shaming", "cut_military_aid", 0.25), ("no_action", "economic_sanctions", -0.30),
-        ("favourable", "trust", 0.60), ("trust", "end_alliance", -0.15),
-    ]:
+        ("favourable", "trust", 0.60), ("trust", "end_alliance", -0.15)]:
         assert observed.loc[a, b] == pytest.approx(value, abs=0.03)
 
 
@@ -147,8 +144,7 @@ def test_yes_no_items_have_any_mean(variant, mean):
             one for one in simulation["slopes"] if one["items"] != ["no_action"]]
         simulation["correlations"] = [
             one for one in simulation["correlations"]
-            if "no_action" not in [*one["between"], *one.get("across", [])]
-        ]
+            if "no_action" not in [*one["between"], *one.get("across", [])]]
 
     paths = variant(change)
     registration = load(paths[0])

@@ -154,8 +154,7 @@ def test_answers_are_drawn_from_sliders_and_not_from_dont_know(study):
 @pytest.mark.parametrize(("assume", "said"), [
     (lambda s: s["outcomes"]["chosen"].update(mean=0.3), "outcomes.chosen.choice"),
     (lambda s: s.update(columns={"nowhere": {"groups": 3}}), "columns"),
-    (lambda s: s.update(repeated=1), "repeated"),
-])
+    (lambda s: s.update(repeated=1), "repeated")])
 def test_assumptions_that_cannot_be_are_told(study, assume, said):
     with pytest.raises(LedgerError, match=said):
         study("conjoint", assume=assume)

@@ -73,8 +73,7 @@ def test_the_fast_path_agrees_with_the_slow_one(registration, simulation, big):
     assert gap == pytest.approx(-0.25 * 1.2, abs=0.03)
     one, two = (
         draws[:, items.index(i)][:, ~control].ravel()
-        for i in ("cut_military_aid", "economic_sanctions")
-    )
+        for i in ("cut_military_aid", "economic_sanctions"))
     assert np.corrcoef(one, two)[0, 1] == pytest.approx(0.37, abs=0.03)
 
 
@@ -98,8 +97,7 @@ def test_answers_lean_on_the_background_of_the_same_people(registration, simulat
 
 
 def test_intervals_hold_the_latent_normals_and_are_everywhere_without_an_answer(
-    registration, simulation, big
-):
+    registration, simulation, big):
     people = recode(big["published"].head(2000), registration)
     people.loc[:9, ["party", "age"]] = np.nan
     people.loc[:9, "sex"] = None

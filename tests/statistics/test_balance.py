@@ -30,8 +30,7 @@ def registration():
         instrument=SimpleNamespace(
             covariates=["age", "trust", "sex", "region"],
             items={name: SimpleNamespace(scale=name) for name in kinds},
-            scales={name: SimpleNamespace(kind=kind) for name, kind in kinds.items()},
-        ),
+            scales={name: SimpleNamespace(kind=kind) for name, kind in kinds.items()}),
         design=SimpleNamespace(factors={"other": other, "arm": factor}), label=str.title,
     )  # fmt: skip
 

@@ -67,8 +67,7 @@ def test_joint_test_of_cr2_equals_clubsandwich(data, expected, weighted):
     found = of_fit(fitted(data, weighted), data["g"])
     wanted = expected["htz" + weighted]
     np.testing.assert_allclose(
-        found.wald(np.eye(4)[1:]), [wanted[k] for k in ("f", "df1", "df2", "p")], rtol=1e-9
-    )
+        found.wald(np.eye(4)[1:]), [wanted[k] for k in ("f", "df1", "df2", "p")], rtol=1e-9)
     mixed = np.array([[0, 2.0, 0, 0], [0, 1, -1, 0], [0, 1, 1, 3]])
     np.testing.assert_allclose(found.wald(mixed), found.wald(np.eye(4)[1:]), rtol=1e-9)
     one = found.contrast(ITEM)

@@ -14,8 +14,7 @@ from claimledger.survey.weighting import rake, read_margins
 MARGINS = {
     "sex": {"Male": 0.49, "Female": 0.51},
     "group": {"young": 0.29, "middle": 0.325, "old": 0.385},
-    "region": {"Northeast": 0.173, "Midwest": 0.204, "South": 0.387, "West": 0.236},
-}
+    "region": {"Northeast": 0.173, "Midwest": 0.204, "South": 0.387, "West": 0.236}}
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +74,7 @@ def test_those_who_did_not_answer_a_variable_stay(sample):
     (lambda d: d.assign(region=d["region"].replace("West", "Abroad")), "no margin for Abroad"),
     (lambda d: d.drop(columns="sex"), "no such column"),
     (lambda d: d.assign(group=np.where(d["sex"] == "Male", "young",
-                        np.where(d.index % 2 == 0, "middle", "old"))), "points off"),
-])
+                        np.where(d.index % 2 == 0, "middle", "old"))), "points off")])
 def test_samples_that_cannot_be_raked(sample, change, message):
     with pytest.raises(LedgerError, match=message):
         rake(change(sample), MARGINS)
@@ -99,8 +97,7 @@ def test_the_study_s_margins(root, registration):
 
 @pytest.mark.parametrize("text", [
     "variable,category,percent\nsex,Male,49\n", "variable,category\nsex,Male\n", "",
-    "variable,category,percent\nsex,Male,many\n", "variable,category,percent\nage,old,100\n",
-])
+    "variable,category,percent\nsex,Male,many\n", "variable,category,percent\nage,old,100\n"])
 def test_margins_that_cannot_be_used(tmp_path, text):
     path = tmp_path / "margins.csv"
     path.write_text(text)

@@ -86,16 +86,14 @@ _HIT = re.compile(
     rf"(?P<idiom>\b(?:{_words(IDIOMS)})\b)|(?P<unit>(?<={TOKEN})[\s-]*per\s?cent\b)"
     rf"|(?P<numeral>{_DIGITS}|\b(?:{_words(NUMERALS)})\b)"
     rf"|(?P<direction>\b(?:{_words(DIRECTIONS)})\b)|(?P<finding>\b(?:{_words(FINDINGS)})\b)",
-    re.IGNORECASE,
-)
+    re.IGNORECASE)
 APART = re.compile(
     rf"""@\w[\w:.\#$%&+?<>~/-]*(?:,\s*(?:\w{{1,5}}\.\s*)?[\d–,\s-]+(?=[;\]]))?  # @key, p. 12
     |\]\([^)\s]*(?:\s+(?:{QUOTED}))?\)|<?https?://[^\s>]*>?                   # targets of links
     |^[ ]*\[[^\]\n]+\]:[ ]*\S+|\[\^[^\]\s]+\]:?|&\#?\w+;|</?[A-Za-z][^>]*>   # labels, HTML
     |(?<=[\w\])*])[\^~]\w+[\^~]|^[ \t>]*\(?\d+[.)](?=\s)                     # scripts, lists
     |(?<=\]){ATTRIBUTES}|^[ \t>]*:{{3,}}.*$|(?<=[ ]){ATTRIBUTES}[ \t]*$""",
-    re.VERBOSE | re.MULTILINE,
-)
+    re.VERBOSE | re.MULTILINE)
 _MARKUP = re.compile(
     r"""</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>|\{\s*=\s*html\s*\}
     |(?:\]\(|^[ ]*\[[^\]\n]+\]:|<(?=\w+:))[\s<]*(?P<target>[^)\s>]+)""", re.VERBOSE | re.MULTILINE)
@@ -135,8 +133,7 @@ class Subjects:
         names += [(one["words"], set(one["means"])) for one in listed]
         patterns = tuple(
             (re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b", re.IGNORECASE),
-             frozenset(means)) for words, means in names
-        )
+             frozenset(means)) for words, means in names)
         return cls(patterns, {id: frozenset(keys) for id, keys in about.items()}, frozenset(known),
                    factors)
 
@@ -185,8 +182,7 @@ def lint_sources(
     known = {name for source in sources for name in parts(source)}
     problems = [
         Problem("_quarto.yml", 1, 1, f"ledger.lint: no section `{name}`", nearest(name, known))
-        for name in sections if name not in known
-    ]
+        for name in sections if name not in known]
     answers = _answers(ledger)
     for source in sources:
         own = parts(source)
@@ -285,8 +281,7 @@ def _unvouched(source: Source, spans: list, subjects: Subjects) -> Iterator[Prob
             yield Problem(
                 *source.where(offset),
                 f"“{word}” is said of “{missing[0]}”, which is in no condition and no token here",
-                "add its entry to the condition, or say it with a token",
-            )
+                "add its entry to the condition, or say it with a token")
 
 
 def _sentence(source: Source, found: list[Token], offset: int) -> tuple[int, int]:
@@ -319,8 +314,7 @@ def _conditions(found: list[Token], offset: int) -> list[tuple[str, set[str]]]:
     """(entry, verdicts) of every `.when` around a character."""
     return [
         (id, set(words.split())) for token in found if token.kind == "when"
-        if token.inner[0] <= offset < token.inner[1] for id, words in token.options.items()
-    ]
+        if token.inner[0] <= offset < token.inner[1] for id, words in token.options.items()]
 
 
 def _judge(hit: re.Match, conditions: list, ledger: dict, answers: dict) -> tuple[str, str]:
@@ -341,8 +335,7 @@ def _judge(hit: re.Match, conditions: list, ledger: dict, answers: dict) -> tupl
     vouching = [
         verdicts for id, verdicts in conditions
         if entries[id].get("decision") != "status"
-        and set(entries[id].get("verdicts", ())) - verdicts
-    ]
+        and set(entries[id].get("verdicts", ())) - verdicts]
     if not vouching:
         return (f"typed verdict word “{word}”", 'say it with {{< says ID verdict="..." >}} or in a '
                 ".when, or mark it as typed")

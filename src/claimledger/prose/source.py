@@ -36,12 +36,10 @@ _LEXEME = re.compile(
     |(?P<code>(?<!`)(?P<tick>`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)(?P=tick)(?!`))
     |(?P<display>\$\$.+?\$\$)
     |(?P<math>\$(?!\s)(?:(?!\n[ \t]*\n)[^$\\]|\\.)*?(?<!\s)\$(?!\d))""",
-    re.VERBOSE | re.MULTILINE | re.DOTALL,
-)
+    re.VERBOSE | re.MULTILINE | re.DOTALL)
 HEADING = re.compile(
     r"^(?P<marks>#{1,6})[ \t]+(?:[^\n]*\{[^}\n]*#(?P<id>[\w.:-]+)[^}\n]*\})?"
-    r"|^[ \t>]*:{3,}[ \t]*(?P<div>[^\n]*)$", re.MULTILINE
-)
+    r"|^[ \t>]*:{3,}[ \t]*(?P<div>[^\n]*)$", re.MULTILINE)
 _OPTION = re.compile(
     r"^#\|[ \t]*([\w-]+-(?:sub)?(?:cap|alt)):(.*(?:\n#\|[ ]{2,}.*)*)", re.MULTILINE
 )
@@ -136,8 +134,7 @@ def read_sources(paths: Iterable[Path]) -> list[Source]:
                 sources.append(_article(path, path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise LedgerError(
-                path, found=str(error), expected="a paper or a notebook, in UTF-8"
-            ) from error
+                path, found=str(error), expected="a paper or a notebook, in UTF-8") from error
     return sources
 
 
@@ -176,8 +173,7 @@ def _article(path: Path, raw: str) -> Source:
             where = f"{path.name}:{raw.count(chr(10), 0, line.start()) + 1}"
             raise LedgerError(
                 where, found=f"{line[1]}: {getattr(error, 'strerror', None) or error}",
-                expected="a file to include, in UTF-8",
-            ) from error
+                expected="a file to include, in UTF-8") from error
         if _INCLUDE.search(text):
             raise LedgerError(included, found="a file that is included includes another",
                               expected="includes in the article only")

@@ -203,8 +203,7 @@ def _check_phrases(token: Token, id: str, ledger: dict, around: list[Token]) -> 
     elif len(token.args) == 2 and token.args[1] not in sets:
         yield token.problem(
             f"no set of phrases `{token.args[1]}`",
-            f"name it in _quarto.yml: ledger: phrases; {nearest(token.args[1], sets)}",
-        )
+            f"name it in _quarto.yml: ledger: phrases; {nearest(token.args[1], sets)}")
     phrases = token.phrases(ledger)
     missing = [verdict for verdict in entry["verdicts"] if verdict not in phrases
                and all(verdict in t.options.get(id, verdict).split() for t in around)]

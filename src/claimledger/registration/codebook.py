@@ -33,8 +33,7 @@ def instrument_table(registration: Registration) -> pd.DataFrame:
     return pd.DataFrame([
         {"Block": instrument.blocks[item.block], "Item": f"`{name}`", "Wording": item.wording,
          "Answers": answers(instrument.scales[item.scale])}
-        for name, item in items
-    ])
+        for name, item in items])
 
 
 def answers(scale: Scale) -> str:
@@ -62,14 +61,12 @@ def codebook_table(registration: Registration) -> pd.DataFrame:
     rows = [
         (name, "factor", factor.label, "", "; ".join(
             f"{key} {level.label}" for key, level in factor.levels.items()), "all", factor.mark)
-        for name, factor in registration.design.factors.items()
-    ]
+        for name, factor in registration.design.factors.items()]
     rows += [
         (name, item.role, item.label, item.wording,
          answers(instrument.scales[item.scale]) + " (reversed)" * item.reverse, item.asked,
          item.mark)
-        for name, item in instrument.items.items()
-    ]
+        for name, item in instrument.items.items()]
     rows += [(name, "derived", derived.label, "", derived.rule(), "all", "")
              for name, derived in instrument.derived.items()]
     return pd.DataFrame(rows, columns=[
@@ -100,8 +97,7 @@ def files(registration: Registration) -> dict[str, str]:
             "codebook/survey.txt", vignette=shown, **known,
             keys=[rule.column for rule in registration.exclusions if rule.repeats],
             vignette_before=None if "vignette" in instrument.blocks else first).rstrip() + "\n",
-        "survey-steps.md": fill("codebook/survey-steps.md", **known),
-    }
+        "survey-steps.md": fill("codebook/survey-steps.md", **known)}
 
 
 def _line(text: str) -> str:

@@ -18,16 +18,7 @@ from claimledger.registration.analyses import POINTS, Analysis, Bound, Compariso
 from claimledger.registration.lock import amend, check_lock, lock_path
 from claimledger.registration.models import SCHEMA, Derived, Registration
 from claimledger.settings import Config
-from claimledger.yaml_files import (
-    OPEN,
-    Key,
-    Mistake,
-    Model,
-    Source,
-    complain,
-    unknown,
-    validated,
-)
+from claimledger.yaml_files import OPEN, Key, Mistake, Model, Source, complain, unknown, validated
 
 MODELS = {"registration": Registration, "settings": Config}
 LINE = "# yaml-language-server: $schema=registration.schema.json\n"

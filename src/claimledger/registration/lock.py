@@ -105,9 +105,7 @@ class Lock(Model):
                 {"number": n, "date": one.date.isoformat(), "what": one.what, "why": one.why,
                  "sha256": one.sha256, "touched": changed, "worded": words, "diff": one.diff}
                 for n, (one, (changed, words)) in enumerate(
-                    zip(self.amendments, self.effects, strict=True), 1)
-            ],
-        }
+                    zip(self.amendments, self.effects, strict=True), 1)]}
 
 
 def lock_path(registration: Path) -> Path:
@@ -169,8 +167,7 @@ def freeze(registration: Path, today: datetime.date) -> Path:
     registration = Path(registration)
     return _write(path, Lock(
         registration=registration.name, sha256=sha256_file(registration), frozen=today,
-        text=registration.read_bytes().decode(),
-    ))
+        text=registration.read_bytes().decode()))
 
 
 def amend(registration: Path, what: str, why: str, today: datetime.date) -> Path:
@@ -186,8 +183,7 @@ def amend(registration: Path, what: str, why: str, today: datetime.date) -> Path
     text = registration.read_bytes().decode()
     amendment = Amendment(
         date=today, what=what, why=why, sha256=found, touched=effects_of(lock.text, text)[0],
-        diff=difference(lock.text, text),
-    )
+        diff=difference(lock.text, text))
     update = {"amendments": [*lock.amendments, amendment], "text": text}
     return _write(lock_path(registration), lock.model_copy(update=update))
 
@@ -290,8 +286,7 @@ def _concerns(content: dict, words: bool) -> dict[str, object]:
             (content.get("samples") or {}).get(one.get("sample")), content.get("exclusions"),
             content.get("weighting") if one.get("weighted") else None,
             [(content.get("design") or {}).get(key) for key in (
-                "respondent", "tasks", "profiles", "restrictions", "blocks", "clusters")],
-        ])
+                "respondent", "tasks", "profiles", "restrictions", "blocks", "clusters")]])
     return found
 
 
@@ -312,6 +307,5 @@ def _write(path: Path, lock: Lock) -> Path:
     lock = lock.model_copy(update={"seal": _seal(lock)})
     _check_history(path, lock)
     content = yaml.dump(
-        lock.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100,
-    )
+        lock.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return write_atomic(path, HEAD + content)

@@ -15,14 +15,7 @@ from scipy.special import eval_hermitenorm, gammaln, ndtr, ndtri
 
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Registration
-from claimledger.simulation.assumptions import (
-    Margin,
-    Pairs,
-    Simulation,
-    World,
-    drawn,
-    implied_sd,
-)
+from claimledger.simulation.assumptions import Margin, Pairs, Simulation, World, drawn, implied_sd
 
 _CELLS = 3_000_000      # combinations of levels that are kept in memory
 _HERMITE = 24      # terms of Mehler's series; the error is far below Monte Carlo error
@@ -118,8 +111,7 @@ def calibrate(registration: Registration, simulation: Simulation, world: World) 
         lowest=np.array([codes[0] for codes in answers]), thresholds=thresholds, asked=asked,
         correlation=correlation, slopes=slopes,
         residual_root=_root("correlations", correlation - slopes @ joint @ slopes.T),
-        background=background, background_root=_root("background_correlations", joint),
-    )
+        background=background, background_root=_root("background_correlations", joint))
 
 
 def _chances(registration: Registration, codes: dict[str, np.ndarray]) -> np.ndarray:
@@ -205,8 +197,7 @@ def _solve_gaps(
             def excess(a: float, t=cuts, w=shares, z=(high, low), points=points) -> float:
                 means = [
                     w @ ndtr((a * one[:, None, None] - t) / np.sqrt(1 - a**2)).mean(0).sum(1)
-                    for one in z
-                ]
+                    for one in z]
                 return float(means[0] - means[1] - points)
 
             found = _solved(
@@ -293,8 +284,7 @@ def _thresholds(
     impossible = LedgerError(
         f"simulation: outcomes.{item}", found=f"mean {mean:.2f}, SD {sd:.2f} and its effects",
         expected=f"a mean and an SD that answers from {codes[0]} to {codes[-1]} can have",
-        mend="bring the mean nearer to the middle, or make the SD or the effects smaller",
-    )
+        mend="bring the mean nearer to the middle, or make the SD or the effects smaller")
     if target.min() <= codes[0] or target.max() >= codes[-1]:
         raise impossible
     if len(codes) == 2:      # the share of the higher answer is all there is

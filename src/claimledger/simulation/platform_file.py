@@ -34,8 +34,7 @@ DOMAINS = ("example.org", "example.com")                  # reserved likewise (R
 DURATION, DATE = "Duration (in seconds)", "{:%Y-%m-%d %H:%M:%S}"
 _STEP = 7_236_067_977      # odd and no multiple of 5: multiples differ modulo 10**10, so keys do
 LETTERS = np.frombuffer(
-    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", dtype="S1"
-)
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", dtype="S1")
 
 
 # The rows of an export, before they become text.
@@ -63,8 +62,7 @@ def extras(registration: Registration, rates: dict[str, float], start: int, stop
     """Numbers of rows to add for each exclusion while respondents start..stop are written."""
     return [
         int(np.floor(rates[rule.id] * stop + 0.5) - np.floor(rates[rule.id] * start + 0.5))
-        for rule in registration.exclusions
-    ]
+        for rule in registration.exclusions]
 
 
 def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int, n: int) -> Rows:
@@ -89,8 +87,7 @@ def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int,
         status=np.full(size, "IP Address", dtype=object),
         seconds=np.clip(seconds, floor, ceiling).astype(int),
         day=fieldwork.days * (start + (np.arange(size) + rng.random(size)) * len(kept) / size) / n,
-        keys=((number * 2**20 + np.arange(size)) * _STEP + seed) % 10**10, rng=rng,
-    )
+        keys=((number * 2**20 + np.arange(size)) * _STEP + seed) % 10**10, rng=rng)
     for index, exclusion in enumerate(registration.exclusions):
         _break(rows, np.flatnonzero(rule == index), exclusion, registration)
     return rows
@@ -178,8 +175,7 @@ def export(
         "sha256": sha256_file(path), "engine": version("claimledger"),
         "registration_sha256": sha256_file(registration_file),
         "simulation_sha256": sha256_file(simulation_file),
-        "statement": "These answers were simulated. No person gave them.",
-    }
+        "statement": "These answers were simulated. No person gave them."}
     write_atomic(manifest_path(path), json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     return [Path(path), manifest_path(path)]
 
@@ -262,8 +258,7 @@ class _Writer:
             "LocationLongitude": _texts("{:.4f}", rng.uniform(-124, -67, size)),
             "DistributionChannel": np.where(preview, "preview", "anonymous"),
             "UserLanguage": np.full(size, "EN", dtype=object),
-            "ExternalReference": np.full(size, "", dtype=object),
-        }
+            "ExternalReference": np.full(size, "", dtype=object)}
         return {name: made[name] for name in qualtrics.BEFORE}
 
 

@@ -137,8 +137,7 @@ class Simulator:
         answers |= self._recall(levels, rng)
         answers |= {
             name: np.full(n, self._passing(name), dtype=np.int16)
-            for name, item in self.registration.instrument.items.items() if item.role in SCREENS
-        }
+            for name, item in self.registration.instrument.items.items() if item.role in SCREENS}
         several = {*latent.items, *self.simulation.recall.right}
         if self.rows > 1:
             levels = {k: v.reshape(n, self.rows) for k, v in levels.items()}
@@ -155,8 +154,7 @@ class Simulator:
                                                      for f in design.factors.values()]))
         return np.array([
             rng.choice(len(f.levels), n, p=[x.probability for x in f.levels.values()])
-            for f in design.factors.values()
-        ])
+            for f in design.factors.values()])
 
     def _chosen(self, utility: np.ndarray) -> np.ndarray:
         """1 for the best profile of each task, 0 for the others (respondents x rows,)."""

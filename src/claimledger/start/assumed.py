@@ -31,8 +31,7 @@ def assumptions(registration: Registration) -> str:
         "effects": {key: effect for name in registration.design.factors
                     for key, effect in _effects(registration, name, outcomes).items()},
         "columns": {name: column for name in further(registration)
-                    if (column := _column(registration, name))},
-    }
+                    if (column := _column(registration, name))}}
     return fill(
         "parts/simulation.yml", parts=parts, several=registration.design.rows > 1,
         recalled={name: 0.92 for name, item in items.items() if item.recalls},

@@ -33,8 +33,7 @@ _ROLES = {
     "comment": r"comments?\b|anything (else |that )?you",
     "background": r"\b(your age|how old|year .*born|gender|male or female|your sex|race|ethnic|"
                   r"education|school|income|think of yourself|party|liberal|religio|employ|marital|"
-                  r"state do you|region)",
-}
+                  r"state do you|region)"}
 
 
 @dataclass(frozen=True)

@@ -83,8 +83,7 @@ def complete(run: Run) -> list[Path]:
             (SIMULATION_FILE, assumptions(registration)),
             (f"notebooks/{STEM}.ipynb", notebook(registration)),
             ("paper.qmd", paper(registration)), ("CITATION.cff", citation(registration)),
-        ) if not (run.root / name).exists()
-    ]
+        ) if not (run.root / name).exists()]
     if not run.data.exists() and run.data == run.root / DATA:
         written += export(
             run.data, run.registration, run.root / SIMULATION_FILE, WORLD, run.seed)

@@ -80,15 +80,13 @@ def standardized_differences(
     """
     rows = []
     for name, factor in sorted(
-        registration.design.factors.items(), key=lambda pair: -len(pair[1].levels)
-    ):
+        registration.design.factors.items(), key=lambda pair: -len(pair[1].levels)):
         treated = frame[name].ne(factor.reference).to_numpy()
         difference = X[treated].mean() - X[~treated].mean()
         se = np.sqrt(1 / treated.sum() + 1 / (~treated).sum())
         rows.append(pd.DataFrame({
             "contrast": factor.label, "variable": X.columns, "difference": difference.to_numpy(),
-            "se": se,
-        }))
+            "se": se}))
     return pd.concat(rows, ignore_index=True)
 
 

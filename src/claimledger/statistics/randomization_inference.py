@@ -93,8 +93,7 @@ def _curve(registration: Registration, h: Hypothesis, found: "_Permuted") -> Cur
     far = np.abs(median)
     return CurveTest(
         float(median[0]), _share(far[1:] >= far[0] * TIE), float(share[0]),
-        _share(share[1:] >= share[0] - 1e-9), found.estimates[0], found.t[0],
-    )
+        _share(share[1:] >= share[0] - 1e-9), found.estimates[0], found.t[0])
 
 
 def _groups(specified: Specified, hypotheses: list[Hypothesis]) -> list[list[Hypothesis]]:

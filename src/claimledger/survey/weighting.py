@@ -51,16 +51,14 @@ def read_margins(path: Path, variables: list[str]) -> Margins:
     except (OSError, ValueError, KeyError, UnicodeDecodeError) as error:
         raise LedgerError(
             path, found=str(error), expected="columns variable, category, percent",
-            mend="restore the file of population margins",
-        ) from error
+            mend="restore the file of population margins") from error
     margins = {}
     for variable in variables:
         rows = table[table["variable"] == variable]
         if rows.empty or abs(rows["percent"].sum() - 100) > 1 or (rows["percent"] <= 0).any():
             raise LedgerError(
                 f"{path}: {variable}", found=f"percentages that sum to {rows['percent'].sum():g}",
-                expected="positive percentages that sum to 100", mend="complete the margin",
-            )
+                expected="positive percentages that sum to 100", mend="complete the margin")
         margins[variable] = dict(zip(rows["category"], rows["percent"] / rows["percent"].sum(),
                                      strict=True))
     return margins
@@ -90,8 +88,7 @@ def rake_as_registered(frame: pd.DataFrame, registration: Registration, root: Pa
     if weighting is None or weighting.margins is None:
         raise LedgerError(
             "weighting", found="nothing", expected="margins to rake to",
-            mend="add `weighting:` to the registration",
-        )
+            mend="add `weighting:` to the registration")
     path = inside(root, weighting.margins, "registration: weighting.margins")
     margins = read_margins(path, weighting.variables)
     return rake(labeled(frame, weighting.variables, registration), margins, trim=weighting.trim)
@@ -119,8 +116,7 @@ def _codes(frame: pd.DataFrame, variable: str, shares: dict[str, float]) -> np.n
     if variable not in frame:
         raise LedgerError(
             f"weights: {variable}", found="no such column", expected="the weighting variable",
-            mend="correct the registration's weighting",
-        )
+            mend="correct the registration's weighting")
     answers = pd.Categorical(frame[variable])
     labels = [str(label) for label in answers.categories]
     given = {labels[code] for code in np.unique(answers.codes) if code >= 0}
@@ -130,11 +126,9 @@ def _codes(frame: pd.DataFrame, variable: str, shares: dict[str, float]) -> np.n
             f"weights: {variable}",
             found="; ".join(filter(None, [
                 strange and "no margin for " + ", ".join(strange),
-                absent and "nobody in " + ", ".join(absent),
-            ])),
+                absent and "nobody in " + ", ".join(absent)])),
             expected="respondents in every category of the margin, and in no other",
-            mend="merge categories in the registration and in the margins",
-        )
+            mend="merge categories in the registration and in the margins")
     order = {label: place for place, label in enumerate(shares)}
     return np.array([*(order.get(label, -1) for label in labels), -1])[answers.codes]
 
@@ -159,5 +153,4 @@ def _fit(
     raise LedgerError(
         "weights", found=f"margins still {100 * worst:.3g} points off after {_PASSES} passes",
         expected="margins that the sample can meet at once",
-        mend="merge small categories, or leave a variable out",
-    )
+        mend="merge small categories, or leave a variable out")
