@@ -189,6 +189,11 @@ class Run:
         return (self.root / "results" if self.is_record else self.base) / "ledger.json"
 
     @property
+    def article(self) -> Path:
+        """The paper's source."""
+        return self.root / settings(self.root).get("manuscript", {}).get("article", "paper.qmd")
+
+    @property
     def figures(self) -> Path:
         """Figures as SVG, PDF and PNG."""
         return (self.root if self.is_record else self.base) / "figures"

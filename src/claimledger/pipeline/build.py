@@ -258,13 +258,8 @@ def prose_of(run: Run) -> list:
     from claimledger.prose.source import read_sources
 
     books = [execute.source_of(run, stem) for stem in notebook_stems(run.root)]
-    sources = read_sources([article(run), *books])
+    sources = read_sources([run.article, *books])
     return [replace(one, file=os.path.relpath(one.file, run.root)) for one in sources]
-
-
-def article(run: Run) -> Path:
-    """The paper's source."""
-    return run.root / settings(run.root).get("manuscript", {}).get("article", "paper.qmd")
 
 
 def check_prose(run: Run) -> None:
@@ -276,19 +271,19 @@ def check_prose(run: Run) -> None:
     if problems:
         listed = "\n    ".join(str(problem) for problem in problems[:SHOWN])
         raise LedgerError(
-            f"{article(run).name}: {len(problems)} problem(s)", found=f"\n    {listed}",
+            f"{run.article.name}: {len(problems)} problem(s)", found=f"\n    {listed}",
             expected="numbers and verdicts that come from the ledger", mend="claimledger lint",
         )
 
 
 def _prose(run: Run) -> list[Path]:
-    return [article(run), *sorted((run.root / "paper").glob("*.qmd"))]
+    return [run.article, *sorted((run.root / "paper").glob("*.qmd"))]
 
 
 def _lint_step(run: Run) -> Step:
     def action(report: Report) -> list[Path]:
         check_prose(run)
-        return [article(run)]
+        return [run.article]
 
     notebooks = [execute.source_of(run, stem) for stem in notebook_stems(run.root)]
     inputs = [*_prose(run), run.root / CONFIG, run.ledger, *notebooks,

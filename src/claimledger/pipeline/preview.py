@@ -47,7 +47,7 @@ class Preview:
             self.run.registration, self.run.data, *(root / "data").glob("*.*"),
             *(root / "notebooks").glob("*.ipynb"))
         now = sources | _states(
-            build.article(self.run), root / CONFIG, *root.glob("*.bib"), *root.glob("*.csl"),
+            self.run.article, root / CONFIG, *root.glob("*.bib"), *root.glob("*.csl"),
             *(root / "paper").glob("*.qmd"), *(root / "_extensions").rglob("*"))
         if now == self._seen:
             return False

@@ -19,9 +19,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from claimledger.errors import LedgerError
-from claimledger.project import write_atomic
+from claimledger.project import Run, write_atomic
 from claimledger.prose.source import ESCAPED, HEADING, SHORTCODE, Source, arguments, read_sources
 from claimledger.rendering.notebook_pages import Notebook, exhibit
+from claimledger.settings import settings
 from claimledger.yaml_files import parse_yaml
 
 MARK = "\ue002"  # a paragraph of its own between two pieces
@@ -90,17 +91,16 @@ class Paper:
         return (own if isinstance(own, dict) else {}).get(key, self.options.get(key, default))
 
 
-def read_paper(
-    path: Path, config: dict, notebooks: Path | None = None, alts: dict[str, str] | None = None
-) -> Paper:
-    """Read the article. `config` is `_quarto.yml`; the front matter wins over it.
+def read_paper(run: Run, alts: dict[str, str] | None = None) -> Paper:
+    """Read the article; its front matter wins over `_quarto.yml`.
 
-    Cells are embedded from the folder `notebooks`, and left as they are without one.
+    With alt texts by label, cells of the run's executed notebooks are embedded.
     """
+    path, config = run.article, settings(run.root)
     if not path.is_file():
         raise LedgerError(path, found="no file", expected="the article named in `_quarto.yml`")
     source = read_sources([path])[0]
-    text = embed_cells(source, notebooks, alts or {}) if notebooks else source.text
+    text = source.text if alts is None else embed_cells(source, run.notebooks, alts)
     tokens: list[dict] = []
     match = re.match(r"---[ \t]*\n(.*?)\n---[ \t]*\n", text, re.S)
     front = match and parse_yaml(set_aside(match[1], tokens), path.name, "front matter") or {}

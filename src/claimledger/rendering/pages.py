@@ -21,7 +21,7 @@ from claimledger.prose.tokens import require_tokens
 from claimledger.rendering import document, tools
 from claimledger.rendering.document import Paper, epoch, metadata, read_paper, set_aside
 from claimledger.rendering.notebook_pages import Notebook, as_page, extract_figures
-from claimledger.settings import notebook_titles, settings
+from claimledger.settings import notebook_titles
 
 # No column of a pipe table is given a width: each format fits the columns to their content. Code is
 # not colored here: notebooks bring their own.
@@ -50,11 +50,6 @@ class Press:
     review: bool = False  # leave out who wrote it
 
     @cached_property
-    def config(self) -> dict:
-        """`_quarto.yml`."""
-        return settings(self.run.root)
-
-    @cached_property
     def ledger(self) -> dict:
         """The ledger of results."""
         try:
@@ -67,8 +62,7 @@ class Press:
     @cached_property
     def paper(self) -> Paper:
         """The article that `_quarto.yml` names."""
-        article = self.config.get("manuscript", {}).get("article", "paper.qmd")
-        paper = read_paper(self.run.root / article, self.config, self.run.notebooks, self.alts)
+        paper = read_paper(self.run, self.alts)
         for key in IDENTIFYING if self.review else ():
             paper.options.pop(key, None)
         return paper
@@ -139,8 +133,7 @@ class Press:
 
     def prepare(self) -> None:
         """Read all once, before threads share it; write the pictures into the folder."""
-        article = self.run.root / self.config.get("manuscript", {}).get("article", "paper.qmd")
-        paths = [article, *(book.path for book, _ in self.books)]
+        paths = [self.run.article, *(book.path for book, _ in self.books)]
         named = [replace(source, file=os.path.relpath(source.file, self.run.root))
                  for source in read_sources(path for path in paths if path.is_file())]
         require_tokens(named, self.ledger)

@@ -144,9 +144,8 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
     Raises:
         LedgerError: something unresolved or a request outside, with all places.
     """
-    article = root / settings(root).get("manuscript", {}).get("article", "paper.qmd")
-    changed, problems = [], []
-    moment = renderer.moment(Run.open(root))
+    run, changed, problems = Run.open(root), [], []
+    moment = renderer.moment(run)
     files = sorted(output.rglob("*") if made is None else made)
     for page in (path for path in files if path.suffix == ".html"):
         before = page.read_text(encoding="utf-8")
@@ -156,7 +155,7 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
             after = after.replace(SECTION, (root / ENTRIES).read_text(encoding="utf-8"))
         if after != before:
             changed.append(write_atomic(page, after))
-        problems += _problems(page.relative_to(output).as_posix(), after, article)
+        problems += _problems(page.relative_to(output).as_posix(), after, run.article)
         problems += [f"{page.name}: asks for {m[0][:120]}" for m in OUTSIDE.finditer(after)]
     for sheet in sorted(output.rglob("*.css")):  # Quarto's theme asks for a font of its own
         before = sheet.read_text(encoding="utf-8")
@@ -173,7 +172,7 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
         if (after := repack(before, moment)) != before:
             changed.append(write_atomic(path, after))
     for name, text in _others(path for path in files if path.parent == output):
-        problems += _problems(name, text, article)
+        problems += _problems(name, text, run.article)
     if problems:
         raise LedgerError(
             output, found="\n    ".join(dict.fromkeys(problems)),

@@ -106,5 +106,4 @@ def _run_quarto(run: Run, formats: list[str], program: str, report: Report) -> N
 
 def moment(run: Run) -> int:
     """The one date of all outputs, the same as the embedded renderer's."""
-    config = settings(run.root)
-    return epoch(read_paper(run.root / config["manuscript"]["article"], config).options)
+    return epoch(read_paper(run).options)

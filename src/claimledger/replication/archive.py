@@ -435,7 +435,7 @@ def render_review(
     Left out are author, affiliation and all that is marked `.identifying`. Nothing is written
     where one of the names stands: a LedgerError lists all places.
     """
-    named = names_of(run, read_paper(build.article(run), settings(run.root)).options)
+    named = names_of(run, read_paper(run).options)
     with pressing(run, formats, review=True) as press:
         files = press.files(progress)
     if found := find_names(files, named):

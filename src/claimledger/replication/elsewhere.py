@@ -25,7 +25,6 @@ from packaging.utils import canonicalize_name
 
 import claimledger
 from claimledger.errors import LedgerError
-from claimledger.pipeline.build import article
 from claimledger.project import Run
 
 NEWEST = 500  # commits that are looked through
@@ -50,7 +49,7 @@ class Commit:
 
 def words_here(run: Run) -> str:
     """The digest of the words as they are now."""
-    names = _included(run, article(run).read_bytes())
+    names = _included(run, run.article.read_bytes())
     return _words(names, {name: _blob((run.root / name).read_bytes()) for name in names
                           if (run.root / name).is_file()})
 
@@ -67,12 +66,12 @@ def _blob(data: bytes) -> str:
 
 def _included(run: Run, content: bytes) -> list[str]:
     """The article and what it includes."""
-    return [run.relative(article(run)), *INCLUDE.findall(content.decode("utf-8", "replace"))]
+    return [run.relative(run.article), *INCLUDE.findall(content.decode("utf-8", "replace"))]
 
 
 def find(run: Run, words: str, engine: str) -> Commit | None:
     """The newest commit with these words, with this engine if there is one; None without git."""
-    paper, found = run.relative(article(run)), None
+    paper, found = run.relative(run.article), None
     read = cache(lambda blob: git(run.root, "cat-file", "blob", blob))
     for line in git(run.root, "log", f"-n{NEWEST}", "--format=%H %cs").decode().splitlines():
         id, date = line.split()
