@@ -52,4 +52,4 @@ def page(title: str, parts: Iterable[tuple[str, str | pd.DataFrame]]) -> str:
     parts : a heading and its table (a frame of texts); or a text, and what it is: "verdict",
     "note" or "pre" (lines as they are).
     """
-    return fill("page.html", title=title, parts=parts)
+    return fill("parts/page.html", title=title, parts=parts)

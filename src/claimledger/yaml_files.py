@@ -148,18 +148,18 @@ class Source:
         return cls(path, content)
 
     @cached_property
-    def lines(self) -> dict[Key, int]:
-        """The line on which each key stands."""
-        found: dict[Key, int] = {}
+    def marks(self) -> dict[Key, yaml.Mark]:
+        """Where each key, and each entry of a list, stands."""
+        found: dict[Key, yaml.Mark] = {}
 
         def number(node: yaml.Node, key: Key, value: object) -> None:
             if isinstance(node, yaml.MappingNode) and isinstance(value, dict):
                 for (name, child), actual in zip(node.value, value, strict=False):
-                    found[(*key, actual)] = name.start_mark.line + 1
+                    found[(*key, actual)] = name.start_mark
                     number(child, (*key, actual), value[actual])
             elif isinstance(node, yaml.SequenceNode) and isinstance(value, list):
                 for place, child in enumerate(node.value):
-                    found[(*key, place)] = child.start_mark.line + 1
+                    found[(*key, place)] = child.start_mark
                     number(child, (*key, place), value[place])
 
         text = self.path.read_text(encoding="utf-8")
@@ -168,9 +168,9 @@ class Source:
 
     def line(self, key: Key) -> int | None:
         """The line of a key, or of the nearest one above it."""
-        while key and key not in self.lines:
+        while key and key not in self.marks:
             key = key[:-1]
-        return self.lines.get(key)
+        return self.marks[key].line + 1 if key else None
 
     def name(self, key: Key) -> str:
         """A key with dots; an entry of a list by its id, else by its number, from one."""
@@ -192,12 +192,12 @@ class Source:
     def open_marks(self) -> list[str]:
         """Every text that still begins with a question mark, with its line."""
         found = []
-        for key, line in self.lines.items():
+        for key, mark in self.marks.items():
             value = reduce(getitem, key, self.content)
             if str(key[-1]).startswith(OPEN):
-                found.append(f"line {line}, {self.name(key)}")
+                found.append(f"line {mark.line + 1}, {self.name(key)}")
             if isinstance(value, str) and value.startswith(OPEN):
-                found.append(f"line {line}, {self.name(key)}: {value:.60}")
+                found.append(f"line {mark.line + 1}, {self.name(key)}: {value:.60}")
         return found
 
 

@@ -70,10 +70,6 @@ def test_a_missing_or_mistyped_lock_is_an_error(registration):
         read_lock(registration)
 
 
-def test_the_shipped_registration_is_frozen(root):
-    assert check_lock(root / "registration.yml").frozen.year >= 2026
-
-
 def change(registration, text, day=DAY):
     registration.write_text(text)
     amend(registration, "what", "why", day)

@@ -104,12 +104,6 @@ def test_nothing_half_written_when_it_fails(files, tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["x.csv"]
 
 
-def test_an_unknown_world_writes_nothing(files, tmp_path):
-    with pytest.raises(LedgerError, match="no such world"):
-        export(tmp_path / "x.csv", *files, "nowhere", 1)
-    assert not list(tmp_path.iterdir())
-
-
 def odd(rule):
     def change(registration, simulation):
         registration["exclusions"].append({"id": "odd", "label": "Odd", **rule})

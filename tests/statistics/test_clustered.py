@@ -132,37 +132,25 @@ def test_coverage_with_few_unequal_clusters():
     assert abs(covered / runs - 0.95) < 4 * np.sqrt(0.95 * 0.05 / runs)
 
 
-def broken(data, case):
-    fit = fitted(data)
-    if case == "one cluster":
-        return of_fit(fit, np.zeros(len(data)))
-    if case == "missing cluster":
-        return of_fit(fit, data["g"].astype(float).where(data["g"] != 3))
-    if case == "clusters of other rows":
-        return of_fit(fit, data["g"].iloc[1:])
-    if case == "singular design":
-        return of_fit(smf.ols("y ~ z + again", data.assign(again=2 * data["z"])).fit(), data["g"])
-    if case == "zero weight":
-        w = data["w"].where(data["g"] != 1, 0.0)
-        return of_fit(smf.wls(FORMULA, data, weights=w).fit(), data["g"])
-    if case == "another model":
-        return of_fit(smf.logit("z ~ item", data).fit(disp=0), data["g"])
-    if case == "constant outcome":
-        return of_fit(fitted(data.assign(y=3.0)), data["g"]).contrast(Z)
-    if case == "repeated contrast":
-        return of_fit(fit, data["g"]).wald([[0, 1, 0, 0], [0, 2, 0, 0]])
-    raise AssertionError(case)
+BROKEN = {
+    "one cluster": lambda d: of_fit(fitted(d), np.zeros(len(d))),
+    "missing cluster": lambda d: of_fit(fitted(d), d["g"].astype(float).where(d["g"] != 3)),
+    "clusters of other rows": lambda d: of_fit(fitted(d), d["g"].iloc[1:]),
+    "singular design": lambda d: of_fit(
+        smf.ols("y ~ z + again", d.assign(again=2 * d["z"])).fit(), d["g"]),
+    "zero weight": lambda d: of_fit(
+        smf.wls(FORMULA, d, weights=d["w"].where(d["g"] != 1, 0.0)).fit(), d["g"]),
+    "another model": lambda d: of_fit(smf.logit("z ~ item", d).fit(disp=0), d["g"]),
+    "constant outcome": lambda d: of_fit(fitted(d.assign(y=3.0)), d["g"]),
+    "repeated contrast": lambda d: of_fit(fitted(d), d["g"]).wald([[0, 1, 0, 0], [0, 2, 0, 0]]),
+}
 
 
-@pytest.mark.parametrize(
-    "case",
-    ["one cluster", "missing cluster", "clusters of other rows", "singular design", "zero weight",
-     "another model", "constant outcome", "repeated contrast"],
-)  # fmt: skip
+@pytest.mark.parametrize("case", BROKEN)
 @pytest.mark.filterwarnings("ignore:The design matrix")
 def test_bad_input_is_an_error_for_people(data, case):
     with pytest.raises(LedgerError) as caught:
-        broken(data, case)
+        BROKEN[case](data)
     assert caught.value.found and caught.value.expected and caught.value.mend
 
 

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
 
-import yaml
-
 from claimledger.errors import LedgerError
 from claimledger.project import write_atomic
 from claimledger.registration.analyses import POINTS, Analysis, Bound, Comparison, Hypothesis
@@ -382,23 +380,13 @@ def rewritten(registration: Path) -> str:
     """The text of a registration of schema 1 as one of schema 2, comments kept."""
     text = Path(registration).read_text(encoding="utf-8")
     source = Source.read(registration)
-    after = lifted(source.content)["instrument"]["derived"]
-    inserted = []
-    for name, node in _derived_nodes(text):
-        new = after[name].get("missing")
-        if new and "missing" not in source.content["instrument"]["derived"][name]:
-            key = next(key for key, _ in node.value if key.value == "map")
-            rest = ", " if node.flow_style else "\n" + " " * key.start_mark.column
-            inserted.append((key.start_mark.index, f"missing: {new}{rest}"))
-    for place, words in sorted(inserted, reverse=True):
-        text = text[:place] + words + text[place:]
+    after, lines = lifted(source.content)["instrument"]["derived"], text.splitlines(keepends=True)
+    for name, rule in reversed(after.items()):      # from the end, so that marks before it hold
+        if rule.get("missing") and "missing" not in source.content["instrument"]["derived"][name]:
+            mark = source.marks["instrument", "derived", name, "map"]
+            before, rest = lines[mark.line][:mark.column], lines[mark.line][mark.column:]
+            between = ", " if before.strip() else "\n" + before      # in braces, or a line
+            lines[mark.line] = f"{before}missing: {rule['missing']}{between}{rest}"
+    text = "".join(lines)
     text = re.sub(r"^schema:\s*1\b", f"schema: {SCHEMA}", text, count=1, flags=re.MULTILINE)
     return text if LINE in text else LINE + text
-
-
-def _derived_nodes(text: str) -> list[tuple[str, yaml.MappingNode]]:
-    """Name and node of each derived variable."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    for wanted in ("instrument", "derived"):
-        node = next(value for key, value in node.value if key.value == wanted)
-    return [(key.value, value) for key, value in node.value]
