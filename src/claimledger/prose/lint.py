@@ -189,8 +189,10 @@ def lint_sources(
         spans = [own[name] for name in sections if name in own]
         if source.kind == "caption":
             spans = [(0, len(source.text))]
-        problems += _lint(source, spans, ledger, answers)
-        problems += _unvouched(source, spans, subjects) if subjects else []
+        found = [t for t in tokens(source) if any(start <= t.start < end for start, end in spans)]
+        hits = list(_hits(source, spans))
+        problems += _lint(source, found, hits, ledger, answers)
+        problems += _unvouched(source, found, hits, subjects) if subjects else []
     return sorted(set(problems), key=lambda p: (p.file, p.line, p.column))
 
 
@@ -237,16 +239,16 @@ def parts(source: Source) -> dict[str, tuple[int, int]]:
     return {id: span for id, span in found.items() if id}
 
 
-def _lint(source: Source, spans: list, ledger: dict, answers: dict) -> Iterator[Problem]:
-    found = [t for t in tokens(source) if any(start <= t.start < end for start, end in spans)]
+def _lint(
+    source: Source, found: list[Token], hits: list[re.Match], ledger: dict, answers: dict
+) -> Iterator[Problem]:
     typed = [t for t in found if t.kind == "typed" and not t.block]
     needed = set()
-    for hit in _hits(source, spans):
-        marks = [t.start for t in typed if t.inner[0] <= hit.start() < t.inner[1]]
+    for hit in hits:
+        marks = [t.start for t in typed if t.encloses(hit.start())]
         needed.update(marks)
         if not marks:
-            conditions = _conditions(found, hit.start())
-            fault, mend = _judge(hit, conditions, ledger, answers)
+            fault, mend = _judge(hit, _conditions(found, hit.start()), ledger, answers)
             if fault:
                 yield Problem(*source.where(hit.start()), fault, mend)
     for token in found:
@@ -258,11 +260,11 @@ def _lint(source: Source, spans: list, ledger: dict, answers: dict) -> Iterator[
                                 "take the mark away", warning=True)
 
 
-def _unvouched(source: Source, spans: list, subjects: Subjects) -> Iterator[Problem]:
+def _unvouched(
+    source: Source, found: list[Token], hits: list[re.Match], subjects: Subjects
+) -> Iterator[Problem]:
     """Directions said of what neither a condition nor a token of the sentence is about."""
-    found = [t for t in tokens(source) if any(start <= t.start < end for start, end in spans)]
-    said = [(hit[0], hit.start(), "") for hit in _hits(source, spans)
-            if hit.lastgroup == "direction"]
+    said = [(hit[0], hit.start(), "") for hit in hits if hit.lastgroup == "direction"]
     for token in found:
         for phrase in dict.fromkeys(token.options.values() if token.kind == "says" else ()):
             hit = next((m for m in _HIT.finditer(phrase) if m.lastgroup == "direction"), None)
@@ -270,7 +272,7 @@ def _unvouched(source: Source, spans: list, subjects: Subjects) -> Iterator[Prob
     seen = set()
     for word, offset, phrase in said:
         start, end = _sentence(source, found, offset)
-        marked = any(t.kind == "typed" and t.inner[0] <= offset < t.inner[1] for t in found)
+        marked = any(t.kind == "typed" and t.encloses(offset) for t in found)
         if marked or (start, phrase) in seen:
             continue
         seen.add((start, phrase))
@@ -290,7 +292,7 @@ def _sentence(source: Source, found: list[Token], offset: int) -> tuple[int, int
     end = source.text.find("\n", offset)
     end = len(source.text) if end < 0 else end
     for token in found:
-        if token.kind == "when" and not token.block and token.inner[0] <= offset < token.inner[1]:
+        if token.kind == "when" and not token.block and token.encloses(offset):
             start, end = max(start, token.inner[0]), min(end, token.inner[1])
     stops = [m.end() for m in re.finditer(r"[.?!](?=\s|$)", source.masked[start:end])]
     start, end = (start + max((s for s in stops if start + s <= offset), default=0),
@@ -314,7 +316,7 @@ def _conditions(found: list[Token], offset: int) -> list[tuple[str, set[str]]]:
     """(entry, verdicts) of every `.when` around a character."""
     return [
         (id, set(words.split())) for token in found if token.kind == "when"
-        if token.inner[0] <= offset < token.inner[1] for id, words in token.options.items()]
+        and token.encloses(offset) for id, words in token.options.items()]
 
 
 def _judge(hit: re.Match, conditions: list, ledger: dict, answers: dict) -> tuple[str, str]:

@@ -49,6 +49,10 @@ class Token:
             return [".".join(self.args[:2])] if len(self.args) > 1 else []
         return list(self.options) if self.kind == "when" else list(self.args[:1])
 
+    def encloses(self, offset: int) -> bool:
+        """Whether a character stands inside of a `.when` or `.typed`."""
+        return self.inner[0] <= offset < self.inner[1]
+
     def phrases(self, ledger: dict) -> dict[str, str]:
         """What `says` or `members` prints for each verdict, as far as it is known."""
         entry = ledger["entries"].get(self.ids[0], {}) if self.ids else {}
@@ -129,7 +133,8 @@ def check_tokens(sources: Iterable[Source], ledger: dict) -> list[Problem]:
     for source in sources:
         found = tokens(source)
         wrong = [problem for token in found
-                 for problem in _check(token, ledger, _around(token, found))]
+                 for problem in _check(token, ledger, [t for t in found if t.kind == "when"
+                                                       and t.encloses(token.start)])]
         problems += wrong or _uncovered(found, ledger["entries"])
         for lexeme in source.lexemes:
             if lexeme.lastgroup in ("math", "display") and "{{<" in lexeme[0]:
@@ -137,10 +142,6 @@ def check_tokens(sources: Iterable[Source], ledger: dict) -> list[Problem]:
                 problems.append(Problem(*place, "a token inside mathematics",
                                         "put it outside of the dollar signs"))
     return problems
-
-
-def _around(token: Token, found: list[Token]) -> list[Token]:
-    return [t for t in found if t.kind == "when" and t.inner[0] <= token.start < t.inner[1]]
 
 
 def _check(token: Token, ledger: dict, around: list[Token]) -> Iterator[Problem]:

@@ -24,7 +24,7 @@ from claimledger.templates import TEMPLATE, fill
 PACKAGE = TEMPLATE.parent
 DESIGNS = tuple(sorted(path.stem for path in (TEMPLATE / "designs").glob("*.yml")))
 EXTENSION = Path("_extensions/ledger")
-WORLD, SEED = "example", 1
+WORLD = "example"
 DATA = f"data/raw/answers-simulated-{WORLD}.csv"
 STEM = "01_results"
 
