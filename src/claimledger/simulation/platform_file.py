@@ -68,11 +68,11 @@ def extras(registration: Registration, rates: dict[str, float], start: int, stop
 def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int, n: int) -> Rows:
     """A block of respondents with the rows to be excluded at random places among them."""
     registration, fieldwork = simulator.registration, simulator.simulation.fieldwork
-    counts = extras(registration, fieldwork.extra, start, start + len(kept))
+    counts = extras(registration, fieldwork.extra, start, start + kept.n)
     added = sum(counts)
     rng = simulator.generator(seed, PLATFORM, number)
     others = simulator.block(seed, EXTRAS, number, max(added, 1)).take(slice(added))
-    rule = np.full(len(kept) + added, -1)
+    rule = np.full(kept.n + added, -1)
     places = 1 + rng.permutation(len(rule) - 1)[:added]      # the first row stays
     rule[places] = np.repeat(np.arange(len(counts)), counts)
     order = np.argsort(np.r_[np.flatnonzero(rule < 0), np.flatnonzero(rule >= 0)])
@@ -86,7 +86,7 @@ def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int,
         block=block, rule=rule, progress=np.full(size, 100), finished=np.ones(size, dtype=bool),
         status=np.full(size, "IP Address", dtype=object),
         seconds=np.clip(seconds, floor, ceiling).astype(int),
-        day=fieldwork.days * (start + (np.arange(size) + rng.random(size)) * len(kept) / size) / n,
+        day=fieldwork.days * (start + (np.arange(size) + rng.random(size)) * kept.n / size) / n,
         keys=((number * 2**20 + np.arange(size)) * _STEP + seed) % 10**10, rng=rng)
     for index, exclusion in enumerate(registration.exclusions):
         _break(rows, np.flatnonzero(rule == index), exclusion, registration)
@@ -107,7 +107,7 @@ def _break(rows: Rows, at: np.ndarray, rule: Exclusion, registration: Registrati
             raise LedgerError(f"exclusion {rule.id}", found="no answer that it drops",
                               expected="a rule that some answer breaks", mend="correct the rule")
         if len(at):
-            given = rows.block.answers[rule.column]
+            given = rows.block[rule.column]
             given[at] = rng.choice(wrong, len(at)).reshape(-1, *[1] * (given.ndim - 1))
         if items[rule.column].role == "consent":      # the survey ends there
             _blank(rows, at, np.full(len(at), list(items).index(rule.column) + 1), registration)
@@ -143,10 +143,10 @@ def _blank(rows: Rows, at: np.ndarray, stop: np.ndarray, registration: Registrat
     depends = [name for name, item in items.items() if item.role in ("outcome", "recall")]
     assigned = min([list(items).index(name) for name in depends], default=len(items))
     for place, name in enumerate(items):
-        if name in rows.block.answers:
-            rows.block.answers[name][at[stop <= place]] = NOT_ASKED
-    for levels in rows.block.levels.values():
-        levels[at[stop < assigned]] = -1
+        if name in rows.block:
+            rows.block[name][at[stop <= place]] = NOT_ASKED
+    for name in registration.design.factors:
+        rows.block[name][at[stop < assigned]] = -1
 
 
 # And as text.
@@ -209,7 +209,7 @@ class _Writer:
         registration = self.simulator.registration
         columns = self._platform(rows)
         for name in registration.instrument.items:
-            given = rows.block.answers.get(name)
+            given = rows.block.get(name)
             if given is None:
                 columns[name] = self._comments(rows)
             else:
@@ -217,11 +217,11 @@ class _Writer:
         for name in qualtrics.embedded(registration):
             if name in registration.design.factors:
                 levels = [*registration.design.factors[name].levels, ""]      # -1: the last
-                columns[name] = np.array(levels, dtype=object)[rows.block.levels[name]]
+                columns[name] = np.array(levels, dtype=object)[rows.block[name]]
             elif name == qualtrics.SOURCE:
                 columns[name] = np.full(len(rows.rule), self.source, dtype=object)
-            elif name in rows.block.columns:
-                columns[name] = rows.block.columns[name]
+            elif name in rows.block:
+                columns[name] = rows.block[name]
             else:
                 columns[name] = _texts("P{}", rows.keys)
         return columns

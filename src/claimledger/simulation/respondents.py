@@ -5,7 +5,6 @@ a column for each: arrays (n, rows) in place of (n,).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -23,32 +22,25 @@ RESPONDENTS, EXTRAS, PLATFORM, GROUPS = range(4)      # purposes: each has its o
 SCREENS = ("consent", "attention")
 
 
-@dataclass(frozen=True)
-class Block:
-    """Respondents as arrays: level codes by factor (from 0), answers by item (codes).
+class Block(dict[str, np.ndarray]):
+    """Respondents as arrays by name, their rows first.
 
-    columns : of the export that no question makes, as texts (n,).
+    Level codes of factors (from 0), codes of items, and of further columns texts.
     """
 
-    levels: dict[str, np.ndarray]
-    answers: dict[str, np.ndarray]
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def __len__(self) -> int:
+    @property
+    def n(self) -> int:
         """How many respondents."""
-        return len(next(iter(self.levels.values())))
+        return len(next(iter(self.values())))
 
     def take(self, which: slice | np.ndarray) -> "Block":
         """Some of the respondents."""
-        return Block(*({k: v[which] for k, v in part.items()}
-                       for part in (self.levels, self.answers, self.columns)))
+        return Block({name: values[which] for name, values in self.items()})
 
     @classmethod
     def joined(cls, blocks: "list[Block]") -> "Block":
         """The respondents of several blocks, in their order."""
-        return cls(*(
-            {name: np.concatenate([getattr(block, part)[name] for block in blocks])
-             for name in getattr(blocks[0], part)} for part in ("levels", "answers", "columns")))
+        return cls({name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]})
 
 
 class Simulator:
@@ -84,12 +76,12 @@ class Simulator:
         """A block of respondents, all of whom pass the registered exclusions on items."""
         rng = self.generator(seed, purpose, number)
         parts: list[Block] = []
-        while sum(map(len, parts)) < n:
+        while sum(part.n for part in parts) < n:
             drawn = self.draw(rng, n, seed)
             kept = np.ones(n, dtype=bool)
             for rule in self.rules:
                 scale = self.registration.scale_of(rule.column)
-                stays = ~breaks(drawn.answers[rule.column], rule, scale)
+                stays = ~breaks(drawn[rule.column], rule, scale)
                 kept &= stays.reshape(n, -1).all(axis=1)
             parts.append(drawn.take(kept))
             if len(parts) > 500:
@@ -143,7 +135,7 @@ class Simulator:
             levels = {k: v.reshape(n, self.rows) for k, v in levels.items()}
             answers = {k: v.reshape(n, self.rows) if k in several else v
                        for k, v in answers.items()}
-        return Block(levels, answers, columns)
+        return Block(levels | answers | columns)
 
     def _assigned(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Level codes (factors, n), drawn with their chances; restricted ones never together."""
@@ -321,17 +313,19 @@ def to_frame(block: Block, registration: Registration, start: int = 0) -> pd.Dat
     def flat(values: np.ndarray) -> np.ndarray:
         return values.ravel() if values.ndim == 2 else np.repeat(values, rows)
 
-    columns: dict[str, object] = {name: flat(texts) for name, texts in block.columns.items()}
-    if registration.design.respondent:
-        columns[registration.design.respondent] = flat(np.arange(start, start + len(block)))
-    for name, factor in registration.design.factors.items():
-        columns[name] = pd.Categorical.from_codes(flat(block.levels[name]), list(factor.levels))
-    for name in registration.instrument.items:
-        if name in block.answers:
-            answer = flat(block.answers[name])
+    design, items = registration.design, registration.instrument.items
+    columns: dict[str, object] = {
+        name: flat(texts) for name, texts in block.items() if name not in {*design.factors, *items}}
+    if design.respondent:
+        columns[design.respondent] = flat(np.arange(start, start + block.n))
+    for name, factor in design.factors.items():
+        columns[name] = pd.Categorical.from_codes(flat(block[name]), list(factor.levels))
+    for name in items:
+        if name in block:
+            answer = flat(block[name])
             columns[name] = np.where(answer > NOT_ASKED, answer, np.nan)
     return pd.DataFrame(
-        columns, index=pd.RangeIndex(start * rows, (start + len(block)) * rows))
+        columns, index=pd.RangeIndex(start * rows, (start + block.n) * rows))
 
 
 def simulate(
