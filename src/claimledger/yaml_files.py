@@ -213,7 +213,8 @@ class Mistake:
 
 def near(name: object, names: Iterable) -> str:
     """Did you mean: a sentence, or nothing where no name is near."""
-    close = get_close_matches(str(name), [str(one) for one in names], n=3)
+    words = {str(one).lower(): str(one) for one in reversed(list(names))}
+    close = [words[one] for one in get_close_matches(str(name).lower(), words, n=3)]
     return f"did you mean {' or '.join(close)}?" if close else ""
 
 

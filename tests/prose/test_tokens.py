@@ -77,12 +77,12 @@ def test_front_matter_is_read():
 
 def test_unknown_id_names_the_place_and_the_nearest():
     assert problems("\n It is {{< num h1 >}}") == [
-        "paper.qmd:2:8: no entry `h1` in the ledger\n    to mend: nearest: H1, H2"]
+        "paper.qmd:2:8: no entry `h1` in the ledger\n    to mend: did you mean H1?"]
 
 
 def test_unknown_field_verdict_and_wrong_forms():
     assert "no text `pp`" in problems("{{< num H1 pp >}}")[0]
-    assert "nearest: p" in problems("{{< num H1 pp >}}")[0]
+    assert "did you mean p?" in problems("{{< num H1 pp >}}")[0]
     assert "more than an id and a field" in problems("{{< num H1 p n >}}")[0]
     assert "num without an id" in problems("{{< num >}}")[0]
     assert "`suported` is no verdict of `H1`" in problems('::: {.when H1="suported"}\nx\n:::')[0]

@@ -14,10 +14,10 @@ PHRASE = 'undecided="not clearly less willing"'
 
 
 @pytest.mark.parametrize(("old", "new", "where", "says"), [
-    (NOTE, "{{< num H11 se >}}", "paper.qmd:32", ["`H11`", "nearest: H1"]),
+    (NOTE, "{{< num H11 se >}}", "paper.qmd:32", ["`H11`", "did you mean H1?"]),
     (NOTE, "{{< nun H1 >}}", "paper.qmd:32", ["nun H1"]),
     (PHRASE, "", "paper.qmd:70", ["no phrase for undecided", 'undecided="..."']),
-    ('H1="negligible undecided"', 'H1="negligable"', "paper.qmd:57", ["nearest: negligible"]),
+    ('H1="negligible undecided"', 'H1="negligable"', "paper.qmd:57", ["did you mean negligible?"]),
     ("@fig-support and", "@fig-suport and", "paper.qmd:44", ["'fig-suport'", "@fig-support"]),
     ("of @sec-main", "of @sec-app", "paper.qmd:69", ["unnumbered"]),
     ("@lakens2018", "@lakens2081", "paper.qmd:31", ["@lakens2081"]),

@@ -11,13 +11,13 @@ Code, comments, mathematics and escaped shortcodes (`{{{< >}}}`) hold no tokens.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import product
 
 from claimledger.errors import LedgerError
 from claimledger.prose.source import ATTRIBUTES, Problem, Source, arguments
+from claimledger.yaml_files import near, one_of
 
 SHORTCODES = ("num", "says", "members")
 _FENCE = re.compile(rf"^[ \t>]*:{{3,}}[ \t]*(?:{ATTRIBUTES}[ \t]*:*|([^\s:{{}}][^\n]*)|())$", re.M)
@@ -115,12 +115,9 @@ def _spans(source: Source) -> Iterator[Token]:
             yield from _token(bracket[1] or "", source, start, bracket.end(), inner, False)
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """The existing names nearest to one that does not exist."""
-    names = sorted(names)
-    lower = {n.lower(): n for n in reversed(names)}
-    found = [lower[n] for n in get_close_matches(name.lower(), lower, n=3, cutoff=0.5)]
-    return "nearest: " + ", ".join(found or names[:3]) if names else "there is none"
+def nearest(name: str, names: Collection[str]) -> str:
+    """The existing names nearest to one that does not exist, or some of them."""
+    return near(name, names) or (one_of(sorted(names)) if names else "there is none")
 
 
 def check_tokens(sources: Iterable[Source], ledger: dict) -> list[Problem]:
@@ -181,8 +178,7 @@ def _check_num(token: Token, id: str, texts: dict) -> Iterator[Problem]:
 def _check_words(token: Token, id: str, named: list, possible: list[str]) -> Iterator[Problem]:
     for verdict in named or [""]:
         if verdict not in possible:
-            yield token.problem(f"`{verdict}` is no verdict of `{id}`",
-                                f"one of {', '.join(possible)}; {nearest(verdict, possible)}")
+            yield token.problem(f"`{verdict}` is no verdict of `{id}`", nearest(verdict, possible))
 
 
 def _check_phrases(token: Token, id: str, ledger: dict, around: list[Token]) -> Iterator[Problem]:
