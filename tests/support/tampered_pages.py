@@ -34,7 +34,7 @@ TAMPERED = [
         ">The data are simulated.<", ">The data are collected.<")),
     ("a card's number", "claims", "H1", ("0.2123 points", "0.7123 points")),
     ("a card's digits", "claims", "H1", ("estimate 0.2123456789", "estimate 0.7123456789")),
-    ("a name on a card", "claims", "H.supported", ("<dt>All digits</dt>", "<dt>No digits</dt>")),
+    ("a name on a card", "claims", "H1", ("<dt>All digits", "<dt>No digits")),
     ("a card's standing", "claims", "H1", (
         "<dd>deviation. registered: HC1", "<dd>registered: HC1")),
     ("a card's label", "claims", "H1", ("failing against keeping <b>", "keeping and failing <b>")),
@@ -273,7 +273,7 @@ TAMPERED = [
     ("a part of a picture", "exhibits", "fig-support", (
         re.compile(r'(src="data:image/svg[^"]*)"'), r'\1#svgView(viewBox(0,0,9,9))"')),
     ("the letters of a figure made small", "exhibits", "fig-support", (
-        re.compile(r"scale\(0\.0\d+"), "scale(0.000001")),
+        re.compile(r"scale\(0\.\d+"), "scale(0.000001")),
     ("a paragraph in the head", "text", "before the first section", (
         "</head>", "<p>Retracted.</p></head>")),
     ("text before the page", "text", "before the first section", ("<html", "Retracted.<html")),
