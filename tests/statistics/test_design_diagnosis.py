@@ -204,26 +204,21 @@ def test_sizes_follow_the_registration():
 @pytest.mark.parametrize("change", [{"sizes": (20,)}, {"sizes": ()}, {"effects": (np.nan,)},
                                     {"effects": ()}, {"simulations": 1}])  # fmt: skip
 def test_bad_grids(change):
+    with pytest.raises(LedgerError, match="numbers"):
+        numbers("a lot")
     with pytest.raises(LedgerError):
         power_grid(REGISTRATION, SIMULATION, **change)
 
 
-def test_what_cannot_be_diagnosed_is_named():
-    with pytest.raises(LedgerError, match="numbers"):
-        numbers("a lot")
-    twice = [h for h in REGISTRATION.hypotheses if h.id == "H3a"]
-    copy = twice[0].model_copy(update={"id": "H3d"})
-    registration = REGISTRATION.model_copy(update={"hypotheses": [*twice, copy]})
-    with pytest.raises(LedgerError, match="cannot change alone"):
-        experiments_of(registration, SIMULATION)
-    unasked = twice[0].model_copy(update={"sample": "all"})
-    registration = REGISTRATION.model_copy(update={"hypotheses": [unasked]})
-    with pytest.raises(LedgerError, match="not asked"):
-        experiments_of(registration, SIMULATION)
-    covariate = twice[0].model_copy(update={"model": "corrective ~ regime + age"})
-    registration = REGISTRATION.model_copy(update={"hypotheses": [covariate]})
-    with pytest.raises(LedgerError, match="age"):
-        experiments_of(registration, SIMULATION)
+@pytest.mark.parametrize("changes, said", [
+    ([{}, {"id": "H3d"}], "cannot change alone"), ([{"sample": "all"}], "not asked"),
+    ([{"model": "corrective ~ regime + age"}], "age"),
+])  # fmt: skip
+def test_what_cannot_be_diagnosed_is_named(changes, said):
+    h = REGISTRATION.hypothesis("H3a")
+    changed = [h.model_copy(update=change) for change in changes]
+    with pytest.raises(LedgerError, match=said):
+        experiments_of(REGISTRATION.model_copy(update={"hypotheses": changed}), SIMULATION)
 
 
 OPTIONS = [(c, w) for c in ("none", "lin") for w in ("none", "raked")]
