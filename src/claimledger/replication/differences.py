@@ -31,6 +31,8 @@ CLASSES = re.compile(r"quarto-[\w-]+|cell(-[\w-]+)?|caption-top|header|odd|even|
 NAMES = re.compile(r' data-(?:execution_count|status)="[^"]*"|'
                    r'-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=")')
 FRAMED = re.compile(r' (?:id|aria-describedby)="[^"]*"')  # of a frame
+MAKER = re.compile(r"(Rendered by:? )?(Quarto \d|the embedded renderer \()|"
+                   r"creator: |Date: [\d-]+$")
 HIDES = re.compile(r"<w:(vanish|specVanish|webHidden|color|sz|shd|highlight|d?strike|del|ins)\b")
 CLOSE = re.compile(r"[ \n\u00a0]")
 WIDTHS = re.compile(r'(?<=<col) style="width: \d+%"|(?<=<table) style="min-width: \d+em"')
@@ -82,18 +84,18 @@ def compare_units(
 def _normal(unit: Unit) -> Unit:
     """Without what two renderers write in other ways: blanks in code, numbers of headings, tags."""
     text = unit.masked
-    if "header-section-number" in unit.markup:
-        text = re.sub(r"^[\d.]+\s", "", text)
-    if unit.place == "colophon" and unit.text.startswith(("Rendered by: ", "Date: ")):
-        return replace(unit, group="renderer")
-    if unit.content.startswith(PAGE):
+    if MAKER.match(unit.text) or unit.content.startswith(PAGE) and unit.place != "PDF" or (
+            unit.place.startswith("page ") and unit.text.startswith("[link] page")):
         return replace(unit, group="renderer")
     if unit.place == "Word":  # a part of the file
         runs = re.search(r"vbaProject|activeX|embeddings/", unit.text)
         return replace(unit, group=unit.group if runs else "renderer", markup="")
+    turns = tuple(sorted({len(CLOSE.sub("", text[:turn])) for turn in unit.turns}))
+    if "header-section-number" in unit.markup or 'pStyle w:val="Heading' in unit.markup:
+        text, turns = re.sub(r"^[\d.]+\s", "", text), ()
     kept = "".join(map(_kept, re.findall(r"<[^<]*", unit.markup)))
-    turns = tuple(len(CLOSE.sub("", unit.masked[:turn])) for turn in unit.turns)
-    return replace(unit, masked=CLOSE.sub("", text), markup=kept, turns=turns)
+    return replace(unit, masked=CLOSE.sub("", text), markup=kept, turns=turns,
+                   content=b"" if unit.content.startswith(PAGE) else unit.content)
 
 
 def _kept(tag: str) -> str:

@@ -14,9 +14,11 @@ import sys
 import unicodedata
 import zipfile
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 from xml.parsers import expat
@@ -35,7 +37,6 @@ from claimledger.replication.reading import (
     digest,
     read_page,
     sentences,
-    settle,
     squeeze,
     unturned,
 )
@@ -48,14 +49,14 @@ PAGES = "build/notebooks"  # beside the paper: the pages of its notebooks
 PARTS = re.compile(
     r"word/(document|header\d*|footer\d*|footnotes|comments)\.xml|docProps/core\.xml")
 HEADING = re.compile(r"Heading\d|Title|AbstractTitle")
-READ = ("t", "instrText", "title", "creator", "subject", "keywords", "description", "category",
-        "contentStatus", "lastModifiedBy")  # tags whose text is read
 LINKS = "word/_rels/document.xml.rels"
 QUARTO = re.compile(r"(.*Rendered by:?\s+)?Quarto \d")
 RUNS_CODE = ("/JavaScript", "/JS", "/Launch", "/SubmitForm", "/ImportData", "/EmbeddedFiles")
 OF_WHOLE = {"/Metadata": "header", "/Lang": "header", "/PageLabels": "header", "/Outlines": "text"}
 NOT_SHOWN = {"/Annots", "/Contents", "/Parent"}  # of a page: told apart, or what holds it
 PACKED = ("/Parent", "/Length", "/Filter", "/DecodeParms")
+WITHIN = {"/Span", "/Link", "/Em", "/Strong", "/Code", "/Reference", "/Quote", "/Formula", "/Sub",
+          "/Lbl", "/NonStruct"}  # tags of a PDF within a paragraph
 SAID = ("/Alt", "/ActualText", "/E")
 EXPECTED = "a paper (HTML, PDF or DOCX) or a ledger (JSON)"
 NAME_IT = "name the paper's HTML, PDF or DOCX file, or its ledger.json"
@@ -233,8 +234,9 @@ def read_docx(content: bytes, name: str) -> list[Unit]:
     for part, data in sorted(parts.items()):
         if PARTS.fullmatch(part):
             units += _Word(part, links, parts, name).read(data)
-        elif not part.startswith("word/media/"):  # styles, settings, and whatever it runs
-            units.append(Unit("active", "Word", f"[{part}] {digest(data)}"))
+        else:  # styles, settings, and whatever it runs; a picture is told where it is shown
+            told = "" if part.startswith("word/media/") else digest(data)
+            units.append(Unit("active", "Word", f"[{part}] {told}"))
     return units
 
 
@@ -264,7 +266,8 @@ class _Word:
     def __init__(self, part: str, links: dict[str, str], parts: dict[str, bytes], name: str):
         self.links, self.parts, self.name = links, parts, name
         self.part, self.main = part, part == "word/document.xml"
-        self.running = part.startswith(("word/header", "word/footer", "docProps/"))
+        self.about = part.startswith("docProps/")  # all of its text is read, each tag apart
+        self.running = self.about or part.startswith(("word/header", "word/footer"))
         self.place = part.removesuffix(".xml").rpartition("/")[2]
         self.units: list[Unit] = []
         self.pieces: list[str] = []
@@ -297,11 +300,12 @@ class _Word:
                                markup=markup, turns=turns, content=content))
 
     def start(self, tag: str, given: dict) -> None:
-        self.marks.append("".join(["<", tag, *(f' {k}="{v}"' for k, v in given.items()), ">"]))
+        told = (f' {key}="{value}"'.replace("<", "&lt;") for key, value in given.items())
+        self.marks.append("".join(["<", tag, *told, ">"]))
         tag = tag.rpartition(":")[2]
         if tag == "Relationship":
             self.links[given.get("Id", "")] = given.get("Target", "")
-        elif tag in READ:
+        elif tag in ("t", "instrText"):
             self.reading = True
         elif tag == "r":
             self.pieces.append(TURN)
@@ -321,7 +325,7 @@ class _Word:
             self.add("exhibits", f"[picture] {digest(data)}", data)
 
     def text(self, text: str) -> None:
-        if self.reading:
+        if self.reading or self.about:
             self.pieces.append(text.translate(OWN))
 
     def end(self, tag: str) -> None:
@@ -329,14 +333,14 @@ class _Word:
         tag = tag.rpartition(":")[2]
         if tag in ("t", "instrText"):
             self.reading = False
-        elif tag in ("p", *READ):
-            text, self.pieces, self.reading = settle(self.pieces), [], False
+        elif tag == "p" or self.about:
+            text, self.pieces = "".join(self.pieces).strip(), []
             if self.cells is not None:
                 self.cell.append(text)
             elif bare := unturned(text)[0].strip():
                 if self.heading and self.main:
                     self.place = bare[:80]
-                for one in sentences(text):
+                for one in [text] if self.heading else sentences(text):
                     self.add("text", one)
                 self.marks = []
             self.heading = False
@@ -353,16 +357,20 @@ def read_pdf(content: bytes, name: str) -> list[Unit]:
     reader = PdfReader(io.BytesIO(content))
     if reader.is_encrypted:
         raise _refused(name, "an encrypted PDF")
-    about = [(key.strip("/").lower(), str(value)) for key, value in (reader.metadata or {}).items()]
-    units = [Unit("header", "PDF", f"{key}: {value}")
-             for key, value in sorted(about) if key in ("title", "author", "subject", "keywords")]
-    texts = [page.extract_text() for page in reader.pages]
-    pages = [text.split("\n") for text in texts]
-    running = _running(pages)
-    units += [Unit("header", "each page", line) for line in sorted(running)]
-    lines = [line for page in pages for line in page if _plain(line) not in running]
-    for one in sentences(squeeze("\n".join(lines))):
-        units.append(Unit("text", "PDF", one, re.sub(r"[\s\u00ad\u2010-]+", "", one)))
+    about = {key.strip("/").lower(): str(value) for key, value in (reader.metadata or {}).items()}
+    units = [Unit("header", "PDF", f"{key}: {value}") for key, value in sorted(about.items())
+             if key != "producer"]
+    marked = [_marked(page) for page in reader.pages]
+    texts = [whole for whole, *_ in marked]
+    numbers = {page.indirect_reference.idnum: number for number, page in enumerate(reader.pages)}
+    said = list(_structured(reader.root_object.get("/StructTreeRoot", {}), numbers,
+                            [pieces for _, pieces, _ in marked]))
+    units += [Unit(group, "PDF", one, _letters(one)) for group, block in said
+              for one in (sentences(block) if group == "text" else [block])]
+    heads = "|".join({_letters(row) for group, row in said if group == "exhibits"})
+    loose = {re.sub(r"\d+", "#", squeeze(line)) for *_, lines in marked for line in lines
+             if _letters(line) not in heads}  # that of a table stands again on its next page
+    units += [Unit("header", "each page", line) for line in sorted(loose)]
     objects = _Objects([page.indirect_reference for page in reader.pages])
     for number, (page, text) in enumerate(zip(reader.pages, texts, strict=True), start=1):
         place, drawn, shown = f"page {number}", page.get_contents(), []
@@ -380,8 +388,8 @@ def read_pdf(content: bytes, name: str) -> list[Unit]:
         units.append(Unit(OF_WHOLE.get(key, "active"), "PDF", key,
                           content=objects.told(reader.root_object.raw_get(key))))
     units += [Unit("exhibits", "PDF", f"[alt] {one}") for one in objects.said]
-    numbers = {*reader.xref.get(0, {}), *reader.xref_objStm}
-    parts = {key for number in numbers for key in RUNS_CODE
+    held = {*reader.xref.get(0, {}), *reader.xref_objStm}
+    parts = {key for number in held for key in RUNS_CODE
              if key in repr(reader.get_object(number))}
     return units + [Unit("active", "PDF", key) for key in sorted(parts)]
 
@@ -437,14 +445,67 @@ class _Objects:
         return str(place)
 
 
-def _plain(line: str) -> str:
-    return re.sub(r"\d+", "#", squeeze(line))
+def _letters(text: str) -> str:
+    """A text of a PDF without what its lines, and the order of accents, do to it."""
+    return re.sub(r"[\s\u00ad\u0300-\u036f]+|(?<=[^\W\d])[\u2010-](?=\s*[^\W\d])", "", text)
 
 
-def _running(pages: list[list[str]]) -> set[str]:
-    """The lines over and under the text of most pages, without their numbers."""
-    edges = Counter(_plain(line) for page in pages for line in {*page[:2], *page[-2:]})
-    return {line for line, number in edges.items() if line and number > max(2, len(pages) / 2)}
+def _marked(page) -> tuple[str, dict[int, str], list[str]]:
+    """The words of a page: all, each piece that the structure names, and those that it does not."""
+    pieces, loose, within = defaultdict(str), [], []
+
+    def before(operator: bytes, operands: list, *_: object) -> None:
+        if operator in (b"BDC", b"BMC"):
+            about = operands[1] if len(operands) > 1 else None
+            within.append(about.get("/MCID") if isinstance(about, dict) else None)
+        elif operator == b"EMC" and within:
+            within.pop()
+
+    def text(words: str, *_: object) -> None:
+        piece = next((one for one in reversed(within) if one is not None), None)
+        if piece is None:
+            loose.append(words)
+        else:
+            pieces[piece] += words
+
+    return page.extract_text(visitor_operand_before=before, visitor_text=text), pieces, loose
+
+
+def _structured(root: dict, pages: dict[int, int], pieces: list[dict]) -> Iterator[tuple[str, str]]:
+    """Each paragraph, and each row of a table, as a reader hears it: wherever it floats to.
+
+    Within a paragraph, words are in the order in which they are drawn.
+    """
+    blocks: list[tuple[int | None, list]] = [(None, [])]  # its row, and its pieces
+    todo, known, rows = [(root, 0, 0, None)], set(), 0
+    while todo:
+        one, page, block, row = todo.pop()
+        if isinstance(one, IndirectObject):
+            if one.idnum in known:
+                continue
+            known.add(one.idnum)
+            one = one.get_object()
+        if isinstance(one, list):
+            todo += [(each, page, block, row) for each in reversed(one)]
+        elif isinstance(one, dict) and one.get("/Type") != "/OBJR":
+            if "/Pg" in one:
+                page = pages.get(one.raw_get("/Pg").idnum, 0)
+            tag = one.get("/S")
+            if tag == "/TR":
+                row = rows = rows + 1
+            elif tag and (tag not in WITHIN if row is None else tag in ("/TD", "/TH")):
+                block = len(blocks)
+                blocks.append((row, []))
+            todo.append((dict.get(one, "/MCID", dict.get(one, "/K")), page, block, row))
+        elif isinstance(one, int):
+            blocks[block][1].append((page, one))
+    for row, same in groupby(blocks, key=lambda one: one[0]):
+        told = [squeeze("".join(pieces[page].get(one, "") for page, one in sorted(found)))
+                for _, found in same]
+        if row:
+            yield "exhibits", " | ".join(told)
+        else:
+            yield from (("text", one) for one in told if one)
 
 
 def read_strange_pdf(content: bytes, name: str) -> list[Unit]:

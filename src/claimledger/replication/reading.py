@@ -161,7 +161,7 @@ class _Reader:
         self.term = ""
 
     def feed(self, html: str) -> None:
-        html = html.translate(OWN)
+        html = html.replace("\r\n", "\n").translate(OWN)  # the ends of lines, as browsers have them
         position, count, end = 0, 0, len(html)
         while position < end:
             start = html.find("<", position)
@@ -339,7 +339,7 @@ class _Reader:
             self.active(f"a link to {_short(target)}")
         kind = next((k for k in ("num", "says", "when") if {"claim", k} <= {*classes}), "")
         kind = kind if target.startswith("#claim-") else ""
-        name = (given.get("data-field") or given.get("data-verdict") or "") if kind else ""
+        name = given.get("data-field" if kind == "num" else "data-verdict", "") if kind else ""
         target = unquote(target).removeprefix("#claim-") if kind else target
         if self.opened and self.opened[-1] >= 0:  # a link inside a link: the first one ends
             self.pieces.append(SHUT)
@@ -420,8 +420,8 @@ class _Reader:
 
     def runs(self, name: str, given: dict[str, str]) -> None:
         if name == "meta":
-            key = given.get("name") or given.get("property")
-            if given.keys() <= {"name", "property", "content"} and key:
+            key = given.get("name") or f"property {given.get('property')}"
+            if given.keys() in ({"name", "content"}, {"property", "content"}):
                 self.page.units.append(
                     Unit("header", "head", f"{key}: {squeeze(given.get('content', ''))}"))
                 return

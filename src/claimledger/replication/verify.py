@@ -39,6 +39,12 @@ from claimledger.settings import notebook_stems
 SAFE = re.compile(r"[\w\s.,;:%()\[\]/+=’'–−-]*|[<>] ?[\d.]+")  # a text that holds no markup
 PLACE = re.compile(r'(?<= output = "build)/runs/[\w.-]+(?=")')
 MADE_WITH = ("code", "packages")  # of a ledger's header: what another version may change
+BY_QUARTO = {
+    "html": "made by Quarto: compared by what is seen and what runs, not by its markup",
+    "docx": "made by Quarto: compared by its words, pictures and links, not by its styles",
+    "pdf": "made by Quarto: compared by what is read in it or aloud, by its addresses and by what "
+           "it would run, not by how its pages are drawn",
+}
 VERSION = re.compile(r"[0-9a-f]{64}|\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)?")  # no words
 
 
@@ -326,8 +332,8 @@ def _notes(published: Published, here: Here) -> Iterator[str]:
     elif published.kind in ("pdf", "docx"):
         yield (f"{published.kind.upper()} carries no ledger: numbers are compared as they are "
                "printed")
-    elif published.quarto:
-        yield "made by Quarto: compared by what is seen and what runs, not by its markup"
+    if published.quarto:
+        yield BY_QUARTO[published.kind]
     touched = _amended(here.ledger)
     for said in dict.fromkeys(said for listed in touched.values() for said in listed):
         ids = [id for id, listed in touched.items() if said in listed]
