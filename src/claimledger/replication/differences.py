@@ -32,7 +32,7 @@ NAMES = re.compile(r' data-(?:execution_count|status)="[^"]*"|'
                    r'-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=")')
 FRAMED = re.compile(r' (?:id|aria-describedby)="[^"]*"')  # of a frame
 MAKER = re.compile(r"(Rendered by:? )?(Quarto \d|the embedded renderer \()|"
-                   r"creator: |Date: [\d-]+$")
+                   r"creator: |Date: [\d-]+$|/PageLabels$|\[formula\]")
 HIDES = re.compile(r"<w:(vanish|specVanish|webHidden|color|sz|shd|highlight|d?strike|del|ins)\b")
 CLOSE = re.compile(r"[ \n\u00a0]")
 WIDTHS = re.compile(r'(?<=<col) style="width: \d+%"|(?<=<table) style="min-width: \d+em"')

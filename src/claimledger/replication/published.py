@@ -37,6 +37,7 @@ from claimledger.replication.reading import (
     digest,
     read_page,
     sentences,
+    settle,
     squeeze,
     unturned,
 )
@@ -334,7 +335,7 @@ class _Word:
         if tag in ("t", "instrText"):
             self.reading = False
         elif tag == "p" or self.about:
-            text, self.pieces = "".join(self.pieces).strip(), []
+            text, self.pieces = settle(self.pieces).strip(" "), []
             if self.cells is not None:
                 self.cell.append(text)
             elif bare := unturned(text)[0].strip():
@@ -376,7 +377,8 @@ def read_pdf(content: bytes, name: str) -> list[Unit]:
         place, drawn, shown = f"page {number}", page.get_contents(), []
         for note in (one.get_object() for one in page.get("/Annots", ArrayObject()).get_object()):
             if note.get("/Subtype") == "/Link":
-                units.append(Unit("text", place, f"[link] {objects.target(note)}"))
+                if (target := objects.target(note)) != units[-1].text.removeprefix("[link] "):
+                    units.append(Unit("text", place, f"[link] {target}"))  # it may fill two lines
                 shown.append(note)
             else:
                 units.append(Unit("active", place, f"an annotation: {note.get('/Subtype')}"))
@@ -387,7 +389,7 @@ def read_pdf(content: bytes, name: str) -> list[Unit]:
     for key in sorted(reader.root_object.keys() - {"/Pages", "/Type"}):
         units.append(Unit(OF_WHOLE.get(key, "active"), "PDF", key,
                           content=objects.told(reader.root_object.raw_get(key))))
-    units += [Unit("exhibits", "PDF", f"[alt] {one}") for one in objects.said]
+    units += [Unit("exhibits", "PDF", one) for one in objects.said]
     held = {*reader.xref.get(0, {}), *reader.xref_objStm}
     parts = {key for number in held for key in RUNS_CODE
              if key in repr(reader.get_object(number))}
@@ -418,7 +420,8 @@ class _Objects:
             known[key] = len(known)
             value = value.get_object()
         if isinstance(value, dict):
-            self.said += [str(value[key]) for key in SAID if key in value]
+            kind = "formula" if value.get("/S") == "/Formula" else "alt"
+            self.said += [f"[{kind}] {value[key]}" for key in SAID if key in value]
             for key in sorted(value.keys() - {*PACKED, *SAID}):
                 parts.append(key.encode("utf-8", "replace"))
                 self._tell(dict.__getitem__(value, key), parts, known)

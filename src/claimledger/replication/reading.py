@@ -39,7 +39,7 @@ SPOKEN = ("aria-label", "aria-description", "aria-roledescription", "aria-valuet
 OPEN, SHUT = "\ue000", "\ue001"  # around the text of a claim or a link, with its number
 TURN = "\ue002"  # where a tag within a line begins or ends
 OWN = str.maketrans(dict.fromkeys(f"{OPEN}{SHUT}{TURN}\0", "\ufffd"))  # no page's own letters
-TURNS = re.compile(rf"[{BLANK}]*{TURN}[{BLANK}{TURN}]*")
+TURNS = re.compile(rf"(?<![{BLANK}])[{BLANK}]*+{TURN}[{BLANK}{TURN}]*+")
 MARK = re.compile(f"{OPEN}(\\d+):([^{SHUT}]*){SHUT}")
 SENTENCE = re.compile(rf"(?<=[.?!]) (?={TURN}*(?:[^\W_a-z]|[“‘(\"{OPEN}]))")
 CLAIM = re.compile(r"claim (num|says|when)")  # the classes of what is bound
@@ -119,11 +119,9 @@ def squeeze(text: str) -> str:
 
 
 def settle(pieces: list[str]) -> str:
-    """A text of pieces: each mark of a tag after the blanks beside it, and one blank for many."""
-    text = "".join(pieces)
-    if TURN in text:
-        text = TURNS.sub(lambda m: " " * bool(m[0].strip(TURN)) + TURN * m[0].count(TURN), text)
-    return squeeze(text)
+    """A text of pieces: each mark of a tag after the blanks beside it."""
+    return TURNS.sub(
+        lambda m: " " * bool(m[0].strip(TURN)) + TURN * m[0].count(TURN), "".join(pieces))
 
 
 def unturned(text: str) -> tuple[str, tuple[int, ...]]:
@@ -368,7 +366,7 @@ class _Reader:
             if cell and self.cells is not None:
                 self.cells.append("")
             return
-        text = settle(self.pieces)
+        text = squeeze(settle(self.pieces))
         text = text + SHUT * (text.count(OPEN) - text.count(SHUT))
         bare, self.pieces = _bare(text), []
         if bare and self.zone == "head":  # browsers show it, and the head has ended
