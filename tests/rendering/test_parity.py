@@ -7,12 +7,9 @@ import shutil
 import pytest
 from bs4 import BeautifulSoup
 
-from claimledger.project import Run
 from claimledger.prose.source import read_sources
 from claimledger.prose.tokens import holds, tokens
-from claimledger.rendering.pages import write_formats
 from engine import command
-from fixture.project import make_project
 from readback import kept, printed, soup, verdicts
 
 QUARTO = shutil.which("quarto")
@@ -90,30 +87,22 @@ def check_promises(page: BeautifulSoup, source, ledger) -> None:
         assert claim in found["claims"], claim
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    root = make_project(tmp_path_factory.mktemp("parity") / "project")
-    return root, write_formats(Run.open(root), ["html"])["html"]
-
-
 def source_and_ledger(root):
     ledger = json.loads((root / "results/ledger.json").read_text(encoding="utf-8"))
     return read_sources([root / "paper.qmd"])[0], ledger
 
 
-def test_the_small_page_has_what_its_source_promises(small):
-    root, path = small
-    check_promises(soup(path), *source_and_ledger(root))
+def test_the_small_page_has_what_its_source_promises(small, files):
+    check_promises(soup(files["html"]), *source_and_ledger(small.root))
 
 
 @pytest.mark.parametrize("gone", ["#fig-support", "#sec-results", ".csl-entry", "main p a.claim"])
-def test_what_is_missing_is_seen(small, gone):
-    root, path = small
-    page = soup(path)
+def test_what_is_missing_is_seen(small, files, gone):
+    page = soup(files["html"])
     for one in page.select(gone):
         one.decompose()
     with pytest.raises((AssertionError, AttributeError)):
-        check_promises(page, *source_and_ledger(root))
+        check_promises(page, *source_and_ledger(small.root))
 
 
 @pytest.mark.build

@@ -20,16 +20,6 @@ ALT = "Two dots with bars. The right one is 0.21 points higher."
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return Run.open(make_project(tmp_path_factory.mktemp("render") / "project"))
-
-
-@pytest.fixture(scope="module")
-def files(run):
-    return write_formats(run)
-
-
-@pytest.fixture(scope="module")
 def page(files):
     return soup(files["html"])
 
@@ -152,9 +142,9 @@ def test_cards_and_colophon_name_amendments_and_what_nobody_audited(tmp_path):
             f"{now[:16]}…)") in colophon
 
 
-def test_the_page_holds_the_whole_ledger_and_its_text_cannot_close_the_script(page, run):
+def test_the_page_holds_the_whole_ledger_and_its_text_cannot_close_the_script(page, small):
     held = page.find(id="ledger").string
-    assert json.loads(held) == json.loads(run.ledger.read_text(encoding="utf-8"))
+    assert json.loads(held) == json.loads(small.ledger.read_text(encoding="utf-8"))
     assert "<" not in held
 
 
@@ -221,7 +211,8 @@ def test_word_has_styles_captions_and_described_pictures(files):
     assert [s._inline.docPr.get("descr") for s in word.inline_shapes] == [ALT]
 
 
-def test_same_inputs_same_bytes(run, files, monkeypatch):
+def test_same_inputs_same_bytes(tmp_path, monkeypatch):
+    run = Run.open(make_project(tmp_path / "p"))
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     first = {n: p.read_bytes() for n, p in write_formats(run).items()}
     second = {n: p.read_bytes() for n, p in write_formats(run).items()}

@@ -8,20 +8,10 @@ import docx
 import pytest
 from lxml import etree
 
-from claimledger.project import Run
-from claimledger.rendering.pages import write_formats
-from fixture.project import make_project
-
 ALT = "Two dots with bars. The right one is 0.21 points higher."
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 HREF = "{http://www.w3.org/1999/xlink}href"
 DTD = os.environ.get("JATS_DTD")  # JATS-journalpublishing1.dtd of version 1.1, where there is one
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    run = Run.open(make_project(tmp_path_factory.mktemp("f") / "p"))
-    return write_formats(run, ["docx", "jats"])
 
 
 @pytest.fixture(scope="module")
