@@ -21,8 +21,7 @@ BROKEN = {
     "an outcome that is a category": ("    outcome: corrective\n", "    outcome: party3\n",
                                       "H3a.outcome"),
     "a set on a level that does not exist": (
-        'term: "item[{level}]"', 'term: "item[T.{level}]"', "measures.term"),
-}
+        'term: "item[{level}]"', 'term: "item[T.{level}]"', "measures.term")}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -48,7 +47,6 @@ def test_a_map_that_leaves_codes_out_is_refused(root, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["registration.yml", "data/external/tomz-weeks-2013/registration.yml"]
-)
+    "name", ["registration.yml", "data/external/tomz-weeks-2013/registration.yml"])
 def test_what_is_registered_here_can_be_computed(root, name):
     dry_run(root / name)

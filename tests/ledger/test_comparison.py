@@ -33,8 +33,7 @@ def test_the_same_ledger_survives():
     ({"text": {"est": "−0.21", "abs": "0.21"}}, "text", ("text.n",)),
     ({"status": "exploratory"}, "described", ("status",)),
     ({"label": "Another effect"}, "described", ("label",)),
-    ({"value": 5.0, "verdict": "refuted"}, "verdict", ("value", "verdict")),
-])
+    ({"value": 5.0, "verdict": "refuted"}, "verdict", ("value", "verdict"))])
 def test_what_was_altered_is_found_and_named(fields, outcome, differs):
     claim = next(one for one in compare(altered("H1", **fields), HERE) if one.id == "H1")
     assert (claim.outcome, claim.differs) == (outcome, differs)
@@ -64,7 +63,6 @@ def test_what_is_recorded_is_not_re_run_and_still_compared():
 @pytest.mark.parametrize(("a", "b", "same"), [
     (1.0, 1.0 + 9e-7, True), (1.0, 1.0 + 2e-6, False), (1e-59, 2e-59, True), (0.0, 1e-9, True),
     (0.0, 2e-9, False), (1, 1.0, True), (True, 1, False), ("1", 1, False), (None, 0, False),
-    (1.0, float("inf"), False), ("a", "a", True),
-])
+    (1.0, float("inf"), False), ("a", "a", True)])
 def test_agreement_is_within_the_stated_tolerance(a, b, same):
     assert agree(a, b) is same

@@ -59,8 +59,7 @@ def test_numbers_have_a_real_minus_and_no_signed_zero(value, decimals, text):
 
 @pytest.mark.parametrize(
     ("p", "text"),
-    [(0.00099, "< .001"), (0.001, "= .001"), (0.0421, "= .042"), (0.5, "= .500"), (1, "> .999")],
-)
+    [(0.00099, "< .001"), (0.001, "= .001"), (0.0421, "= .042"), (0.5, "= .500"), (1, "> .999")])
 def test_p_values_carry_their_relation(p, text):
     assert p_value(p) == text
 

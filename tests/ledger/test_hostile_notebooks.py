@@ -176,8 +176,7 @@ HOSTILE = {
     "letters that are none": ("rest()", r'f["H3a"]["label"] = "\ud800"', "a.json"),
     "the variables of the process": (
         'import os; patch.setenv("SOURCE_DATE_EPOCH", "1"); patch.setenv("CLAIMLEDGER_DATA", "x"); '
-        "rest()", "", None),
-}
+        "rest()", "", None)}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -206,8 +205,7 @@ ON_DISK = {
                                     "open('registration.yml', 'a').write('# x')",
     "the data replaced": "pathlib.Path('data/raw/answers.csv').write_text('answer\\n2\\n')",
     "the settings changed": "open('_quarto.yml', 'a').write('\\n# another\\n')",
-    "a mapping put beside": "pathlib.Path('data/margins.csv').write_text('x')",
-}
+    "a mapping put beside": "pathlib.Path('data/margins.csv').write_text('x')"}
 
 
 @pytest.mark.build

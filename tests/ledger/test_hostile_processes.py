@@ -127,8 +127,7 @@ HOSTILE = {
     "numbers of cells that were not run": (
         "get_ipython().execution_count = 999; In = ['#| label: tbl-h3']", "", None),
     "the end of what looks after it": (
-        "", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)", "process"),
-}
+        "", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)", "process")}
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,7 @@ CLAIMS = {
     "probit": {"contrast": {"age": 1}, "estimator": "probit", "outcome": "keen",
                "model": "keen ~ regime + age", "at": {"age": [40]}},
     "marked": DEMOCRACY | {"model": "corrective ~ regime + age + party3", "missing": "indicator"},
-    "imputed": DEMOCRACY | {"model": "corrective ~ regime + age", "missing": "impute"},
-}
+    "imputed": DEMOCRACY | {"model": "corrective ~ regime + age", "missing": "impute"}}
 BY_AGE = {"id": "ages", "estimand": "e", "outcome": "corrective", "family": "L", "at":
           {"age": [30, 60.5]}, "model": "corrective ~ regime * age", "levels": ["democracy"],
           "term": "regime[T.{level}]", "sesoi": 0.2}
@@ -129,8 +128,7 @@ def test_effects_at_several_values_of_a_moderator_have_ids_of_their_own(study):
     ({"joint": [BOTH[0], BOTH[0]]}, "H9"),  # singular
     ({"joint": [BOTH[0], "capability[T.strong]"]}, "H9"),
     ({"contrast": {"regime[T.democracy]:age": 1}, "estimator": "logit", "outcome": "keen",
-      "model": "keen ~ regime * age"}, "H9.contrast"),
-])
+      "model": "keen ~ regime * age"}, "H9.contrast")])
 def test_what_cannot_be_recorded_is_refused_with_id_and_line(root, tmp_path, claim, key):
     with pytest.raises(LedgerError) as told:
         dry_run(written(root, tmp_path, {"H9": claim}))
@@ -142,8 +140,7 @@ def test_designs_of_clusters_blocks_and_a_weighted_sample_can_be_frozen(root, tm
     """Arms of whole clusters within blocks, sampled units within strata: as drawn at random too."""
     path = written(root, tmp_path, {
         "C": CLAIM | DEMOCRACY | {"vcov": "CR2"},
-        "S": CLAIM | DEMOCRACY | {"vcov": "survey", "weighted": True},
-    })
+        "S": CLAIM | DEMOCRACY | {"vcov": "survey", "weighted": True}})
     content = yaml.safe_load(path.read_text("utf-8"))
     content["design"] |= {"clusters": "classroom", "blocks": "region_of_school"}
     content["weighting"] = {"column": "weight", "strata": "stratum", "clusters": "psu"}

@@ -24,8 +24,7 @@ def run(root, tmp_path):
     (tmp_path / "_quarto.yml").write_text(
         "ledger: {registration: registration.yml, data: data/x.csv, seed: 3, lint: []}\n"
         "manuscript:\n  notebooks:\n"
-        "    - notebook: build/notebooks/a.ipynb\n    - notebook: build/notebooks/b.ipynb\n"
-    )
+        "    - notebook: build/notebooks/a.ipynb\n    - notebook: build/notebooks/b.ipynb\n")
     run = Run.open(tmp_path)
     run.fragments.mkdir(parents=True)
     return run

@@ -51,8 +51,7 @@ def test_tost_and_verdicts_are_the_engine_s_rule():
     rng = np.random.default_rng(3)
     given = pd.DataFrame({
         "estimate": rng.normal(0, 0.2, 60), "se": rng.uniform(0.03, 0.2, 60), "df": 100.0,
-        "bound": 0.2, "direction": rng.choice([-1, 0, 1], 60),
-    })
+        "bound": 0.2, "direction": rng.choice([-1, 0, 1], 60)})
     found = decide(given["estimate"], given["se"], given["df"], given["bound"],
                    given["direction"], 0.05, "none")
     given["p_adjusted"], given["p_equivalence"] = found.p_adjusted, tost(given)

@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 
 from claimledger.ledger.entries import VERDICTS, Entry
-from claimledger.ledger.sets import (
-    members_text,
-    order_text,
-    ready_texts,
-    set_entries,
-    split_text,
-)
+from claimledger.ledger.sets import members_text, order_text, ready_texts, set_entries, split_text
 from claimledger.registration.loading import load
 from orders import ahead
 
@@ -27,8 +21,7 @@ NOUN = ("kind", "kinds")
     ("abcd", "abcd", NOUN, "all four kinds"),
     ("ab", "ab", NOUN, "both kinds"), ("abd", "abcd", NOUN, "every kind but c"),
     ("abd", "abcd", None, "a, b, and d"), ("ad", "abcd", NOUN, "a and d"), ("b", "abcd", NOUN, "b"),
-    ("abcd", "abcd", None, "a, b, c, and d"), ("a", "ab", NOUN, "a"),
-])
+    ("abcd", "abcd", None, "a, b, c, and d"), ("a", "ab", NOUN, "a")])
 def test_members_are_told_as_a_person_would(inside, every, noun, text):
     assert members_text(list(inside), list(every), noun, str) == text
 
@@ -57,8 +50,7 @@ def pairs(order: str, *apart: str, level: str = "") -> dict[tuple[str, str], str
     ("abcd", "ac ad bd cd", "",
      "d stands behind all others; c stands behind a; the other pairs are not separated"),
     ("abcd", "ac ad bc bd cd", "",
-     "the order is a and b (not separated); then c; then d; each step ahead of all that follow"),
-])
+     "the order is a and b (not separated); then c; then d; each step ahead of all that follow")])
 def test_an_order_says_only_what_its_pairs_show(order, apart, level, text):
     assert order_text(list(order), pairs(order, *apart.split(), level=level), str) == text
 
@@ -81,8 +73,7 @@ def test_a_random_order_can_be_read_back_to_what_its_pairs_show():
     ("hlln", "higher after a, lower after b and c, and level within the bound after d"),
     ("lluu", "lower after a and b and not shown to differ after the others"),
     ("nuuu", "level within the bound after a and not shown to differ after the others"),
-    ("lllu", "lower after every kind but d, where it is not shown to differ"),
-])
+    ("lllu", "lower after every kind but d, where it is not shown to differ")])
 def test_a_set_is_told_verdict_by_verdict_and_each_member_once(verdicts, text):
     names = {"l": "lower", "u": "undecided", "h": "higher", "n": "negligible"}
     came = dict(zip("abcd", map(names.get, verdicts), strict=True))
@@ -124,15 +115,13 @@ def test_ready_texts_name_what_is_corrected():
     tested = {"text": shown, "ci_level": 0.95, "unit": "points, 1 to 5"}
     assert ready_texts(tested) == {
         "test": "95% interval [0.38, 0.58], corrected *p* = .002",
-        "stat": "0.48 points, 95% interval [0.38, 0.58], corrected *p* = .002",
-    }
+        "stat": "0.48 points, 95% interval [0.38, 0.58], corrected *p* = .002"}
     assert ready_texts({"text": {"est": "3"}}) == {}
 
 
 @pytest.mark.parametrize(("value", "unit", "text"), [
     (0.0, "share", "none"), (0, "count", "none"), (1.0, "share", "all"), (1, "count", "1"),
-    (0.008, "share", "0.8%"), (0.0001, "share", "0.0%"),
-])
+    (0.008, "share", "0.8%"), (0.0001, "share", "0.0%")])
 def test_nothing_and_everything_are_said_in_words(value, unit, text):
     texts = {"est": "1" if unit == "count" else f"{100 * value:.1f}%"}
     assert ready_texts({"value": value, "unit": unit, "text": texts})["part"] == text

@@ -87,8 +87,7 @@ def built(project):
     ("engine/rendering/document.py", ["ledger", "paper"]),
     ("engine/prose/lint.py", ["ledger", "paper"]),
     ("engine/rendering/assets/reference.docx", ["paper"]),
-    ("paper.qmd", ["paper"]),
-])
+    ("paper.qmd", ["paper"])])
 def test_a_change_runs_what_depends_on_it_and_nothing_else(built, changed, again):
     path = built.root / changed
     path.write_bytes(path.read_bytes() + b"\n")
@@ -97,8 +96,7 @@ def test_a_change_runs_what_depends_on_it_and_nothing_else(built, changed, again
 
 
 @pytest.mark.parametrize("added", [
-    "data/margins.csv", "data/answers.manifest.json", "requirements.lock", "data/simulation.yml",
-])
+    "data/margins.csv", "data/answers.manifest.json", "requirements.lock", "data/simulation.yml"])
 def test_a_new_file_that_notebooks_read_makes_them_stale(built, added):
     (built.root / added).write_text("new")
     assert set(BOTH) <= set(rendered(built))
@@ -112,8 +110,7 @@ def test_other_files_are_no_inputs(built, added):
 
 @pytest.mark.parametrize(("harmed", "again"), [
     ("build/notebooks/01_a.ipynb", ["01_a"]), ("build/fragments/02_b.json", ["02_b"]),
-    ("results/ledger.json", ["ledger"]), ("_manuscript/paper.pdf", ["paper"]),
-])
+    ("results/ledger.json", ["ledger"]), ("_manuscript/paper.pdf", ["paper"])])
 def test_an_edited_or_deleted_output_is_made_anew(built, harmed, again):
     before = (built.root / harmed).read_text()
     (built.root / harmed).write_text("by hand")
@@ -165,8 +162,7 @@ def test_runs_are_told_apart_by_place_and_mapping_and_the_own_data_is_the_record
 def test_what_is_asked_for_must_be_there_and_fit_together(built):
     for wrong, words in (
         ({"data": Path("missing.csv")}, r"missing\.csv"), ({"mapping": Path("no.yml")}, r"no\.yml"),
-        ({"data": Path("data/answers.csv"), "world": "null"}, "one of them"),
-    ):
+        ({"data": Path("data/answers.csv"), "world": "null"}, "one of them")):
         with pytest.raises(LedgerError, match=words):
             build.open_run(**wrong)
 
@@ -264,8 +260,7 @@ def test_quarto_renders_where_it_is_and_is_told_not_to_build_again(project, monk
 
 
 def test_an_old_quarto_is_passed_over_with_a_word_and_a_failing_one_is_quoted(
-    project, monkeypatch, capsys
-):
+    project, monkeypatch, capsys):
     write_quarto(project, monkeypatch, version="1.3.450")
     assert build.build_paper(project)[0] == "embedded renderer"
     assert "Quarto 1.3.450 is older than 1.9" in capsys.readouterr().err
@@ -301,8 +296,7 @@ def test_an_interrupted_build_ends_with_130_one_line_and_no_process_left(tmp_pat
     cell = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\n"
     write_notebook(tmp_path, "01_a", cell + "time.sleep(600)")
     (tmp_path / "run.py").write_text(INTERRUPTED.format(
-        tests=str(Path(__file__).parents[1] / "support")
-    ))
+        tests=str(Path(__file__).parents[1] / "support")))
     process = subprocess.Popen(
         [sys.executable, "run.py"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 60

@@ -92,8 +92,7 @@ def test_what_depends_on_an_output_stays_when_the_output_is_the_same(copies):
 
 @pytest.mark.parametrize("content", [
     "", '{"a": {"inp', "[]", "null", '{"a": 3}', '{"a": {"inputs": 3}}',
-    '{"a": {"inputs": "x", "config": "x", "made": [1]}}', "\x00\xff",
-])
+    '{"a": {"inputs": "x", "config": "x", "made": [1]}}', "\x00\xff"])
 def test_a_broken_record_is_thrown_away(copies, content):
     (copies.root / "steps.json").write_text(content)
     copies.said.clear()

@@ -16,8 +16,7 @@ QUARTO = shutil.which("quarto")
 NAMES = {"fig": "Figure", "tbl": "Table", "sec": "Section"}
 NOT_PROSE = (
     "script", "style", "nav", "header", ".abstract", "#ledger-entries", ".notebooks",
-    ".callout-title", ".callout-header", ".footnotes h2", ".power-panel", ".anchorjs-link",
-)
+    ".callout-title", ".callout-header", ".footnotes h2", ".power-panel", ".anchorjs-link")
 
 
 def words(element) -> str:
@@ -42,8 +41,7 @@ def structure(page: BeautifulSoup) -> dict:
             'a[href^="#fig-"], a[href^="#tbl-"], a[href^="#sec-"]') if not a.find_parent("nav")],
         "sources": [(e["id"], words(e)) for e in main.select(".csl-entry")],
         "claims": [(a["href"], words(a)) for a in main.select("a.claim")],
-        "prose": [words(e) for e in main.select("p, li, td, th") if words(e)],
-    }
+        "prose": [words(e) for e in main.select("p, li, td, th") if words(e)]}
 
 
 def promised(source, ledger) -> dict:
@@ -64,8 +62,7 @@ def promised(source, ledger) -> dict:
         "cited": {k for k in keys if k.split("-")[0] not in NAMES},
         "labels": {k for k in keys if k.split("-")[0] in NAMES},
         "claims": [(f"#claim-{t.args[0]}", " ".join(printed(t, ledger).split()))
-                   for t in kept(source, came) if t.kind in ("num", "says") and t.start > start],
-    }
+                   for t in kept(source, came) if t.kind in ("num", "says") and t.start > start]}
 
 
 def check_promises(page: BeautifulSoup, source, ledger) -> None:

@@ -35,8 +35,7 @@ def texts(files, page):
         "html": page.main.get_text(),
         "docx": " ".join(word) + re.sub("<[^>]+>", "", notes),
         "jats": _jats_text(files["jats"]),
-        "pdf": pdf.replace("-\n", "-"),
-    }
+        "pdf": pdf.replace("-\n", "-")}
     return {name: " ".join(text.split()) for name, text in found.items()}
 
 
@@ -76,8 +75,7 @@ def _jats_text(path):
     "“five”: a count fixed by the design",
     "This paragraph shows because",
     "What is assumed",
-    "Both at once A callout that shows.",
-])
+    "Both at once A callout that shows."])
 def test_each_format_says_the_same(texts, form, words):
     assert words in texts[form].replace("ﬀ", "ff").replace("ﬁ", "fi")
 
@@ -107,8 +105,7 @@ def test_numbers_and_verdicts_lead_to_their_entry(page):
 def test_a_row_says_what_the_card_needs(page):
     facts = dict(zip(
         [t.text for t in page.find(id="claim-H1").select("dt")],
-        [d.text for d in page.find(id="claim-H1").select("dd")], strict=True,
-    ))
+        [d.text for d in page.find(id="claim-H1").select("dd")], strict=True))
     assert facts["Estimate"] == "0.2123 points, 1 to 5"
     assert "estimate 0.2123456789;" in facts["All digits"]
     assert facts["Interval"] == "[0.1119, 0.3128] (95 %)"

@@ -24,8 +24,7 @@ PHRASE = 'undecided="not clearly less willing"'
     ("ipynb#fig-support", "ipynb#fig-suport", "paper.qmd:47", ["'fig-suport'", "fig-support"]),
     ("ipynb#fig-support", "ipynb", "paper.qmd:47", ["#label"]),
     ("01_mini.ipynb#fig", "02_mini.ipynb#fig", "paper.qmd:47", ["02_mini.ipynb"]),
-    ("> A quotation", "![a](https://example.org/a.png)", "paper.qmd:72", ["from the network"]),
-])
+    ("> A quotation", "![a](https://example.org/a.png)", "paper.qmd:72", ["from the network"])])
 def test_an_error_names_the_place_and_what_exists(tmp_path, old, new, where, says):
     run = Run.open(make_project(tmp_path / "project", paper=(old, new)))
     with pytest.raises(LedgerError) as caught:

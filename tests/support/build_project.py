@@ -34,8 +34,7 @@ def write_project(root: Path, *stems: str, seconds: int = 60) -> Run:
     (root / "_quarto.yml").write_text(
         "ledger:\n  registration: registration.yml\n  data: data/answers.csv\n  seed: 7\n"
         f"  lint: []\n  cell_seconds: {seconds}\n"
-        f"manuscript:\n  article: paper.qmd\n  notebooks:\n{listed}"
-    )
+        f"manuscript:\n  article: paper.qmd\n  notebooks:\n{listed}")
     for name in ("registration.yml", "registration.lock", "data/answers.csv", "paper.qmd"):
         (root / name).write_text(f"{name}\n")
     return Run.open(root, name="record")

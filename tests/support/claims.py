@@ -19,8 +19,7 @@ WORDS = {
     "ending the alliance": "end_alliance", "underspending": "underspending",
     "an arms purchase from a rival": "rival_arms", "a refused operation": "refused_operation",
     "a blocked accession": "blocked_accession", "American contributions": "contributions",
-    "corrective measures": "corrective",
-}
+    "corrective measures": "corrective"}
 NUMBERS = ["none", "one", "two", "three", "four"]
 MEASURES, KINDS = list(WORDS.values())[:5], list(WORDS.values())[5:9]
 GAPS = list(WORDS.values())[9:]
@@ -278,8 +277,7 @@ CLAIMS: list[tuple[str, str | Claim]] = [
     (r"For a formal treaty alone they say", "H3c0 H3b+-?"),
     (r"Neither for capability nor for treaty do they", "H3b+-? H3c+-?"),
     (r"\b(H\d[abc]) (?:is )?(supported|refuted|negligible|undecided)",
-     lambda f, m: verdict(f, m[1]) == m[2]),
-]
+     lambda f, m: verdict(f, m[1]) == m[2])]
 
 
 def verdict(f: Facts, id: str) -> str:
@@ -295,8 +293,7 @@ GENERAL = (
     r"^If lapses drain", r"real respondents of an earlier experiment",
     r"^Where the question was a strike", r"^The article reports", r"^The published study reports",
     r"^Words may be preferred", r"^What is known about the use of force",
-    r"^If a patron's public makes allowances", r"^The leniency found in questions of war",
-)
+    r"^If a patron's public makes allowances", r"^The leniency found in questions of war")
 
 
 def judge(facts: Facts, sentence: str) -> Iterator[tuple[str, bool]]:

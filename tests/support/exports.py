@@ -1,13 +1,7 @@
 """Short ways to look at an export, for tests."""
 
 from claimledger.survey.loading import examine
-from claimledger.survey.reading import (
-    _apply,
-    distinct,
-    meaning,
-    meaning_of_levels,
-    read_export,
-)
+from claimledger.survey.reading import _apply, distinct, meaning, meaning_of_levels, read_export
 
 
 def check(path, registration, mapping=None):

@@ -16,8 +16,7 @@ def small_ledger(**verdicts: str) -> dict:
         "a.b": entry("comparison", "higher", est="0.40"),
         "H.pattern": entry("pattern", "some", est="1"),
         "data.status": entry("status", "simulated", est="simulated"),
-        "design.arms": entry(est="5", word="five"),
-    }
+        "design.arms": entry(est="5", word="five")}
     for id, verdict in verdicts.items():
         entries[id]["verdict"] = verdict
     return {"header": {"status": "simulated"}, "entries": entries}

@@ -27,8 +27,7 @@ def entry(id: str, value: float, decision: str | None = None, verdict: str | Non
     return {
         "id": id, "label": f"The effect {id}", "value": value, "ci": [value - 0.1, value + 0.1],
         "p": 0.012, "n": 1202, "status": "registered", "text": text, "decision": decision,
-        "verdict": verdict, "verdicts": VERDICTS[decision] if decision else [], **more,
-    }
+        "verdict": verdict, "verdicts": VERDICTS[decision] if decision else [], **more}
 
 
 def found_here() -> dict:
@@ -36,13 +35,11 @@ def found_here() -> dict:
     header = {
         "status": "simulated", "data": {"file": "data/raw/x.csv", "sha256": "d" * 64},
         "registration": {"sha256": "r" * 64}, "code": {"sha256": "c" * 64}, "seed": 1,
-        "packages": {"pandas": "3.1.1"},
-    }
+        "packages": {"pandas": "3.1.1"}}
     entries = [entry("H1", -0.2112345678, "hypothesis", "supported"), entry("H2", 0.4)]
     return {
         "header": header, "entries": {one["id"]: one for one in entries}, "deviations": [],
-        "exhibits": {"fig-a": {"kind": "figure", "alt": "Mean 2.1.", "notebook": "01_a"}},
-    }
+        "exhibits": {"fig-a": {"kind": "figure", "alt": "Mean 2.1.", "notebook": "01_a"}}}
 
 
 def html(ledger: dict, *changes: tuple[str, str]) -> str:
@@ -55,8 +52,7 @@ def html(ledger: dict, *changes: tuple[str, str]) -> str:
         f'{claim("num", "H1", "data-field=n", "1,202")} respondents. Democracies are '
         f'{claim("says", "H1", "data-verdict=supported", "spared")}.',
         "Nothing in this sentence is bound. They are spared by everybody who was asked.",
-        f'The other effect is {claim("num", "H2", "data-field=est", "0.40")}.',
-    ]
+        f'The other effect is {claim("num", "H2", "data-field=est", "0.40")}.']
     text = "".join(f"<p>{line}</p>\n" for line in lines)
     for old, new in changes:
         assert old in text

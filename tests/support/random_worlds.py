@@ -73,8 +73,7 @@ class World:
         weights = {
             "H1a": [-1, .25, .25, .25, .25], "H1b": [0, -1, .5, .5, 0],
             **{f"measures.{MEASURES[a]}.{MEASURES[b]}": np.eye(5)[a] - np.eye(5)[b]
-               for a, b in combinations(range(5), 2)},
-        }
+               for a, b in combinations(range(5), 2)}}
         for id, weight in weights.items():
             sd = SD * np.sqrt((1 - ALIKE) * np.sum(np.square(weight)))
             family = id.split(".")[0] if "." in id else "H1"
@@ -151,8 +150,7 @@ class World:
                     "ci_level": 0.95, "unit": "points, 1 to 5",
                     "text": texts(estimate[i], ci=[estimate[i] - half, estimate[i] + half], p=p,
                                   p_adjusted=adjusted, n=int(n[i]), bound=bound[i], sd=sd[i])
-                    | {"tost": texts(0, p=decision.tost_p_adjusted[i])["p"]},
-                }
+                    | {"tost": texts(0, p=decision.tost_p_adjusted[i])["p"]}}
         for id, mean in self.means.items():
             entries[id] = entries[id] | {"text": texts(mean)}
         for id, (f, p) in self.omnibus.items():

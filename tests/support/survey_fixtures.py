@@ -38,8 +38,7 @@ def big(registration, simulation):
     """20,000 respondents of three worlds."""
     return {
         world: simulate(registration, simulation, world, 11, 20_000)
-        for world in ("published", "null", "reversed")
-    }
+        for world in ("published", "null", "reversed")}
 
 
 @pytest.fixture

@@ -287,8 +287,7 @@ TAMPERED = [
     ("a claim's name on another place", "text", "1 Introduction", (
         "<p>Five measures", '<p><a id="claim-H1" href="#cb1-1"></a>Five measures')),
     ("what a paragraph is said to be", "text", "1 Introduction", (
-        "<p>Five measures", '<p aria-roledescription="proof">Five measures')),
-]
+        "<p>Five measures", '<p aria-roledescription="proof">Five measures'))]
 
 TOKEN = re.compile(r"""<!--.*?-->|<(?:[^"'>]|"[^"]*"|'[^']*')*>|[^<]+""", re.S)
 ATTRIBUTE = re.compile(r"""\s([\w:-]+)(?:=("[^"]*"|'[^']*'))?""")

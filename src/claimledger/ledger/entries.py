@@ -29,8 +29,7 @@ VERDICTS = {
     "omnibus": ["differs", "undecided"],
     "rank": ["clear", "tied"],
     "pattern": ["all", "some", "none"],
-    "status": ["simulated", "collected"],
-}
+    "status": ["simulated", "collected"]}
 
 
 def number(value: float, decimals: int = 2) -> str:
@@ -77,8 +76,7 @@ def texts(
         "se": ("se", write), "ci": ("ci", interval), "corrected": ("corrected", interval),
         "p": ("p", p_value), "p_adjusted": ("padj", p_value), "p_equivalence": ("tost", p_value),
         "n": ("n", lambda n: number(n, 0)), "statistic": ("t", number), "bound": ("sesoi", write),
-        "df": ("df", lambda df: number(df, 0 if abs(df - round(df)) < 0.05 else 1)),
-    }
+        "df": ("df", lambda df: number(df, 0 if abs(df - round(df)) < 0.05 else 1))}
     out = {"est": write(value), "abs": write(abs(value))}
     if sd:
         out |= {"d": number(value / sd), "absd": number(abs(value / sd))}

@@ -108,8 +108,7 @@ def recorded(one: External) -> dict:
     content = load_ledger(one.recorded)
     for what, found, wanted in (
         ("data", content["data"]["sha256"], one.sha256),
-        ("registration", content["registration"]["sha256"], sha256_file(one.registration)),
-    ):
+        ("registration", content["registration"]["sha256"], sha256_file(one.registration))):
         if found != wanted:
             raise LedgerError(
                 one.recorded, found=f"results from {what} with SHA-256 {found[:16]}…",

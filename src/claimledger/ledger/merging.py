@@ -198,6 +198,5 @@ def _header(run: Run, lock: Lock, data: dict) -> dict:
         "code": {"version": claimledger.__version__,
                  "sha256": sha256_tree(Path(claimledger.__file__).parent)},
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "seed": run.seed,
-    }
+        "seed": run.seed}
 

@@ -173,8 +173,7 @@ class Record:
         return {
             "notebook": self.notebook,
             "entries": {id: entry.record() for id, entry in self.entries.items()},
-            "exhibits": self.exhibits, "deviations": self.deviations,
-        }
+            "exhibits": self.exhibits, "deviations": self.deviations}
 
     def restore(self, earlier: dict) -> None:
         """Take the results of an earlier run, each marked as recorded."""
@@ -191,6 +190,5 @@ def _row(entry: Entry) -> dict[str, str]:
         "SE": text.get("se", ""), "95% CI": text.get("ci", ""),
         "Corrected CI": text.get("corrected", ""),
         "*p*": text["padj"].removeprefix("= "), "Bound": text.get("sesoi", ""),
-        "Equiv. *p*": text.get("tost", "").removeprefix("= "), "N": text["n"],
-    }
+        "Equiv. *p*": text.get("tost", "").removeprefix("= "), "N": text["n"]}
 

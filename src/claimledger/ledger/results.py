@@ -136,8 +136,7 @@ def results(
         rows[id] = {
             "estimate": estimate, "se": se, "df": df, "p": 2 * stats.t.sf(abs(estimate / se), df),
             "low": estimate - half, "high": estimate + half, "n": fitted.n,
-            "sd": fitted.sd(contrast),
-        }
+            "sd": fitted.sd(contrast)}
     table = pd.DataFrame(rows).T
     first = ["estimate", "se", "df", "p", "low", "high", "n", "sd"]  # NaN in a joint test
     return table.reindex(columns=[*first, *table.columns.difference(first)]).astype({"n": int})

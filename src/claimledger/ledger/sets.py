@@ -65,14 +65,12 @@ def lock_entries(lock: Lock) -> dict[str, dict]:
         for one in lock.amendments)
     frozen = {
         "id": "registration.frozen", "label": "When the registration was frozen, as a day number",
-        "value": lock.frozen.toordinal(), "status": "design", "text": {"est": day(lock.frozen)},
-    }
+        "value": lock.frozen.toordinal(), "status": "design", "text": {"est": day(lock.frozen)}}
     amended = {
         "id": "registration.amendments", "label": "Amendments of the registration",
         "value": count, "unit": "count", "status": "design", "decision": "pattern",
         "verdict": "some" if count else "none", "verdicts": VERDICTS["pattern"],
-        "text": {"est": str(count), "list": changes},
-    }
+        "text": {"est": str(count), "list": changes}}
     return {entry["id"]: entry for entry in (frozen, amended)}
 
 

@@ -59,18 +59,15 @@ def embed_cells(source: Source, notebooks: Path, alts: dict[str, str]) -> str:
 
     `notebooks` is the run's folder of executed notebooks, whatever folder the line names.
     """
-    books: dict[str, Notebook] = {}
-
     def fill(match: re.Match) -> str:
         file, line, _ = source.where(match.start())
         where = f"{os.path.relpath(file, Path(source.file).parent)}:{line}"
-        name, label = Path(match[1]).name, match[2]
+        label = match[2]
         if not label:
             raise LedgerError(where, found=match[0], expected="NOTEBOOK.ipynb#label",
                               mend="name the cell by its label")
-        if name not in books:
-            books[name] = Notebook.read(notebooks / name, where)
-        return exhibit(books[name], label, where, alts.get(label, ""))
+        book = Notebook.read(notebooks / Path(match[1]).name, where)
+        return exhibit(book, label, where, alts.get(label, ""))
 
     return EMBED.sub(fill, source.text)
 

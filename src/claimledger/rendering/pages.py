@@ -325,8 +325,7 @@ class Press:
             "date": os.environ.get("SOURCE_DATE_EPOCH"), "renderer": tools.versions(),
             "complaint": self.folder / tools.COMPLAINT,
             "page": "notebook" if meta.get("notebook") else "paper",
-            "tokens": None if tokens is None else beside("tokens", tokens),
-        }
+            "tokens": None if tokens is None else beside("tokens", tokens)}
         filters = [one if one == "citeproc" else str(self.extension / f"{one}.lua")
                    for one in scripts]
         defaults = COMMON | {

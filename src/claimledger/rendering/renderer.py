@@ -46,8 +46,7 @@ def choose(run: Run, progress: Progress) -> Renderer:
     if choice == "quarto":
         raise LedgerError(
             f"{CHOICE}=quarto", found=found, expected=f"Quarto {OLDEST[0]}.{OLDEST[1]} or newer",
-            mend=f"install it, or unset {CHOICE} for the embedded renderer",
-        )
+            mend=f"install it, or unset {CHOICE} for the embedded renderer")
     if program:
         progress.say(f"{found} is older than {OLDEST[0]}.{OLDEST[1]}: using the embedded renderer")
     return embedded
@@ -87,21 +86,18 @@ def _run_quarto(run: Run, formats: list[str], program: str, report: Report) -> N
     calls = [[]] if whole else [["--to", QUARTO_FORMAT[name]] for name in formats]
     environment = {
         **os.environ, "PATH": _path(),
-        "QUARTO_PYTHON": sys.executable, "SOURCE_DATE_EPOCH": str(moment(run)),
-    }
+        "QUARTO_PYTHON": sys.executable, "SOURCE_DATE_EPOCH": str(moment(run))}
     for number, options in enumerate(calls, start=1):
         report(number, len(calls))
         done = subprocess.run(
             [program, "render", *options], cwd=run.root, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-        )
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         if done.returncode:
             last = "\n    ".join(done.stdout.strip().splitlines()[-25:])
             raise LedgerError(
                 "quarto render " + " ".join(options), found=f"it failed:\n    {last}",
                 expected="a rendered manuscript",
-                mend="mend what it names, or set CLAIMLEDGER_RENDERER=embedded",
-            )
+                mend="mend what it names, or set CLAIMLEDGER_RENDERER=embedded")
 
 
 def moment(run: Run) -> int:

@@ -50,8 +50,7 @@ def pandoc(defaults: str, text: str, folder: Path, moment: int, source: Path) ->
     known = os.environ | {"SOURCE_DATE_EPOCH": str(moment), "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
         [_pandoc(), *RUNTIME, "--defaults", defaults], input=text, cwd=folder,
-        env=known, text=True, encoding="utf-8", capture_output=True, check=False,
-    )
+        env=known, text=True, encoding="utf-8", capture_output=True, check=False)
     if not done.returncode:
         return
     if (complaint := folder / COMPLAINT).is_file():
@@ -59,14 +58,12 @@ def pandoc(defaults: str, text: str, folder: Path, moment: int, source: Path) ->
     if done.returncode < 0 or not done.stderr.strip():
         raise LedgerError(
             source.name, found=f"pandoc was ended (status {done.returncode})",
-            expected="a rendered file", mend="free space on the disk, or memory, and try again",
-        )
+            expected="a rendered file", mend="free space on the disk, or memory, and try again")
     unknown = re.findall(r"[Cc]itation (\S+) not found", done.stderr)
     if unknown:
         raise LedgerError(
             find_line(source, "@" + unknown[0]), found="unknown: @" + ", @".join(unknown),
-            expected="a key of the bibliography, or a label of the paper",
-        )
+            expected="a key of the bibliography, or a label of the paper")
     raise LedgerError(source.name, found=done.stderr.strip(), expected="no warning from pandoc")
 
 
@@ -86,8 +83,7 @@ def compile_pdf(path: Path, about: dict, moment: int, source: Path) -> bytes:
     try:
         return typst.compile(
             str(path), root=str(path.parent), format="pdf", ignore_system_fonts=True,
-            timestamp=moment, pdf_standards=["ua-1"], sys_inputs={"about": json.dumps(about)},
-        )
+            timestamp=moment, pdf_standards=["ua-1"], sys_inputs={"about": json.dumps(about)})
     except typst.TypstError as error:
         raise LedgerError(source.name, found=f"typst: {error}", expected="a PDF") from error
 
@@ -95,8 +91,7 @@ def compile_pdf(path: Path, about: dict, moment: int, source: Path) -> bytes:
 # A table with a label of ours stands inside the wrapper that pandoc gives to every table, and an
 # abstract of one paragraph is bare.
 _WRAPPED = re.compile(
-    r"(</caption>\s*)<table-wrap[^>]*>\s*(<table\b.*?</table>\s*)</table-wrap>", re.S
-)
+    r"(</caption>\s*)<table-wrap[^>]*>\s*(<table\b.*?</table>\s*)</table-wrap>", re.S)
 _BARE = re.compile(r"(<abstract>\s*)(?!<p>)(\S.*?)(\s*</abstract>)", re.S)
 
 
