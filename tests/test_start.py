@@ -87,10 +87,12 @@ def test_every_design_is_whole(tmp_path, design):
     start(tmp_path / "new", date(2026, 1, 2), design)
     names = {path.relative_to(tmp_path / "new").as_posix()
              for path in (tmp_path / "new").rglob("*") if path.is_file()}
-    assert names >= {
-        "Makefile", "CITATION.cff", "LICENSE", "README.md", "registration.lock", "paper.qmd",
-        "registration.schema.json", "notebooks/01_results.ipynb", "data/simulation.yml",
-        "notebooks/_metadata.yml", "_extensions/ledger/_extension.yml", ".gitignore"}
+    assert {name for name in names if "/" not in name} == {
+        "Makefile", "CITATION.cff", "LICENSE", "README.md", "registration.yml", "references.bib",
+        "registration.lock", "registration.schema.json", "settings.schema.json", "paper.qmd",
+        "_quarto.yml", ".gitignore"}
+    assert names >= {"notebooks/01_results.ipynb", "notebooks/_metadata.yml",
+                     "data/simulation.yml", "_extensions/ledger/_extension.yml"}
 
 
 @pytest.fixture

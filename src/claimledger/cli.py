@@ -59,15 +59,10 @@ def main() -> None:
 
 
 def _show(error: LedgerError) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
     said = re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", lambda c: f"\\x{ord(c[0]):02x}", str(error))
     head, _, rest = said.partition("\n")  # what a file holds cannot steer the terminal
-    console.print(Text.assemble(("Error ", "bold red"), (head, "bold")))
-    if rest:
-        console.print(Text(rest))
+    bold = typer.style("Error ", fg="red", bold=True) + typer.style(head, bold=True)
+    typer.echo(bold + f"\n{rest}" * bool(rest), file=sys.stderr)
 
 
 def _example(text: str) -> str:
