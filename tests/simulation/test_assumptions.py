@@ -13,17 +13,6 @@ def refused(paths) -> LedgerError:
     return caught.value
 
 
-def test_the_worlds(simulation):
-    assert list(simulation.worlds) == [
-        "published", "null", "reversed", "only_h3a", "mixed_one", "mixed_two", "tiny"]
-    published, null, reverse = (simulation.world(w) for w in ("published", "null", "reversed"))
-    assert [w.factor("democracy") for w in (published, null, reverse)] == [1, 0, -1]
-    only = simulation.world("only_h3a")
-    assert only.factor("democracy") == 1
-    assert only.factor("measures") == only.factor("views_by_kind") == 0
-    assert simulation.world("tiny").size == 60
-
-
 def test_an_unknown_world_names_the_nearest(simulation):
     with pytest.raises(LedgerError, match="published") as caught:
         simulation.world("publishd")

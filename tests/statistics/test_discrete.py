@@ -39,18 +39,15 @@ def test_alone_the_effect_is_close_to_the_difference_of_means(data):
         assert found.estimate == pytest.approx(means[1] - means[0], abs=0.05)
 
 
-@pytest.mark.parametrize("case", ["constant", "separated", "missing", "unknown term", "singular"])
+BROKEN = {
+    "constant": lambda y, X: (y * 0 + 3, X, Z),
+    "separated": lambda y, X: (1.0 + 2 * X["z"] + (X["x"] > 0) * X["z"], X, Z),
+    "missing": lambda y, X: (y.where(y != 2), X, Z),
+    "unknown term": lambda y, X: (y, X, {"regime": 1.0}),
+    "singular": lambda y, X: (y, X.assign(again=X["z"]), Z)}
+
+
+@pytest.mark.parametrize("case", BROKEN)
 def test_bad_input(data, case):
-    X, y, contrast = data[["z", "x"]], data["y"].astype(float), Z
-    if case == "constant":
-        y = y * 0 + 3
-    elif case == "separated":
-        y = 1.0 + 2 * X["z"] + (X["x"] > 0) * X["z"]
-    elif case == "missing":
-        y = y.where(y != 2)
-    elif case == "unknown term":
-        contrast = {"regime": 1.0}
-    else:
-        X = X.assign(again=X["z"])
     with pytest.raises(LedgerError):
-        ordered_logit(y, X, contrast)
+        ordered_logit(*BROKEN[case](data["y"].astype(float), data[["z", "x"]]))
