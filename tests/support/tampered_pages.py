@@ -269,7 +269,7 @@ TAMPERED = [
         'src="data:image/svg+xml,', 'src="data:image/png,')),
     ("a picture in other letters", "exhibits", "fig-support", (
         'src="data:image/svg+xml,', 'src="data:image/svg+xml;charset=utf-16,')),
-    ("a picture that ends early", "exhibits", "fig-support", ("ns%23'", "ns#'")),
+    ("a picture that ends early", "exhibits", "fig-support", ("='%23_", "='#_")),
     ("a part of a picture", "exhibits", "fig-support", (
         re.compile(r'(src="data:image/svg[^"]*)"'), r'\1#svgView(viewBox(0,0,9,9))"')),
     ("the letters of a figure made small", "exhibits", "fig-support", (
