@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from claimledger.replication import report as reports
+from claimledger.replication.differences import compare_units
 from claimledger.replication.published import Published, read_published
-from claimledger.replication.reading import read_page
+from claimledger.replication.reading import PAGE, Unit, read_page
 from claimledger.replication.verify import Here, judge
 from published_paper import PAPER, altered, entry, found_here, html
 
@@ -160,3 +161,19 @@ def test_a_page_is_known_by_its_renderer_however_its_colophon_is_set(between, na
     told = [unit.text for unit in page.units if unit.place == "colophon"]
     assert told == [f"Rendered by: {name}"]
     assert Published("x", "html", units=page.units).quarto == name.startswith("Quarto")
+
+
+HEADING = '<w:pStyle w:val="Heading1">'
+
+
+@pytest.mark.parametrize(("quarto", "embedded"), [
+    (Unit("text", "1", "1. Introduction", markup=HEADING),
+     Unit("text", "1", "1 Introduction", markup=HEADING, turns=(1,))),
+    (Unit("text", "F", "Quarto 1.9.38"), Unit("text", "F", "the embedded renderer (pandoc 3.9)")),
+    (Unit("text", "page 3", "[link] page 29"), Unit("text", "page 3", "[link] page 28")),
+    (Unit("exhibits", "page 3", "[page] a", content=PAGE + b"1 m"),
+     Unit("exhibits", "page 3", "[page] b", content=PAGE + b"2 m")),
+])
+def test_what_two_makers_set_otherwise_is_no_difference_to_a_reader(quarto, embedded):
+    assert compare_units([quarto], [embedded])
+    assert not compare_units([quarto], [embedded], strict=False)

@@ -1,4 +1,4 @@
-"""A hundred and seventy ways to tamper with the fixture's page, and every other one by a rule."""
+"""A hundred and thirty ways to tamper with the fixture's page, and every other one by a rule."""
 
 import copy
 import json
@@ -32,9 +32,7 @@ TAMPERED = [
         'data-verdict="undecided"', 'data-verdict="supported"')),
     ("a bound sentence", "claims", "data.status", (
         ">The data are simulated.<", ">The data are collected.<")),
-    ("a card's number", "claims", "H1", ("0.2123 points", "0.7123 points")),
     ("a card's digits", "claims", "H1", ("estimate 0.2123456789", "estimate 0.7123456789")),
-    ("a name on a card", "claims", "H1", ("<dt>All digits", "<dt>No digits")),
     ("a card's standing", "claims", "H1", (
         "<dd>deviation. registered: HC1", "<dd>registered: HC1")),
     ("a card's label", "claims", "H1", ("failing against keeping <b>", "keeping and failing <b>")),
@@ -48,16 +46,7 @@ TAMPERED = [
         f"<p>{RESULT}", f"<p>Nobody doubts it.</p>\n<p>{RESULT}")),
     ("a removed paragraph", "text", "1 Introduction", (
         "<p>Five measures were asked about, five in all.</p>\n", "")),
-    ("a removed sentence", "text", "Abstract", (
-        "</a> of them) were asked about allies that fall short of their commitments.", "</a>).")),
     ("a word", "text", "1 Introduction", ("democracies are spared", "democracies are punished")),
-    ("a not", "text", "3 Discussion", ("Nothing more is claimed", "Nothing more is not claimed")),
-    ("a typed number", "text", "1 Introduction", ("about, five in all", "about, nine in all")),
-    ("an item of a list", "text", "1 Introduction", ("which costs little", "which costs much")),
-    ("an added item", "text", "1 Introduction", (
-        "<li>Sanctions,", "<li>War.</li>\n<li>Sanctions,")),
-    ("a quotation", "text", "2.2 Display", ("to see how it is set", "to see how it was set")),
-    ("a note", "text", "2.2 Display", ("is a reconstruction", "is the original")),
     ("a footnote", "text", "", ("A note with a number", "A proof with a number")),
     ("a heading", "text", "3 Discussion", ("</span> Discussion</h2>", "</span> Proof</h2>")),
     ("a heading in the contents", "text", "contents", (
@@ -71,14 +60,11 @@ TAMPERED = [
         'href="https://doi.org/10.1017/S0003055413000488"', 'href="https://doi.evil.org/10.1017"')),
     ("a reference to another figure", "text", "2.1 Main effect", (
         '<a href="#tbl-means" class="xref">', '<a href="#fig-support" class="xref">')),
-    ("an author's link", "header", "title", (
-        "https://orcid.org/0000-0000-0000-0000", "https://orcid.org/0000-0000-0000-0001")),
     ("text in the list of the ledger", "claims", "", (
         "Every number and verdict above", "No number and verdict above")),
     ("a deviation", "text", "Appendix B. Deviations", ("none on the estimate", "none at all")),
     ("a hidden deviation's row", "text", "Appendix B. Deviations", (
         re.compile(r"<tr>\n<th style=\"text-align: left;\"><code>H1</code>.*?</tr>\n", re.S), "")),
-    ("text after the end", "text", "Notebooks", (END, f"\n<p>Retracted.</p>{END}")),
     ("a cell of a typed table", "text", "Appendix A. Instrument", (
         "support or oppose ending", "oppose ending")),
     ("a cell", "exhibits", "tbl-means", (">3.11</td>", ">3.61</td>")),
@@ -88,9 +74,7 @@ TAMPERED = [
         "</tbody>", "<tr><td>both</td><td>3.00</td></tr>\n</tbody>")),
     ("a removed row", "exhibits", "tbl-means", (
         re.compile(r'<tr>\n<th style="text-align: left;">keeps.*?</tr>\n', re.S), "")),
-    ("a head of a table", "exhibits", "tbl-means", (">Mean</th>", ">Median</th>")),
     ("a caption", "exhibits", "fig-support", ("Bars are intervals.", "Bars are standard errors.")),
-    ("a caption of a table", "exhibits", "tbl-means", ("Means by kind", "Medians by kind")),
     ("a figure exchanged", "exhibits", "fig-support", (
         re.compile(r'src="data:image/svg[^"]*"'), 'src="data:image/png;base64,iVBORw0KGgo="')),
     ("a point of a figure", "exhibits", "fig-support", (
@@ -108,34 +92,20 @@ TAMPERED = [
     ("a style for print only", "active", "", ("<style>", '<style media="print">')),
     ("a changed script", "active", "", (re.compile(r"<script>\n?//"), "<script>alert(1);\n//")),
     ("a handler", "active", "", ('<main id="text">', '<main id="text" onclick="alert(1)">')),
-    ("a handler of a picture", "active", "", ("<img src", "<img onerror='alert(1)' src")),
     ("a link that runs", "active", "", (
         'href="#sec-app">Appendix\u00a0A', 'href="javascript:alert(1)">Appendix\u00a0A')),
     ("a frame", "active", "", (END, f'\n<iframe src="https://evil.org"></iframe>{END}')),
-    ("an object", "active", "", (END, f'\n<object data="https://evil.org"></object>{END}')),
-    ("a form", "active", "", (END, f'\n<form action="https://evil.org"></form>{END}')),
     ("a base", "active", "", ("</head>", '<base href="https://evil.org">\n</head>')),
     ("a refresh", "active", "", (
         "</head>", '<meta http-equiv="refresh" content="0;url=//evil.org">\n</head>')),
-    ("a style sheet", "active", "", ("</head>", "<style>.status{display:none}</style>\n</head>")),
     ("a rule in the style sheet", "active", "", ("<style>", "<style>.callout{display:none}")),
-    ("a sheet from elsewhere", "active", "", (
-        "</head>", '<link rel="stylesheet" href="//evil.org/x">\n</head>')),
     ("hidden by style", "active", "", (
         "<p>Five measures", '<p style="display:none">Five measures')),
     ("hidden by an attribute", "active", "", ("<p>Five measures", "<p hidden>Five measures")),
-    ("hidden by a class", "active", "", ("<p>Five measures", '<p class="skip">Five measures')),
-    ("made small", "active", "", (
-        "<p>The numbers below", '<p style="font-size:1px">The numbers below')),
     ("the title", "header", "title", ("Small allies, <a", "Large allies, <a")),
     ("the title of the window", "header", "head", ("<title>Small", "<title>Large")),
-    ("a subtitle", "header", "title", ('subtitle">A paper to', 'subtitle">A proof to')),
     ("an author", "header", "title", ("Ben Sample<sup>", "Eve Sample<sup>")),
-    ("an affiliation", "header", "title", (
-        "University of Elsewhere</p>", "University of Nowhere</p>")),
     ("a date", "header", "title", ("January 15, 2026", "January 15, 2024")),
-    ("a title for indexes", "header", "head", (
-        '"citation_title" content="Small', '"citation_title" content="Large')),
     ("an added description", "header", "head", (
         "</head>", '<meta name="description" content="It is proved.">\n</head>')),
     ("data for machines", "active", "head", (
@@ -145,12 +115,8 @@ TAMPERED = [
     ("the status as heard", "header", "notice", (
         'aria-label="Status of the data"', 'aria-label="Collected data"')),
     ("the removed notice", "text", "", (NOTICE, "")),
-    ("another notice", "text", "", ("drawn by a computer", "given by people")),
     ("the date of freezing", "header", "colophon", (
         "frozen on 2026-01-10", "frozen on 2025-01-10")),
-    ("the status in the colophon", "header", "colophon", (
-        "(simulated, world", "(collected, world")),
-    ("the seed in the colophon", "header", "colophon", ("<dd>\n1\n</dd>", "<dd>\n2\n</dd>")),
     ("the hash of the data", "header", "colophon", (
         "0123456789abcdef…</code>\n</dd>", "1123456789abcdef…</code>\n</dd>")),
     ("the freezing in the ledger", "header", "the ledger's header: registration", (
@@ -160,7 +126,6 @@ TAMPERED = [
     ("a notebook's output", "text", "01_mini-preview.html", (
         "fitted 1,202 rows", "fitted 9,202 rows")),
     ("a notebook's code", "text", "01_mini-preview.html", ("a comment", "b comment")),
-    ("a notebook's text", "text", "01_mini-preview.html", ("exhibits.</p>", "proofs.</p>")),
     ("a script in a notebook", "active", "01_mini-preview.html", (
         "</body>", "<script>x()</script></body>")),
     ("a comment that browsers end at once", "text", "", (
@@ -187,25 +152,13 @@ TAMPERED = [
     ("another language", "active", "", (re.compile(r'<html lang="\w+'), '<html lang="xx')),
     ("a paragraph that is not heard", "active", "", (
         "<p>Five measures", '<p aria-hidden="true">Five measures')),
-    ("a paragraph that cannot be reached", "active", "", (
-        "<p>Five measures", "<p inert>Five measures")),
     ("what is said on hovering", "text", "Introduction", (
         "<p>Five measures", '<p title="All is proved.">Five measures')),
     ("a dialog over the page", "active", "", (END, f"\n<dialog open></dialog>{END}")),
     ("a button", "text", "", (END, f"\n<button popovertarget=x>Accept</button>{END}")),
     ("another picture for wide screens", "active", "", (
         "<img src", '<img srcset="//evil.org/f.svg 2x" src')),
-    ("a picture of no size", "active", "", ("<img src", '<img width="0" src')),
     ("another set of letters", "active", "", ('<meta charset="utf-8"', '<meta charset="utf-7"')),
-    ("kept from search", "header", "head", (
-        "</head>", '<meta name="robots" content="noindex">\n</head>')),
-    ("what others will show", "header", "head", (
-        "</head>", '<meta property="og:title" content="Proved">\n</head>')),
-    ("another address of the paper", "active", "head", (
-        "</head>", '<link rel="canonical" href="https://evil.org/">\n</head>')),
-    ("a no-break hyphen", "text", "", ("by a computer", "by a com\u2011puter")),
-    ("letters for tags", "text", "Introduction", ("with words", "with words\U000e0041\U000e0042")),
-    ("a letter of Greek", "text", "Introduction", ("with words", "with w\u03bfrds")),
     ("a mark that joins", "claims", "H1", (
         CLAIM.format("est", "0.21"), CLAIM.format("est", "0.2\u200d1"))),
     ("a number with another minus", "claims", "", (
@@ -230,9 +183,6 @@ TAMPERED = [
     ("a link that is pinged", "active", "", (
         '<a href="#tbl-means" class="xref"',
         '<a ping="//evil.org" href="#tbl-means" class="xref"')),
-    ("a link that saves", "active", "", (
-        '<a href="#tbl-means" class="xref"', '<a download href="#tbl-means" class="xref"')),
-    ("a key of the keyboard", "active", "", ('<main id="text"', '<main accesskey="x" id="text"')),
     ("code of a notebook hidden", "active", "01_mini-preview.html", (
         re.compile(r"<pre"), '<pre hidden')),
     ("text that only formulas hold", "active", "2.2 Display", (
@@ -250,14 +200,12 @@ TAMPERED = [
     ("a letter of another alphabet in a tag's name", "active", "2.2 Display", (
         "<blockquote>", "<bloc\u212aquote>")),
     ("a blank that is part of a selector", "active", "", (".status {", ".status\u00a0{")),
-    ("a comment in the middle of a selector", "active", "", (".status {", ".sta/**/tus {")),
     ("a text hidden until it is found", "active", "", (
         "<p>Five measures", '<p hidden="until-found">Five measures')),
     ("a number written by the style sheet", "active", "", (
         "</style>", ".claim.num{font-size:0}.claim.num::before{content:'0.99'}</style>")),
     ("a notice that only paper lacks", "active", "", (
         "</style>", "@media print{.status{display:none}}</style>")),
-    ("a color of the text like the page's", "active", "", ("--ink: #1f1e1b", "--ink: #fffefb")),
     ("emphasis on another word", "active", "1 Introduction", (
         "<strong>No action</strong>, which", "No action, <strong>which</strong>")),
     ("another letter raised", "active", "title", (
@@ -287,7 +235,11 @@ TAMPERED = [
     ("a claim's name on another place", "text", "1 Introduction", (
         "<p>Five measures", '<p><a id="claim-H1" href="#cb1-1"></a>Five measures')),
     ("what a paragraph is said to be", "text", "1 Introduction", (
-        "<p>Five measures", '<p aria-roledescription="proof">Five measures'))]
+        "<p>Five measures", '<p aria-roledescription="proof">Five measures')),
+    ("a phrase bound by a field", "claims", "", (
+        'class="claim says" data-verdict="some"', 'class="claim says" data-field="some"')),
+    ("a head's name that is a property", "header", "head", (
+        'meta name="citation_title"', 'meta property="citation_title"'))]
 
 TOKEN = re.compile(r"""<!--.*?-->|<(?:[^"'>]|"[^"]*"|'[^']*')*>|[^<]+""", re.S)
 ATTRIBUTE = re.compile(r"""\s([\w:-]+)(?:=("[^"]*"|'[^']*'))?""")

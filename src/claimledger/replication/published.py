@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -32,7 +32,6 @@ from claimledger.replication.reading import (
     OWN,
     PAGE,
     TURN,
-    Page,
     Unit,
     digest,
     read_page,
@@ -184,7 +183,7 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _page(path: Path) -> Page:
+def _page(path: Path):  # units and ledgers
     return read_page(_text(path), path.name, partial(_picture, path.parent))
 
 
@@ -521,8 +520,8 @@ def read_strange_pdf(content: bytes, name: str) -> list[Unit]:
     if done.returncode:
         *_, last = done.stderr.decode("utf-8", "replace").strip().splitlines() or [""]
         raise _refused(name, re.sub(r"^pypdf[\w.]+: ", "", last) or "no PDF that can be read")
-    return [Unit(**one | {"content": one["content"].encode("latin-1")})
-            for one in json.loads(done.stdout)]
+    return [Unit(*told, content=content.encode("latin-1"))
+            for *told, content in json.loads(done.stdout)]
 
 
 def main() -> None:
@@ -537,9 +536,8 @@ def main() -> None:
         units = read_pdf(sys.stdin.buffer.read(), sys.argv[1])
     except LedgerError as error:
         sys.exit(error.found)
-    print(json.dumps([{key: value for key, value in asdict(one).items()
-                       if key not in ("bound", "turns")} | {
-        "content": one.content.decode("latin-1")} for one in units]))
+    print(json.dumps([(one.group, one.place, one.text, one.masked, one.content.decode("latin-1"))
+                      for one in units]))
 
 
 if __name__ == "__main__":

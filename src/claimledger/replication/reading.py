@@ -94,23 +94,14 @@ class Unit:
         return [one for one in self.bound if not one.kind]
 
 
-@dataclass
-class Page:
-    """A finished paper, taken apart; `ledgers` are the texts of the scripts that hold one."""
-
-    file: str
-    units: list[Unit] = field(default_factory=list)
-    ledgers: list[str] = field(default_factory=list)
-
-
-def read_page(html: str, file: str = "index.html", pictures=None) -> Page:
+def read_page(html: str, file: str = "index.html", pictures=None) -> "_Page":
     """Take a page apart; `pictures` gives the bytes of a file that an image names, or None.
 
     Raises LedgerError for a page that does not end, or with more tags or depth than any paper.
     """
-    reader = _Reader(file, pictures or (lambda name: None))
-    reader.feed(html)
-    return reader.page
+    page = _Page(file, pictures or (lambda name: None))
+    page.feed(html)
+    return page
 
 
 def squeeze(text: str) -> str:
@@ -140,12 +131,16 @@ def sentences(text: str) -> list[str]:
     return [one for one in SENTENCE.split(text) if one.strip()]
 
 
-class _Reader:
-    """Walks over the tags, with the section, the exhibit and the part of the page around it."""
+class _Page:
+    """A finished paper, taken apart; `ledgers` are the texts of the scripts that hold one.
+
+    Walks over the tags, with the section, the exhibit and the part of the page around it.
+    """
 
     def __init__(self, file: str, pictures):
-        self.page = Page(file)
-        self.pictures = pictures
+        self.file, self.pictures = file, pictures
+        self.units: list[Unit] = []
+        self.ledgers: list[str] = []
         self.stack: list[tuple[str, str | None, str | None]] = []  # tag, zone and exhibit before
         self.depth: Counter = Counter()
         self.zone, self.exhibit = "head", None
@@ -192,7 +187,7 @@ class _Reader:
 
     def broken(self, what: str, html: str, position: int) -> LedgerError:
         line = html.count("\n", 0, position) + 1
-        return LedgerError(f"{self.page.file}:{line}", found=what, expected="a page as a browser "
+        return LedgerError(f"{self.file}:{line}", found=what, expected="a page as a browser "
                            "reads it", mend="name the HTML file that was published")
 
     def past(self, html: str, start: int) -> int:
@@ -248,11 +243,11 @@ class _Reader:
 
     def add(self, group: str, text: str, content: bytes = b"", **more) -> None:
         markup, self.markup = "".join(self.markup), []
-        self.page.units.append(
+        self.units.append(
             Unit(group, self.place, text, markup=markup, content=content, **more))
 
     def active(self, text: str, content: bytes = b"") -> None:
-        self.page.units.append(Unit("active", self.place, text, content=content))
+        self.units.append(Unit("active", self.place, text, content=content))
 
     def start(self, name: str, given: dict[str, str], closed: bool) -> None:
         if name not in INLINE:
@@ -420,17 +415,17 @@ class _Reader:
         if name == "meta":
             key = given.get("name") or f"property {given.get('property')}"
             if given.keys() in ({"name", "content"}, {"property", "content"}):
-                self.page.units.append(
+                self.units.append(
                     Unit("header", "head", f"{key}: {squeeze(given.get('content', ''))}"))
                 return
         self.active(_shown(name, given))
 
     def raw(self, name: str, given: dict[str, str], content: str) -> None:
         if name == "title" and not given:
-            self.page.units.append(Unit("header", "head", f"title: {squeeze(unescape(content))}"))
+            self.units.append(Unit("header", "head", f"title: {squeeze(unescape(content))}"))
             return
         if name == "script" and given.get("id") == "ledger":
-            self.page.ledgers.append(content)
+            self.ledgers.append(content)
             if given == {"id": "ledger", "type": "application/json"}:
                 return
             content = ""
