@@ -29,41 +29,22 @@ end
 local WORDS = { Str = true, Space = true, SoftBreak = true, LineBreak = true }
 local AROUND = { Emph = true, Strong = true, Quoted = true, Superscript = true, Subscript = true, SmallCaps = true }
 
--- Whether Quarto has nothing to do in it: no citation, reference, picture, formula, note, other shortcode.
+-- Whether Quarto has nothing to do in it: no reference, picture, formula, note, other shortcode. Of a
+-- citation the work begins after the filters; what may be a reference has a kind before its first hyphen.
 local function quiet(inline)
   if WORDS[inline.t] or inline.t == "Code" and not inline.text:find("{{<", 1, true) then return true end
-  if not (AROUND[inline.t] or inline.t == "Link" and inline.classes:includes("claim")) then return false end
-  for _, one in ipairs(inline.content) do
-    if not quiet(one) then return false end
+  if inline.t == "Cite" then
+    return not inline.citations:find_if(function(one) return one.id:match("^%a+%-") end)
   end
-  return true
+  if not (AROUND[inline.t] or inline.t == "Link" and inline.classes:includes("claim")) then return false end
+  return not inline.content:find_if(function(one) return not quiet(one) end)
 end
 
-local FEW = 4 -- a shorter run stays: it may be the label of an equation
-
 local function paragraph(block)
-  local out, run = pandoc.Inlines({}), pandoc.Inlines({})
-  local function close()
-    if #run > FEW then
-      table.insert(runs, run)
-      out:insert(pandoc.Str(core.token(#runs)))
-    else
-      out:extend(run)
-    end
-    run = pandoc.Inlines({})
-  end
-  for _, one in ipairs(block.content) do
-    if one.t == "Math" and one.mathtype == "DisplayMath" then return nil, false end
-    if quiet(one) then
-      run:insert(one)
-    else
-      close()
-      out:insert(one)
-    end
-  end
-  close()
-  block.content = out
-  return block
+  if #block.content < 2 or block.content:find_if(function(one) return not quiet(one) end) then return nil, false end
+  table.insert(runs, block.content)
+  block.content = { pandoc.Str(core.token(#runs)) }
+  return block, false
 end
 
 local function busy(tab)

@@ -86,13 +86,13 @@ def build(
     start = monotonic()
     run = paper.open_run(data=data, mapping=mapping, world=world, external=external)
     if for_quarto:
-        from claimledger.rendering import quarto
+        from claimledger.rendering.quarto import before
 
-        quarto.check_request(quarto.command_line())
-        paper.check_profiles(run.root)
-    ran = paper.build(run, only=notebook, world=world, prose=for_quarto)
-    if for_quarto:
-        quarto.prepare(run)
+        with before(run):
+            paper.check_profiles(run.root)
+            ran = paper.build(run, prose=True)
+    else:
+        ran = paper.build(run, only=notebook, world=world)
     made = f"notebook {notebook}:" if notebook else f"ledger: {_shown(run.ledger)},"
     print(f"{made} {_how(ran)} ({monotonic() - start:.1f} s)")
 

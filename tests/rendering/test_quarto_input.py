@@ -1,12 +1,20 @@
 """What Quarto would pass over in silence is refused before it renders."""
 
+import os
+import shutil
+import subprocess
+import sys
+import threading
 import zipfile
 
+import psutil
 import pytest
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run
-from claimledger.rendering.quarto import check_request, prepare
+from claimledger.rendering import quarto
+from claimledger.rendering.pages import write_formats
+from claimledger.rendering.quarto import before, check_request, prepare, take_turn
 from fixture.project import make_project
 
 
@@ -36,8 +44,44 @@ def test_any_other_request_passes(words):
 
 def test_the_reference_document_bears_the_head_and_is_written_once(tmp_path):
     run = Run.open(make_project(tmp_path / "project"))
-    path = prepare(run)
+    prepare(run)
+    path = run.base / "reference.docx"
     with zipfile.ZipFile(path) as parts:
         assert "Simulated data" in parts.read("word/header1.xml").decode()
-    before = path.stat().st_mtime_ns
-    assert prepare(run).stat().st_mtime_ns == before
+    first = path.stat().st_mtime_ns
+    prepare(run)
+    assert path.stat().st_mtime_ns == first
+
+
+@pytest.mark.parametrize(("words", "read"), [
+    ("and", "markdown-raw_html"), ("and <!-- to do --> so", "markdown")])
+def test_a_text_without_html_is_read_without_looking_for_it(tmp_path, words, read):
+    run = Run.open(make_project(tmp_path / "project", paper=("@fig-support and", words)))
+    prepare(run)
+    assert (run.base / "quarto.yml").read_text() == f"from: {read}\n"
+
+
+def test_a_refused_render_leaves_the_pages_as_they_were(tmp_path, monkeypatch):
+    run = Run.open(make_project(tmp_path / "project"))
+    page = write_formats(run, ["html"])["html"]
+    text = page.read_bytes()
+    shutil.rmtree(run.output)  # as Quarto does, before it asks
+    monkeypatch.setattr(quarto, "calling", lambda: (None, ["render", "-P", "seed:1"]))
+    with pytest.raises(LedgerError), before(run):
+        pytest.fail("it was not refused")
+    assert page.read_bytes() == text
+
+
+def test_two_renders_take_turns_and_a_dead_one_has_none(tmp_path, capsys):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        take_turn(tmp_path, psutil.Process(other.pid))
+        end = threading.Timer(0.3, other.kill)
+        end.start()
+        take_turn(tmp_path, psutil.Process())
+        assert other.poll() is not None
+    assert f"process {other.pid}" in capsys.readouterr().err
+    turn = tmp_path / "quarto.turn"
+    turn.write_text(f"{os.getppid()} 1.0")  # a number that another process has by now
+    take_turn(tmp_path, psutil.Process())
+    assert turn.read_text().split()[0] == str(os.getpid())
+    assert capsys.readouterr().err == ""

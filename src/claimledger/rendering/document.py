@@ -32,7 +32,7 @@ OPEN, CLOSE = "\ue000", "\ue001"
 EMBED = re.compile(r"^\{\{<\s*embed\s+(\S+?)(?:#(\S+))?(\s[^\n]*?)?\s*>\}\}[ \t]*$", re.M)
 _SHORTCODE = re.compile(rf"(?P<shown>{ESCAPED})|{SHORTCODE}", re.S)
 # Keys of `_quarto.yml` that steer Quarto or this project and are nothing to pandoc.
-STEERING = ("project", "format", "filters", "execute", "ledger", "website")
+STEERING = ("project", "format", "filters", "execute", "ledger", "website", "metadata-files")
 
 
 def set_aside(text: str, found: list[dict]) -> str:

@@ -6,6 +6,7 @@ Same extension, same prose, same numbers.
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -329,7 +330,8 @@ class Press:
         filters = [one if one == "citeproc" else str(self.extension / f"{one}.lua")
                    for one in scripts]
         defaults = COMMON | {
-            "from": "json" if tokens is None else "markdown", "to": to, "output-file": name,
+            "from": "json" if tokens is None else tools.reading(text),
+            "to": to, "output-file": name,
             "metadata-files": [beside("meta", meta)],
             "number-sections": bool(meta.get("number-sections")),
             "resource-path": [str(self.folder), str(self.run.root)],
@@ -366,7 +368,18 @@ def write_formats(
     if "html" in formats:  # the page of a notebook that has another name now
         for page in set((run.output / PAGES).glob("*-preview.html")) - set(written.values()):
             page.unlink()
+    keep_output(run)
     return {name: written[FILES[name]] for name in formats}
+
+
+def keep_output(run: Run) -> None:
+    """Copy the output folder of record to `build/manuscript`, for a render that is refused.
+
+    Quarto empties it before it asks anybody whether it may render.
+    """
+    if run.is_record and run.output.is_dir():
+        shutil.rmtree(run.base / "manuscript", ignore_errors=True)
+        shutil.copytree(run.output, run.base / "manuscript")
 
 
 def write_notebook_pages(run: Run, output: Path) -> None:

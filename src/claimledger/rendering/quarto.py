@@ -10,11 +10,15 @@ variable is unknown. The page must also ask for nothing outside itself, and a fi
 of its making. The notebooks' pages are the engine's own: Quarto would convert each four times.
 """
 
+import fcntl
+import io
 import os
 import re
+import shutil
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from html import escape, unescape
 from pathlib import Path
 
@@ -22,12 +26,22 @@ import psutil
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run, find_root, write_atomic
-from claimledger.rendering import renderer
-from claimledger.rendering.pages import OFFERED, pressing, write_notebook_pages
+from claimledger.rendering import renderer, tools
+from claimledger.rendering.pages import FILES, OFFERED, keep_output, pressing, write_notebook_pages
 from claimledger.rendering.tools import light, repack, valid_jats
-from claimledger.settings import CONFIG, settings
+from claimledger.settings import CONFIG
 
-REFERENCE = "reference.docx"  # below `build/`; `_quarto.yml` names it as docx: reference-doc
+# Below `build/`; `_quarto.yml` names them as docx: reference-doc, and in metadata-files.
+REFERENCE, READING = "reference.docx", "quarto.yml"
+FAST = "fast"  # the profile in which Quarto makes the page, and the embedded renderer the rest
+REFUSED = [  # options, what is given to them, what was expected, how to get what was meant
+    (("-P", "--execute-param", "--execute-params"), "", "no parameters for the notebooks",
+     f"set `ledger: seed` or `ledger: data` in {CONFIG}, or use: claimledger render --data FILE"),
+    (("-M", "--metadata"), r"^ledger(\.|:|$)", f"`ledger` as {CONFIG} has it",
+     f"write it in {CONFIG}: the results depend on it, and not only the page"),
+    (("-t", "--to"), r"(^|,)(pdf|latex|beamer)(,|$)", "html, typst, docx or jats",
+     "quarto render --to typst, which makes the PDF"),
+]
 UNRESOLVED = [
     (re.compile(r"\{\{(?:&lt;|<)[^{}]*\}\}"), "a shortcode that nothing resolved"),
     (re.compile("\ue000[0-9]*\ue001"), "words that were set aside and did not come back"),
@@ -42,6 +56,7 @@ OUTSIDE = re.compile(
     r"""|<link\b[^>]*?rel=["']?(?:stylesheet|preload|preconnect|icon)[^>]*?href=["']?(?:https?:)?//[^"'\s>]+"""
     r"""|url\(["']?(?:https?:)?//[^)]+|@import\s*["'](?:https?:)?//[^"']+"""
 )
+WORDS = ("word/document.xml", "word/footnotes.xml")
 SHOWN = re.compile(r"<(script|pre|code)\b.*?</\1>", re.S)  # where a shortcode may be spoken of
 SAID = {
     "citation_title": r"<h1\b[^>]*>(.*?)</h1>",
@@ -69,17 +84,55 @@ BODY = re.compile(
 # --- before it --------------------------------------------------------------------------------
 
 
-def command_line() -> list[str]:
-    """The words after `quarto`, of the process that called this one; [] without such a process."""
+def calling() -> tuple[psutil.Process | None, list[str]]:
+    """The Quarto that called this process, and the words after `quarto`; None without one."""
     for parent in psutil.Process().parents():
-        try:
+        with suppress(psutil.Error):
             words = parent.cmdline()
-        except psutil.Error:
-            continue
-        for place, word in enumerate(words):
-            if Path(word).name == "quarto.js":
-                return words[place + 1:]
-    return []
+            for place, word in enumerate(words):
+                if Path(word).name == "quarto.js":
+                    return parent, words[place + 1:]
+    return None, []
+
+
+@contextmanager
+def before(run: Run) -> Iterator[None]:
+    """Around the first step of a render, which may be refused, may have to wait, and may fail.
+
+    Quarto has emptied the output folder by then; where it cannot go on, what was there comes back.
+    """
+    quarto, words = calling()
+    try:
+        check_request(words)
+        if quarto and words[:1] == ["render"]:
+            take_turn(run.base, quarto)
+        yield
+        prepare(run)
+    except BaseException:
+        kept = run.base / "manuscript"
+        if kept.is_dir() and not list(run.output.glob("*.*")):
+            shutil.copytree(kept, run.output, dirs_exist_ok=True)
+        raise
+
+
+def take_turn(base: Path, quarto: psutil.Process) -> None:
+    """Wait while another Quarto renders this project: both would empty the same folders.
+
+    The turn, in `quarto.turn` below `base`, is a process's own, and is over when that one ends.
+    """
+    base.mkdir(exist_ok=True)
+    with (base / "quarto.turn").open("a+", encoding="utf-8") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        turn.seek(0)
+        with suppress(ValueError, psutil.Error):
+            number, begun = turn.read().split()
+            other = psutil.Process(int(number))
+            if other != quarto and str(other.create_time()) == begun:
+                print(f"another quarto render (process {number}) is at work: waiting for it",
+                      file=sys.stderr, flush=True)
+                other.wait()
+        turn.truncate(0)
+        turn.write(f"{quarto.pid} {quarto.create_time()}")
 
 
 def check_request(words: list[str]) -> None:
@@ -91,24 +144,11 @@ def check_request(words: list[str]) -> None:
         Parameters for the notebooks, an override of a key under `ledger`, or LaTeX's PDF, with the
         way to get what was meant.
     """
-    given = " ".join(["quarto", *words])
     for option, value in _options(words):
-        if option in ("-P", "--execute-param", "--execute-params"):
-            raise LedgerError(
-                given, found=f"{option} {value}", expected="no parameters for the notebooks",
-                mend=f"set `ledger: seed` or `ledger: data` in {CONFIG}, "
-                     "or use: claimledger render --data FILE",
-            )
-        if option in ("-M", "--metadata") and re.match(r"ledger(\.|:|$)", value):
-            raise LedgerError(
-                given, found=f"{option} {value}", expected=f"`ledger` as {CONFIG} has it",
-                mend=f"write it in {CONFIG}: the results depend on it, and not only the page",
-            )
-        if option in ("-t", "--to") and set(value.split(",")) & {"pdf", "latex", "beamer"}:
-            raise LedgerError(
-                given, found=f"{option} {value}", expected="html, typst, docx or jats",
-                mend="quarto render --to typst, which makes the PDF",
-            )
+        for names, pattern, expected, mend in REFUSED:
+            if option in names and re.search(pattern, value):
+                raise LedgerError(" ".join(["quarto", *words]), found=f"{option} {value}",
+                                  expected=expected, mend=mend)
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, str]]:
@@ -122,14 +162,14 @@ def _options(words: list[str]) -> Iterator[tuple[str, str]]:
             yield word, following
 
 
-def prepare(run: Run) -> Path:
-    """Write what Quarto reads besides the sources: the reference document of its Word file."""
+def prepare(run: Run) -> None:
+    """Write what Quarto reads besides the sources: how to read, and its Word file's reference."""
     with pressing(run) as press:
-        made = press.reference().read_bytes()
-    path = run.base / REFERENCE
-    if path.is_file() and path.read_bytes() == made:
-        return path
-    return write_atomic(path, made)
+        reading = f"from: {tools.reading(press.paper.body)}\n".encode()
+        for name, made in {REFERENCE: press.reference().read_bytes(), READING: reading}.items():
+            path = run.base / name
+            if not path.is_file() or path.read_bytes() != made:
+                write_atomic(path, made)
 
 
 # --- after it ---------------------------------------------------------------------------------
@@ -146,39 +186,51 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
     """
     run, changed, problems = Run.open(root), [], []
     moment = renderer.moment(run)
-    files = sorted(output.rglob("*") if made is None else made)
-    for page in (path for path in files if path.suffix == ".html"):
-        before = page.read_text(encoding="utf-8")
-        after = light(WIDGETS.sub("", _head(before)), root / "figures")
-        after = as_ours(after, output)
-        if SECTION in after:  # written by the filter, so that Quarto need not read it
-            after = after.replace(SECTION, (root / ENTRIES).read_text(encoding="utf-8"))
-        if after != before:
-            changed.append(write_atomic(page, after))
-        problems += _problems(page.relative_to(output).as_posix(), after, run.article)
-        problems += [f"{page.name}: asks for {m[0][:120]}" for m in OUTSIDE.finditer(after)]
-    for sheet in sorted(output.rglob("*.css")):  # Quarto's theme asks for a font of its own
-        before = sheet.read_text(encoding="utf-8")
-        after = FONTS.sub("", before)
-        if after != before:
-            changed.append(write_atomic(sheet, after))
-        problems += [f"{sheet.name}: asks for {m[0][:120]}" for m in OUTSIDE.finditer(after)]
-    for path in (path for path in files if path.suffix == ".xml" and path.parent == output):
-        before = path.read_text(encoding="utf-8")
-        if (after := valid_jats(before)) != before:
-            changed.append(write_atomic(path, after))
-    for path in (path for path in files if path.suffix == ".docx" and path.parent == output):
+    for path in sorted({*(output.rglob("*") if made is None else made), *output.rglob("*.css")}):
+        if path.suffix not in (".html", ".css", ".xml", ".docx"):
+            continue
+        if path.suffix in (".xml", ".docx") and path.parent != output:
+            continue
         before = path.read_bytes()
-        if (after := repack(before, moment)) != before:
+        after = _mended(path, before, root, output, moment)
+        if after != before:
             changed.append(write_atomic(path, after))
-    for name, text in _others(path for path in files if path.parent == output):
-        problems += _problems(name, text, run.article)
+        name, shown = path.relative_to(output).as_posix(), _shown(path.suffix, after)
+        problems += _problems(name, shown, run.article)
+        if path.suffix in (".html", ".css"):
+            problems += [f"{name}: asks for {m[0][:120]}" for m in OUTSIDE.finditer(shown)]
     if problems:
         raise LedgerError(
             output, found="\n    ".join(dict.fromkeys(problems)),
             expected="everything resolved, and no request outside the page",
         )
     return changed
+
+
+def _mended(path: Path, content: bytes, root: Path, output: Path, moment: int) -> bytes:
+    if path.suffix == ".docx":
+        return repack(content, moment)
+    text = content.decode()
+    if path.suffix == ".css":
+        text = FONTS.sub("", text)
+    elif path.suffix == ".xml":
+        text = valid_jats(text)
+    else:
+        text = as_ours(light(WIDGETS.sub("", _head(text)), root / "figures"), output)
+        if SECTION in text:  # written by the filter, so that Quarto need not read it
+            text = text.replace(SECTION, (root / ENTRIES).read_text(encoding="utf-8"))
+    return text.encode()
+
+
+def _shown(suffix: str, content: bytes) -> str:
+    """What may tell of something unresolved: of a Word file the text, of JATS all but code."""
+    if suffix == ".docx":
+        with zipfile.ZipFile(io.BytesIO(content)) as parts:
+            xml = [parts.read(part).decode() for part in parts.namelist() if part in WORDS]
+        return re.sub(r"<[^>]+>", "", "\n".join(xml))
+    text = content.decode()
+    code = r"<(code|sub-article)\b.*?</\1>" if suffix == ".xml" else "$^"
+    return re.sub(code, "", text, flags=re.S)
 
 
 def bundle(root: Path, output: Path) -> None:
@@ -229,20 +281,6 @@ def _line(article: Path, found: str) -> str:
     return f" ({article.name}:{', '.join(numbers)})" if numbers else ""
 
 
-def _others(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
-    """The text of the Word and JATS files."""
-    for path in files:
-        if path.suffix == ".docx":
-            with zipfile.ZipFile(path) as parts:
-                for part in ("word/document.xml", "word/footnotes.xml"):
-                    if part in parts.namelist():
-                        xml = parts.read(part).decode()
-                        yield path.name, re.sub(r"<[^>]+>", "", xml)
-        elif path.suffix == ".xml":
-            xml = path.read_text(encoding="utf-8")
-            yield path.name, re.sub(r"<(code|sub-article)\b.*?</\1>", "", xml, flags=re.S)
-
-
 def as_ours(page: str, output: Path) -> str:
     """The page with our bar, headings and captions; `output` holds the files to point to."""
     if '<main id="text">' not in page:
@@ -270,23 +308,21 @@ def main() -> None:
     """Polish what Quarto has just written, add to it; for the hook of the extension."""
     try:
         root = find_root(Path(os.environ.get("QUARTO_PROJECT_DIR") or Path.cwd()))
-        output = Path(os.environ.get("QUARTO_PROJECT_OUTPUT_DIR") or root / _output(root))
+        output = Path(os.environ["QUARTO_PROJECT_OUTPUT_DIR"])
         made = os.environ.get("QUARTO_PROJECT_OUTPUT_FILES", "").splitlines()
         made = [root / name for name in made if (root / name).is_file()]
+        run, page = Run.open(root), not made or any(path.suffix == ".html" for path in made)
+        if page and FAST in os.environ.get("QUARTO_PROFILE", "").split(","):
+            with pressing(run, [name for name in FILES if name != "html"]) as press:
+                for name, content in press.files().items():
+                    write_atomic(output / name, content)
         polish(root, output, made or None)
         bundle(root, output)
-        if not made or any(path.suffix == ".html" for path in made):
-            write_notebook_pages(Run.open(root), output)
+        if page:
+            write_notebook_pages(run, output)
+        keep_output(run)
     except LedgerError as error:
         sys.exit(f"Error {error}")
-
-
-def _output(root: Path) -> str:
-    """The folder that `_quarto.yml` names, else the one that Quarto takes for a manuscript."""
-    project = settings(root).get("project", {})
-    if project.get("type") not in (None, "manuscript"):
-        raise LedgerError(f"{CONFIG}: project.type", found=project["type"], expected="manuscript")
-    return project.get("output-dir", "_manuscript")
 
 
 if __name__ == "__main__":
