@@ -1,17 +1,20 @@
 """Columns of a big file: read in pieces by polars, texts packed, so that memory stays small."""
 
 import csv
+import ctypes
 import io
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype
 
-PIECE = 1 << 24                     # bytes looked at at once
+PIECE = 1 << 23                     # bytes looked at at once
 FIRST = 2000                        # cells of which half must repeat in a column of categories
+_TOGETHER = 1 << 16                 # records of which each column is one part
 _LONGEST = 1 << 26                  # bytes of a record from which on it is read with care
 
 
@@ -30,7 +33,7 @@ class Texts(ExtensionArray):
     """A column of many different texts, of which none is missing, packed until it is looked at.
 
     Packed by polars it takes a tenth of the memory of Python's own texts, which `astype(object)`
-    makes; `series` unpacks all of it, for as long as that is used.
+    makes. What is asked of it is found part by part, so that one part is unpacked at a time.
     """
 
     dtype = TextsType()
@@ -44,12 +47,10 @@ class Texts(ExtensionArray):
         """A polars Series of texts, packed."""
         return cls([pack(series)], [len(series)])
 
-    @property
-    def series(self):
-        """The texts as a polars Series."""
-        import polars as pl
-
-        return pl.concat(map(_unpacked, self.parts)) if self.parts else pl.Series(dtype=pl.String)
+    def _each(self, found: Callable) -> np.ndarray:
+        """What is found in each part, a polars Series, in a row."""
+        return np.concatenate([found(_unpacked(part)) for part in self.parts]
+                              or [np.array([], dtype=object)])
 
     @classmethod
     def _from_sequence(cls, scalars, *, dtype=None, copy=False) -> "Texts":
@@ -77,13 +78,22 @@ class Texts(ExtensionArray):
 
     def __iter__(self):
         """Python's own texts, one by one."""
-        return iter(self.series)
+        return chain.from_iterable(map(_unpacked, self.parts))
 
     def take(self, indices, *, allow_fill=False, fill_value=None) -> "Texts":
         """The texts at places, of which negative ones count from the end."""
-        if not len(indices):
-            return Texts([], [])
-        return Texts.of(self.series.gather(np.asarray(indices) % len(self)))
+        places = np.asarray(indices) % max(1, len(self))
+        order = np.argsort(places, kind="stable")
+        cuts = np.searchsorted(places, self.ends, sorter=order)
+        starts = [0, *self.ends]
+        found = [_unpacked(part).gather(places[order[low:high]] - start)
+                 for part, start, low, high in zip(self.parts, starts, [0, *cuts], cuts,
+                                                   strict=False) if high > low]
+        if np.array_equal(order, np.arange(len(order))):
+            return Texts([*map(pack, found)], [*map(len, found)])
+        import polars as pl
+
+        return Texts.of(pl.concat(found).gather(np.argsort(order)))
 
     def copy(self) -> "Texts":
         """The same: nothing here is ever changed."""
@@ -95,32 +105,37 @@ class Texts(ExtensionArray):
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         """Python's own texts."""
-        return self.series.to_numpy()
+        return self._each(lambda texts: texts.to_numpy())
 
     def __eq__(self, other) -> np.ndarray:
         """Which texts are equal to one."""
-        return (self.series == other).to_numpy()
+        return self._each(lambda texts: (texts == other).to_numpy()).astype(bool)
 
     def isin(self, values) -> np.ndarray:
         """Which texts are among some."""
-        return self.series.is_in(list(values)).to_numpy()
+        some = list(values)
+        return self._each(lambda texts: texts.is_in(some).to_numpy()).astype(bool)
 
     def wordless(self) -> list[str]:
         """The different texts without a letter, and without a digit but 0 and 9."""
-        return self.series.filter(~self.series.str.contains(r"\pL|[1-8]")).unique().to_list()
+        return list(set(self._each(
+            lambda texts: texts.filter(~texts.str.contains(r"\pL|[1-8]")).unique().to_numpy())))
 
-    def repeats(self) -> np.ndarray:
-        """Which texts stand twice or more; blanks around them do not count."""
-        return self.series.str.strip_chars().is_duplicated().to_numpy()
+    def perhaps_repeated(self) -> np.ndarray:
+        """Which texts may stand twice, without blanks around them: those with the same hash."""
+        hashes = pd.Series(self._each(lambda texts: texts.str.strip_chars().hash().to_numpy()))
+        return hashes.duplicated(keep=False).to_numpy()
 
     def moments(self) -> np.ndarray:
         """Those that are dates such as 2025-01-31 12:00:00 as moments; NaT for all others."""
         import polars as pl
 
-        texts = self.series
-        whole = pl.when(texts.str.len_bytes() == 19).then(texts)
-        return pl.select(whole.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
-                         ).to_series().to_numpy()
+        def read(texts) -> np.ndarray:
+            whole = pl.when(texts.str.len_bytes() == 19).then(texts)
+            return pl.select(whole.str.to_datetime(
+                "%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)).to_series().to_numpy()
+
+        return self._each(read).astype("datetime64[us]")
 
     @property
     def nbytes(self) -> int:
@@ -156,7 +171,7 @@ def at_once(
               else pl.Categorical(pl.Categories.random()) for n, cells in enumerate(first)}
     parts: dict[str, list] = {name: [] for name in schema}
     texts, codes = pl.col(pl.String), pl.col(pl.Categorical)
-    sizes, missing = [], 0
+    sizes, missing, waiting = [], 0, []
     for piece in _pieces(path, lines):
         scan = pl.scan_csv(piece, separator=separator, has_header=False, schema=schema,
                            empty_string_is_null=False)
@@ -164,18 +179,20 @@ def at_once(
             frame = scan.with_columns(codes.fill_null("").to_physical()).collect()
         except pl.exceptions.PolarsError as error:
             raise csv.Error(str(error)) from error
-        sizes.append(len(frame))
+        waiting.append(frame.select(texts))
         signs = np.frombuffer(piece, np.uint8)
         missing += np.count_nonzero((signs != ord('"')) & (signs != ord("\r"))) + (
             not piece.endswith(b"\n")) - width * len(frame)
         missing -= sum(map(sum, frame.select(texts.str.len_bytes().sum()).rows()))
         missing += sum(map(sum, frame.select(texts.str.count_matches('["\r]').sum()).rows()))
         for name, cells in zip(schema, frame.iter_columns(), strict=True):
-            if cells.dtype == pl.String:
-                parts[name].append(pack(cells))
-            else:
+            if cells.dtype != pl.String:
                 numbers = cells.to_numpy()
                 parts[name].append(numbers.astype(np.min_scalar_type(numbers.max(initial=0))))
+        if sum(map(len, waiting)) >= _TOGETHER:
+            _put(waiting, parts, sizes)
+    if waiting:
+        _put(waiting, parts, sizes)
     columns: list[pd.Categorical | Texts] = []
     for name, kind in schema.items():
         if kind == pl.String:
@@ -188,7 +205,26 @@ def at_once(
         columns.append(pd.Categorical.from_codes(found, pd.Index(given, dtype=object)))
     if missing or len(columns) != width:
         raise csv.Error("rows of unequal length")
+    give_back()
     return columns
+
+
+def _put(waiting: list, parts: dict[str, list], sizes: list[int]) -> None:
+    """Make one part of the texts that wait, and one of all categories so far."""
+    import polars as pl
+
+    texts = pl.concat(waiting)
+    waiting.clear()
+    sizes.append(len(texts))
+    for name, known in parts.items():
+        parts[name] = [*known, pack(texts[name])] if name in texts.columns else [
+            np.concatenate(known)]
+
+
+def give_back() -> None:
+    """Give freed memory back to the system, where the C library can (GNU's)."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _pieces(path: Path, lines: int) -> Iterable[bytes]:

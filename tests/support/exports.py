@@ -1,12 +1,25 @@
 """Short ways to look at an export, for tests."""
 
 from claimledger.survey.loading import examine
-from claimledger.survey.reading import _apply, distinct, meaning, meaning_of_levels, read_export
+from claimledger.survey.reading import (
+    _apply,
+    coded,
+    distinct,
+    meaning,
+    meaning_of_levels,
+    read_export,
+)
+from claimledger.survey.recoding import exclude
 
 
 def check(path, registration, mapping=None):
     """Every problem of an export, errors first."""
     return examine(read_export(path, registration, mapping), registration).problems
+
+
+def kept(export, registration):
+    """The coded rows that stay, of an export that was read."""
+    return exclude(coded(export, registration)[0], registration)[0]
 
 
 def answers(cells, scale):

@@ -22,7 +22,7 @@ from claimledger.survey.reading import (
     meaning_of_levels,
     read_export,
 )
-from exports import check
+from exports import check, kept
 
 FIVE = Scale(kind="ordinal", labels={1: "Not at all", 2: "A little", 3: "Somewhat",
                                      4: "Quite a lot", 5: "Completely"})
@@ -132,6 +132,7 @@ def test_a_mapping_of_single_answers_settles_it():
     ({"3": "Somewhat"}, ["Somewhat", "2"], False),
     ({"1": "Not at all", "2": "not at ALL"}, ["Not at all", "not at ALL"], False),
     ({"0": "Not at all", "4": "Completely"}, ["Not at all", "1", "Completely"], False),
+    ({"1": "Completely", "5": "Not at all"}, ["2", "3"], False), ({"9": "None"}, ["2"], True),
 ])
 def test_what_the_labels_of_a_file_prove(labels, cells, certain):
     assert bool(meaning(cells, FIVE, labels).uncertain) != certain
@@ -147,6 +148,7 @@ def test_a_level_whose_label_is_the_id_of_another():
         "weak": {"label": "strong"}, "strong": {"label": "Very"}}})
     assert meaning_of_levels(["strong"], factor).uncertain
     assert meaning_of_levels(["weak", "Very"], factor).table == {"weak": "weak", "Very": "strong"}
+    assert meaning_of_levels(["Very"], factor, None, {"1": "Very", "2": "very"}).uncertain
 
 
 # --- what files of statistical programs say ------------------------------------------------------
@@ -239,8 +241,8 @@ def test_an_id_that_is_written_in_two_ways_is_said(changed, registration, one, t
         "ids that differ in capitals, zeros or signs alone"]
 
 
-@pytest.mark.parametrize("text", ["#NAME?", "#REF!", "########", "${e://Field/pid}", "{{PID}}",
-                                  "[%ID%]", "test", "N/A", "-"])
+@pytest.mark.parametrize("text", ["#NAME?", "########", "${e://Field/pid}", "{{PID}}", "[%ID%]",
+                                  "test", "N/A", "-", "-1", "0", "<NA>", "deleted", "inf"])
 def test_two_rows_without_an_id_are_not_one_person(changed, registration, text):
     def change(records):
         for record in staying(records)[:2]:
@@ -261,7 +263,8 @@ def test_dates_whose_import_ids_are_interchanged_are_an_error(changed, registrat
 @pytest.mark.parametrize("ids", [
     lambda n: f"{5.6 + n % 5 / 100:.2E}", lambda n: f"{56 + n % 3},1e+15",
     lambda n: f"{5600123456789 + n % 50}000", lambda n: f"{n}.0",
-    lambda n: str(int(float(2**60 + 977 * n))),
+    lambda n: str(int(float(2**60 + 977 * n))), lambda n: f"{int(np.float32(6e9 + 977 * n))}",
+    lambda n: f"{n + 1000}00000000",
 ])
 def test_rounded_ids_are_said(changed, registration, ids):
     def change(records):
@@ -348,8 +351,8 @@ def test_time_decides_who_took_part_before(changed, registration, form):
         if back:
             records.reverse()
 
-    one = examine(read_export(changed(change), registration), registration).kept
-    two = examine(read_export(changed(lambda r: change(r, True)), registration), registration).kept
+    one = kept(read_export(changed(change), registration), registration)
+    two = kept(read_export(changed(lambda r: change(r, True)), registration), registration)
     assert set(one["ResponseId"]) == set(two["ResponseId"])
 
 
@@ -363,12 +366,12 @@ def test_equal_and_missing_times_are_said_and_settled_alike(changed, registratio
         if back:
             records.reverse()
 
-    kept = []
+    there = []
     for back in (False, True):
         path = changed(lambda records, back=back: change(records, back))
         assert any("start is missing or the same" in line for line in told(path, registration))
-        kept.append(set(examine(read_export(path, registration), registration).kept["ResponseId"]))
-    assert kept[0] == kept[1]
+        there.append(set(kept(read_export(path, registration), registration)["ResponseId"]))
+    assert there[0] == there[1]
 
 
 @pytest.mark.parametrize(("start", "end"), [
@@ -398,11 +401,13 @@ def test_an_end_before_the_start_is_said_in_any_form(changed, registration, text
 # --- files ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sign", [",", ";", "\t"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_a_line_that_names_the_separator(changed, registration, small, sign, encoding):
+@pytest.mark.parametrize(("line", "sign", "encoding"), [
+    ("sep=,", ",", "utf-8"), ("sep=;", ";", "utf-16"), ("SEP=\t", "\t", "utf-8-sig"),
+    ('"sep=;"', ";", "utf-8"), ("sep = ,", ",", "utf-8"), ("sep=;" + ";" * 50, ";", "utf-8"),
+])
+def test_a_line_that_names_the_separator(changed, registration, small, line, sign, encoding):
     path = changed(delimiter=sign)
-    path.write_bytes((f"sep={sign}\n" + path.read_text("utf-8")).encode(encoding))
+    path.write_bytes((f"{line}\n" + path.read_text("utf-8")).encode(encoding))
     one = examine(read_export(path, registration), registration).frame
     pd.testing.assert_frame_equal(
         one, examine(read_export(small, registration), registration).frame)
@@ -505,6 +510,30 @@ def test_a_qsf_with_every_kind_of_question(tmp_path):
     assert found["F_x1"].row == "Row A" and found["F_x4"].chosen and "F_1" not in found
 
 
+def test_a_label_on_two_codes_is_said_of_other_columns_and_of_mapped_answers(
+        rows, registration, tmp_path):
+    frame = pd.DataFrame(rows[3:], columns=[name.partition(" ")[0] for name in rows[0]])
+    frame["Finished"] = (frame["Finished"] == "True") * 1.0
+    frame["trust"] = 2.0 + np.arange(len(frame)) % 2
+    path, mapping = tmp_path / "x.sav", tmp_path / "mapping.yml"
+    pyreadstat.write_sav(frame, str(path), variable_value_labels={
+        "Finished": {0.0: "True", 1.0: "TRUE"}, "trust": {2.0: "Bit", 3.0: "Bit"}})
+    mapping.write_text('values: {trust: {"Bit": 2}}')
+    assert [doubt.partition(":")[0] for doubt in read_export(path, registration, mapping).doubts
+            if "on the codes" in doubt] == ["Finished", "trust"]
+
+
+def test_a_column_whose_name_begins_with_a_question_mark_can_be_mapped(
+        changed, registration, tmp_path):
+    def header(head):
+        head[0][head[0].index("trust")] = "? trust"
+
+    (mapping := tmp_path / "mapping.yml").write_text('columns: {"? trust": trust}')
+    assert "trust" in read_export(changed(header=header), registration, mapping).columns
+    with pytest.raises(LedgerError, match="1 unfinished: columns: . trust"):
+        read_export(changed(), registration, mapping)
+
+
 def test_not_chosen_is_an_answer():
     scale = Scale(kind="nominal", labels={0: "No", 1: "Television"})
     found = meaning(["Television", "", "-99"], scale, mapped={"": "0"})
@@ -539,7 +568,19 @@ def sorted_alone(records):
         record["trust"] = answer
 
 
+def each(records, change):
+    for n, record in enumerate(records):
+        record.update(change(n, record))
+
+
 @pytest.mark.parametrize(("change", "said"), [
+    (lambda records: each(records, lambda n, r: {"panel_id": f"{7919 * n * n % 256:02x}"}),
+     "share an id of 2 signs, about as many as by chance"),
+    (lambda records: each(records, lambda n, r: {
+        "StartDate": r["EndDate"], "EndDate": r["StartDate"]}), "a date before StartDate"),
+    (lambda records: each(records, lambda n, r: {"recall_regime": {
+        "A democracy": "Not a democracy", "Not a democracy": "A democracy"}.get(
+            r["recall_regime"], "")}), "as chance would"),
     (lambda records: records.extend([dict.fromkeys(records[0], "")] * 9),
      "9 without an id of the platform or a start"),
     (lambda records: records.append(dict.fromkeys(records[0], "") | {"ResponseId": "Total"}),

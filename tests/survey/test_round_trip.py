@@ -25,6 +25,7 @@ from claimledger.registration.loading import load
 from claimledger.survey import qualtrics
 from claimledger.survey.loading import examine
 from claimledger.survey.reading import read_export
+from exports import kept
 
 FORMS = ["texts", "codes", "texts.sav", "texts.dta", "codes.sav", "codes.dta", "codes.parquet",
          "texts.parquet", "one header", "two headers", "old headers", "semicolons", "utf-16",
@@ -177,11 +178,13 @@ def looked(path: Path, registration, mapping: Path | None = None):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            found = examine(read_export(path, registration, mapping), registration)
+            read = read_export(path, registration, mapping)
+            found = examine(read, registration)
         except LedgerError as error:
             return None, {str(error)}
     wrong = any(p.severity == "error" for p in found.problems)
-    return None if wrong else found.kept, {f"{p.column}: {p.found}" for p in found.problems}
+    told = {f"{p.column}: {p.found}" for p in found.problems}
+    return None if wrong else kept(read, registration), told
 
 
 def meant(registration, people) -> pd.DataFrame:

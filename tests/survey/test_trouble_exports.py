@@ -12,6 +12,7 @@ from claimledger.registration.loading import load
 from claimledger.survey.loading import examine
 from claimledger.survey.mapping_draft import draft, write_draft
 from claimledger.survey.reading import coded, read_export
+from exports import kept
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +107,13 @@ def test_eleven_points(trouble, name):
 
 def test_a_finished_line_that_begins_with_a_question_mark(trouble, registration):
     errors, _, found = looked(trouble / "40-question-marks" / "x.csv", registration)
-    assert errors == [] and len(found.kept) == 68
+    assert errors == [] and len(found.frame) == 68
 
 
 def test_time_decides_who_took_part_before(trouble, registration):
-    kept = [set(looked(trouble / "55-repeats" / name, registration)[2].kept["ResponseId"])
-            for name in ("by-time.csv", "newest-first.csv")]
-    assert kept[0] == kept[1] and len(kept[0]) == 67
+    there = [set(kept(read_export(trouble / "55-repeats" / name, registration), registration)[
+        "ResponseId"]) for name in ("by-time.csv", "newest-first.csv")]
+    assert there[0] == there[1] and len(there[0]) == 67
 
 
 @pytest.mark.parametrize("name", [

@@ -3,6 +3,7 @@
 Who is lost and why, who stands in it twice, what is missing.
 """
 
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -16,7 +17,7 @@ from claimledger.registration.models import Registration
 from claimledger.survey import qualtrics
 from claimledger.survey.disclosure import PANEL
 from claimledger.survey.reading import Export
-from claimledger.survey.recoding import in_time, repeated
+from claimledger.survey.recoding import asked, in_time, repeated
 from claimledger.survey.tables import blanks, distinct, factorized, is_blank, plain
 
 RARE = 0.001          # an allocation less probable than this is worth a look
@@ -27,7 +28,6 @@ _HOUR = 3600
 _SAMPLE = 20_000      # ids that are looked at
 _OFTEN = 5            # rows from which on one id is hardly that of one person
 _TELLS = 20           # letters from which on a part of a question's text tells which it is
-_NO_ID = r"#.*|\$\{.*\}|\{\{.*\}\}|\[%.*%\]|test|none|null|nan|n/?a|unknown|[-.?x]+"
 DURATION = "Duration (in seconds)"
 
 
@@ -90,6 +90,7 @@ def dates(export: Export) -> list[Problem]:
     off = taken - said
     clock = (off.abs() - _HOUR).abs() <= _SLACK        # the clock was changed meanwhile
     clock |= (taken < 0) & (taken >= -_HOUR)
+    clock &= clock.sum() < _OFTEN or clock.mean() < SHARE      # hardly for so many
     back = (taken < 0) & ~clock
     for row in back.index[back][:MOST]:
         sure = all(re.match(r"\s*\d{4}-", str(export.columns[name].loc[row]))
@@ -131,15 +132,15 @@ def written_ids(export: Export, registration: Registration) -> list[Problem]:
     """Keys of persons that a spreadsheet or a float has rounded, or that are written in two ways.
     """
     problems = []
-    for name in qualtrics.key_columns(registration):
+    for name in {*qualtrics.key_columns(registration), registration.design.respondent}:
         if name not in export.columns:
             continue
-        cells = [text for cell in distinct(export.columns[name].iloc[:_SAMPLE])
-                 if (text := str(cell).strip())]
-        digits = [text for text in cells if re.fullmatch(r"\d{16,}", text)]
+        sample = export.columns[name].iloc[:_SAMPLE]
+        cells = [text for cell in distinct(sample) if (text := str(cell).strip())]
+        digits = [text for text in cells if re.fullmatch(r"\d{9,}", text)]
         powers = [text for text in cells
                   if re.fullmatch(r"-?\d+([.,]\d+)?[eE][+-]?\d+", text)]
-        zeros = [text for text in digits if text.endswith("0")]
+        zeros = [text for text in digits if re.fullmatch(r"\d{15,}0|\d{5,}0{4}", text)]
         floats = [text for text in cells if re.fullmatch(r"\d+[.,]0+", text)]
         why = ""
         if powers and (len(powers) > len(cells) / 2 or any("." in p or "+" in p for p in powers)):
@@ -148,14 +149,20 @@ def written_ids(export: Export, registration: Registration) -> list[Problem]:
             why = f"long numbers that nearly all end in zeros, such as {zeros[0]!r}"
         elif len(floats) > len(cells) / 2:
             why = f"numbers with a decimal point, such as {floats[0]!r}"
-        elif all(int(float(text)) == int(text) for text in digits) and sum(
-                max(0, int(text).bit_length() - 53) for text in digits) >= 20:
+        elif any(all(float(kind(text)) == int(text) for text in digits) and sum(
+                max(0, int(text).bit_length() - bits) for text in digits) >= 20
+                for bits, kind in ((24, np.float32), (53, float))):
             why = f"long numbers of which each is one that a float can hold, such as {digits[0]!r}"
         if why:
             problems.append(Problem(
                 name, f"ids that were rounded: {why}", "ids as the panel gave them",
                 "export again as text: rounded ids make different people one", severity="warning",
                 kind="ids of persons that were rounded"))
+        chance = _by_chance(cells, np.count_nonzero(~blanks(sample)))
+        if chance and registration.design.respondent is None:
+            problems.append(Problem(
+                name, chance, "ids that tell people apart", "export whole ids: cut ones make "
+                "different people one", severity="warning", kind="ids too short to tell people"))
         seen: dict[str, str] = {}
         for text in cells:
             if (other := seen.setdefault(_same_id(text), text)) != text:
@@ -165,6 +172,19 @@ def written_ids(export: Export, registration: Registration) -> list[Problem]:
                     severity="warning", kind="ids that differ in capitals, zeros or signs alone"))
                 break
     return problems
+
+
+def _by_chance(different: list[str], rows: int) -> str:
+    """Ids of one length of which about as many are shared as if each sign had been drawn."""
+    shared = rows - len(different)
+    if shared < 1 or len({*map(len, different)}) != 1:
+        return ""
+    possible = math.prod(len({*signs}) for signs in zip(*different, strict=True))
+    expected = rows**2 / 2 / possible
+    if not 0.5 <= expected <= 4 * shared:
+        return ""
+    return (f"{shared:,} of {rows:,} rows share an id of {len(different[0])} signs, about as many "
+            f"as by chance ({expected:,.0f})")
 
 
 def _same_id(text: str) -> str:
@@ -208,7 +228,10 @@ def repeats(
         keys = repeated(export.columns[rule.column][there])
         often = keys.map(keys.value_counts())
         texts = export.columns[rule.column].loc[keys.index].astype(object).str.strip()
-        odd = (often >= _OFTEN) | texts.str.fullmatch(_NO_ID, case=False).astype(bool)
+        single = {cell.strip() for cell in distinct(export.columns[rule.column].iloc[:_SAMPLE])}
+        forms = set(map(_form, single - set(texts)))
+        odd = often >= _OFTEN
+        odd |= pd.Series([_form(t) not in (forms or {_form(t)}) for t in texts], odd.index, bool)
         if odd.any():
             row = often[odd].idxmax()
             problems.append(Problem(
@@ -229,6 +252,11 @@ def repeats(
                 "StartDate: the row that was begun first stays",
                 "export the dates, or remove the rows that do not count", severity="warning"))
     return problems
+
+
+def _form(text: str) -> tuple[int, bool, bool, bool]:
+    """How long an id is, but for a factor of two, and whether it is all digits, or letters."""
+    return len(text).bit_length(), text.isdecimal(), text.isalpha(), text.isalnum()
 
 
 def unanswered(
@@ -281,14 +309,6 @@ def unanswered(
     return problems
 
 
-def asked(registration: Registration, kept: pd.DataFrame, sample: str) -> np.ndarray:
-    """Which rows belong to a registered sample, and so were asked its items."""
-    factors = registration.design.factors
-    return np.all([np.ones(len(kept), dtype=bool), *(
-        kept[factor].isin(levels).to_numpy()
-        for factor, levels in registration.samples[sample].items() if factor in factors)], axis=0)
-
-
 def written_numbers(export: Export, registration: Registration) -> list[Problem]:
     """Numbers such as 1.250, where no other has decimals: the point may part thousands."""
     names = [name for name in registration.instrument.items
@@ -302,6 +322,26 @@ def written_numbers(export: Export, registration: Registration) -> list[Problem]
                 name, f"numbers such as {pointed[0]!r}", "numbers whose point is a decimal one",
                 "export numbers without marks between thousands", severity="warning",
                 kind="numbers whose point may part thousands"))
+    return problems
+
+
+def recalled(registration: Registration, kept: pd.DataFrame) -> list[Problem]:
+    """Recall that agrees with the assignment hardly more than by chance: Cohen's kappa below .25.
+    """
+    problems = []
+    for name, item in registration.instrument.items.items():
+        if not item.recalls or name not in kept:
+            continue
+        given = kept[item.recalls].astype(object)
+        named = kept[name].astype(float).map(item.answers)[given.notna()].dropna()
+        given = given[named.index]
+        chance = (named.value_counts(normalize=True) * given.value_counts(normalize=True)).sum()
+        agree = float((named == given).mean())
+        if len(named) >= 20 and agree - chance < (1 - chance) / 4:
+            problems.append(Problem(
+                name, f"{agree:.0%} name the assigned level of {item.recalls!r}, as chance would",
+                "recall that follows the assignment", "find out whether levels, or rows, were "
+                "interchanged", severity="warning", kind="recall that does not follow assignment"))
     return problems
 
 
@@ -461,34 +501,6 @@ def persons(
                     "each person once", "register an exclusion of repeats, or remove the row",
                     severity="warning", kind="persons who stay twice"))
     return problems
-
-
-def missing_by_arm(
-    export: Export, registration: Registration, kept: pd.DataFrame
-) -> pd.DataFrame:
-    """Answers missing among those asked: item, factor, level, asked, unanswered, blank.
-
-    `unanswered` counts cells in which the platform says "seen but unanswered", `blank` the rest.
-    """
-    rows = []
-    items, factors = registration.instrument.items, registration.design.factors
-    arms = {(factor, level): (kept[factor] == level).to_numpy(dtype=bool)
-            for factor, about in factors.items() for level in about.levels}
-    for name, item in items.items():
-        if item.role != "outcome" or name not in kept:
-            continue
-        shown_it = asked(registration, kept, item.asked)
-        marked = [cell for cell in distinct(export.columns[name])
-                  if plain(cell) == qualtrics.UNANSWERED]
-        seen = export.columns[name].loc[kept.index].isin(marked).to_numpy()
-        blank = kept[name].isna().to_numpy() & ~seen
-        for (factor, level), arm in arms.items():
-            here = shown_it & arm
-            if here.any():
-                rows.append((name, factor, level, int(here.sum()), int((here & seen).sum()),
-                             int((here & blank).sum())))
-    return pd.DataFrame(
-        rows, columns=["item", "factor", "level", "asked", "unanswered", "blank"])
 
 
 def uneven(missing: pd.DataFrame, rare: float) -> list[Problem]:

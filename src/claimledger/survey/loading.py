@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from claimledger.big_columns import give_back
 from claimledger.errors import (
     LedgerError,
     Problem,
@@ -27,7 +28,7 @@ from claimledger.errors import (
 from claimledger.project import sha256_file
 from claimledger.registration.models import Registration
 from claimledger.survey import checks, qualtrics
-from claimledger.survey.checks import RARE, at, missing_by_arm
+from claimledger.survey.checks import RARE, at
 from claimledger.survey.disclosure import (
     anonymity,
     assert_public,
@@ -37,8 +38,8 @@ from claimledger.survey.disclosure import (
     words_of,
 )
 from claimledger.survey.reading import OPEN, Export, coded, read_export
-from claimledger.survey.recoding import WEIGHT, exclude, recode, staying
-from claimledger.survey.tables import distinct
+from claimledger.survey.recoding import WEIGHT, asked, exclude, recode, staying
+from claimledger.survey.tables import distinct, plain
 from claimledger.survey.weighting import Raking, rake_as_registered
 from claimledger.templates import page
 
@@ -139,18 +140,16 @@ def provenance(path: Path, cells: pd.DataFrame) -> tuple[str, str | None, int | 
 
 @dataclass(frozen=True)
 class Findings:
-    """All that a check finds: problems, errors first; and, where it came so far, four tables.
+    """All that a check finds: problems, errors first; and, where it came so far, three tables.
 
     flow: rows dropped by each registered exclusion (see `exclude`).
     missing: answers missing among those asked, by item and arm (see `missing_by_arm`).
-    kept: the coded rows that stay.
     frame: the frame that is analyzed (see `recode`).
     """
 
     problems: list[Problem] = field(default_factory=list)
     flow: pd.DataFrame | None = None
     missing: pd.DataFrame | None = None
-    kept: pd.DataFrame | None = None
     frame: pd.DataFrame | None = None
     raking: Raking | None = None
 
@@ -173,6 +172,8 @@ def examine(export: Export, registration: Registration, root: Path | None = None
         return Findings(_sorted(problems))
     masks = staying(frame, registration)
     kept, flow = exclude(frame, registration, masks)
+    kept = kept.drop(columns=[name for name in (*qualtrics.DATES, "ResponseId") if name in kept
+                              and name not in qualtrics.named(registration)])
     flow["doubt"] = checks.implausible(flow)
     problems += checks.losses(registration, flow)
     missing = made = raking = None
@@ -183,21 +184,25 @@ def examine(export: Export, registration: Registration, root: Path | None = None
         problems += checks.allocation(registration, kept)
         problems += checks.unanswered(export, registration, kept)
         problems += checks.sorted_alone(registration, kept)
+        problems += checks.recalled(registration, kept)
         problems += checks.test_rows(export, kept)
         problems += checks.repeats(export, registration, masks)
         if registration.design.respondent is None:  # else persons have several rows each
             problems += checks.persons(export, registration, frame, kept)
         problems += checks.uneven(missing, RARE)
     del frame
+    give_back()
     if len(kept) and not any(p.severity == "error" for p in problems):
         try:
             made = recode(kept, registration)
+            del kept
+            give_back()
             assert_public(made, known_private(export.columns, registration, words_of(made)))
             if root is not None and registration.weighting and registration.weighting.margins:
                 raking = rake_as_registered(made, registration, root)
         except LedgerError as error:
             problems.append(Problem(error.where, error.found, error.expected, error.mend))
-    return Findings(_sorted(problems), flow, missing, kept, made, raking)
+    return Findings(_sorted(problems), flow, missing, made, raking)
 
 
 def _sorted(problems: list[Problem]) -> list[Problem]:
@@ -317,13 +322,13 @@ def _kept(export: Export, registration: Registration, kept: pd.DataFrame) -> lis
         cells = export.columns[factor].loc[gone]
         unknown = export.meanings[factor].strange
         problems += [
-            at(export, row, factor, short(cell) if str(cell).strip() else "nothing",
+            at(export, row, factor, short(cell) if plain(cell) else "nothing",
                "an assigned level",
                f"find out why {factor!r} was not assigned, or exclude the row")
             for row, cell in cells.items() if cell not in unknown
         ]
     assigned = kept[list(registration.design.factors)].notna().all(axis=1).to_numpy()
-    outsiders = {sample: assigned & ~checks.asked(registration, kept, sample)
+    outsiders = {sample: assigned & ~asked(registration, kept, sample)
                  for sample in registration.samples}
     for name, item in registration.instrument.items.items():
         if name not in kept or item.asked not in outsiders:
@@ -333,9 +338,37 @@ def _kept(export: Export, registration: Registration, kept: pd.DataFrame) -> lis
             at(export, row, name, "an answer", f"none outside the sample {item.asked!r}",
                 f"check who was shown {shown(name)!r}")
             for row in kept.index[outside & kept[name].notna()]
-            if str(export.columns[name].loc[row]).strip()
+            if plain(export.columns[name].loc[row])
         ]
     return problems
+
+
+def missing_by_arm(
+    export: Export, registration: Registration, kept: pd.DataFrame
+) -> pd.DataFrame:
+    """Answers missing among those asked: item, factor, level, asked, unanswered, blank.
+
+    `unanswered` counts cells in which the platform says "seen but unanswered", `blank` the rest.
+    """
+    rows = []
+    items, factors = registration.instrument.items, registration.design.factors
+    arms = {(factor, level): (kept[factor] == level).to_numpy(dtype=bool)
+            for factor, about in factors.items() for level in about.levels}
+    for name, item in items.items():
+        if item.role != "outcome" or name not in kept:
+            continue
+        shown_it = asked(registration, kept, item.asked)
+        marked = [cell for cell in distinct(export.columns[name])
+                  if plain(cell) == qualtrics.UNANSWERED]
+        seen = export.columns[name].loc[kept.index].isin(marked).to_numpy()
+        blank = kept[name].isna().to_numpy() & ~seen
+        for (factor, level), arm in arms.items():
+            here = shown_it & arm
+            if here.any():
+                rows.append((name, factor, level, int(here.sum()), int((here & seen).sum()),
+                             int((here & blank).sum())))
+    return pd.DataFrame(
+        rows, columns=["item", "factor", "level", "asked", "unanswered", "blank"])
 
 
 def html_report(export: Export, findings: Findings, registration: Registration) -> str:

@@ -75,14 +75,13 @@ def read_mapping(path: Path | None, registration: Registration) -> Mapping:
     if path is None:
         return Mapping()
     source = Source.read(path, "a mapping of names", texts=True)
-    _refuse_unfinished(path, source.content)
+    _refuse_unfinished(path, list(_unfinished(source.content)))
     mapping = validated(source, Mapping, source.content)
     _check_targets(path, mapping, registration)
     return mapping
 
 
-def _refuse_unfinished(path: Path, content: object) -> None:
-    found = list(_unfinished(content))
+def _refuse_unfinished(path: Path, found: list[str]) -> None:
     if found:
         raise LedgerError(
             path, found=f"{len(found)} unfinished: " + "; ".join(found[:20]),
@@ -92,13 +91,10 @@ def _refuse_unfinished(path: Path, content: object) -> None:
 
 
 def _unfinished(content: object, above: str = "") -> Iterable[str]:
-    """Lines whose right side is open, and columns that were not found: `"? name": name`."""
+    """Lines whose right side is open."""
     if isinstance(content, dict):
         for key, value in content.items():
-            if isinstance(value, str) and key == f"{OPEN} {value}" and above == "columns: ":
-                yield f"{above}{key}"
-            else:
-                yield from _unfinished(value, f"{above}{key}: ")
+            yield from _unfinished(value, f"{above}{key}: ")
     elif isinstance(content, str) and content.strip() == OPEN:
         yield f"{above}{content}"
 
@@ -165,6 +161,8 @@ def rename(
     """The cells with the registration's names."""
     known = {unicodedata.normalize("NFC", name): name for name in mapping.columns}
     absent = [name for name in known if name not in cells]
+    _refuse_unfinished(path, [f"columns: {name}" for name in absent
+                              if name == f"{OPEN} {mapping.columns[known[name]]}"])
     if absent:
         _unknown(f"{path}: a column that the mapping names", absent[0], list(cells.columns))
     columns = {name: mapping.columns[old] for name, old in known.items()}

@@ -7,7 +7,7 @@ is not certain, and the export is refused until a person says which way is meant
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -127,13 +127,17 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
     for name, factor in registration.design.factors.items():
         if name in cells:
             meanings[name] = meaning_of_levels(
-                distinct(cells[name]), factor, meant.values.get(name, {}))
+                distinct(cells[name]), factor, meant.values.get(name, {}), labels.get(name))
     for name, values in meant.values.items():
         if name not in cells:
             continue
         doubts += names.unused(name, values, distinct(cells[name]))
         if name not in meanings:
             cells[name] = names.replaced(cells[name], values)
+    used = {*meanings, *qualtrics.ANSWERS, *qualtrics.named(registration)}
+    doubts += [f"{name}: {twice}" for name, given in labels.items()
+               if name in used and (name not in meanings or meanings[name].form != OPEN)
+               and (twice := _doubled(given, {plain(text) for text in given.values()}))]
     numbers = [name for name, one in meanings.items() if one.form == CODES
                and name not in meant.codes and name not in meant.values
                and not (meant.tasks and name in meant.tasks.choice)]
@@ -270,14 +274,15 @@ def _labeled(
         table[cell] = float(labels[bare]) if as_text else codes[number]
     twice = [text for _, text in rest if often[text] > 1]
     doubled = _doubled(file_labels, labels)
-    beside = bool(kinds["text"] and kinds["code"])
+    known = [text for text in file_labels.values() if plain(text) in labels]
+    beside = bool(kinds["code"] and (kinds["text"] or known))
     why = ""
     if twice and way is None:
         why = f"the label {twice[0]!r}, which the registration gives to two codes"
     elif doubled and way is None:
         why = doubled
     elif way is None and beside and not _same_way(file_labels, labels, scale):
-        why = (f"numbers ({_few(kinds['code'])}) beside texts ({_few(kinds['text'])}): "
+        why = (f"numbers ({_few(kinds['code'])}) beside texts ({_few(kinds['text'] or known)}): "
                "the numbers may run the other way")
     elif way is None and kinds["both"] and not kinds["text"] and not kinds["code"] and not of_file:
         why = f"{_few(kinds['both'])}: a label of the scale, and the code of another"
@@ -292,8 +297,8 @@ def _labeled(
     return Meaning(form, table, frozenset(strange), why)
 
 
-def _doubled(file_labels: dict[str, str], labels: dict[str, int]) -> str:
-    """A registered label that the file gives to two codes, in words."""
+def _doubled(file_labels: dict[str, str], labels: Collection[str]) -> str:
+    """One of some labels (as `plain` has them) that the file gives to two codes, in words."""
     seen: dict[str, str] = {}
     for code, text in file_labels.items():
         bare = plain(text)
@@ -315,7 +320,8 @@ def _same_way(file_labels: dict[str, str], labels: dict[str, int], scale: Scale)
 
 
 def meaning_of_levels(
-    given: Iterable[str], factor: Factor, mapped: dict[str, str] | None = None
+    given: Iterable[str], factor: Factor, mapped: dict[str, str] | None = None,
+    file_labels: dict[str, str] | None = None,
 ) -> Meaning:
     """Decide for one column of a factor which level each of its different cells names."""
     said = {plain(key): value for key, value in (mapped or {}).items()}
@@ -323,7 +329,7 @@ def meaning_of_levels(
     labels = {plain(level.label): name for name, level in factor.levels.items()}
     often = Counter(plain(level.label) for level in factor.levels.values())
     table: dict[str, float | str | None] = {}
-    strange, why = [], ""
+    strange, why = [], _doubled(file_labels or {}, {*ids, *labels} - {*said})
     for cell in given:
         bare = plain(cell)
         if bare in said:

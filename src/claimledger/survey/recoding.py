@@ -78,7 +78,7 @@ def repeated(column: pd.Series) -> pd.Series:
     Blanks around a key do not count; a blank key is nobody's.
     """
     if isinstance(column.array, Texts):
-        column = column[column.array.repeats()]
+        column = column[column.array.perhaps_repeated()]
     keys = column[~blanks(column)].astype(str).str.strip()
     keys = keys[keys.duplicated(keep=False)]
     return pd.Series(pd.factorize(keys)[0], index=keys.index)
@@ -134,17 +134,20 @@ def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
             _check_strata(result)
     for name, factor in registration.design.factors.items():
         result[name] = pd.Categorical(frame[name], categories=list(factor.levels))
-    points = {}
-    sources = {source for rule in instrument.derived.values() for source in rule.sources}
+
+    def points(name: str) -> np.ndarray:
+        if name in instrument.derived:
+            made = result[name]
+            return made.codes if isinstance(made, pd.Categorical) else made
+        codes = frame[name].to_numpy(dtype=float)
+        labels = instrument.scales[instrument.items[name].scale].labels
+        return min(labels) + max(labels) - codes if instrument.items[name].reverse else codes
+
     for name, item in instrument.items.items():
         scale = instrument.scales[item.scale]
         if item.role in ("consent", "attention", "comment") or scale.kind == "text":
             continue
-        codes = frame[name].to_numpy(dtype=float)
-        if item.reverse:
-            codes = min(scale.labels) + max(scale.labels) - codes
-        if name in sources:
-            points[name] = codes
+        codes = points(name)
         if scale.kind == "nominal":
             labels = list(scale.labels.values())
             places = pd.Series(codes).map({c: i for i, c in enumerate(scale.labels)})
@@ -154,9 +157,8 @@ def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
             result[name] = codes.astype(int) if whole else codes
     result |= _recall(frame, registration)
     for name in derivation_order(registration):
-        made = derive(instrument.derived[name], points)
-        result[name] = made
-        points[name] = made.codes if isinstance(made, pd.Categorical) else made
+        rule = instrument.derived[name]
+        result[name] = derive(rule, {source: points(source) for source in rule.sources})
     design = registration.design
     for name, source in ((BLOCK, design.blocks), (CLUSTER, design.clusters)):
         if source:
@@ -279,8 +281,12 @@ def _recall(frame: pd.DataFrame, registration: Registration) -> dict[str, np.nda
     result = {}
     for name, item in registration.instrument.items.items():
         if item.recalls:
-            named = frame[name].astype(float).map(item.answers)
-            result[f"{name}_correct"] = (named == frame[item.recalls].astype(object)).to_numpy()
+            place = {level: n for n, level in
+                     enumerate(registration.design.factors[item.recalls].levels)}
+            named = pd.Series(frame[name].to_numpy(dtype=float)).map(
+                {code: place[level] for code, level in item.answers.items()})
+            given = pd.Categorical(frame[item.recalls], list(place)).codes
+            result[f"{name}_correct"] = (named == given).to_numpy()
     if result:
         result["recalled_all"] = np.all(list(result.values()), axis=0)
     return result
@@ -292,9 +298,9 @@ def derive(rule: Derived, points: dict[str, np.ndarray]) -> np.ndarray | pd.Cate
     A value is missing where one of its sources is.
     """
     if rule.mean:
-        return np.mean([points[name] for name in rule.mean], axis=0)
+        return sum(points[name] for name in rule.mean) / len(rule.mean)
     if rule.sum:
-        return np.sum([points[name] for name in rule.sum], axis=0)
+        return sum(points[name] for name in rule.sum)
     if rule.formula:
         return evaluate(rule.formula, points)
     values = np.asarray(points[rule.of], dtype=float)
@@ -336,6 +342,14 @@ def sample_rows(registration: Registration, frame: pd.DataFrame, name: str) -> p
     for factor in registration.samples[name]:
         rows[factor] = rows[factor].cat.remove_unused_categories()
     return rows
+
+
+def asked(registration: Registration, kept: pd.DataFrame, sample: str) -> np.ndarray:
+    """Which rows belong to a registered sample, and so were asked its items."""
+    factors = registration.design.factors
+    return np.all([np.ones(len(kept), dtype=bool), *(
+        kept[factor].isin(levels).to_numpy()
+        for factor, levels in registration.samples[sample].items() if factor in factors)], axis=0)
 
 
 def stack(frame: pd.DataFrame, items: list[str]) -> pd.DataFrame:

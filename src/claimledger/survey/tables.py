@@ -82,7 +82,8 @@ def read_csv(path: Path, wordings: Iterable[str] = ()) -> Table:
         return _read(path, _encoding(path), words, _with_care)
     except (csv.Error, UnicodeDecodeError) as error:
         raise LedgerError(
-            path, found=str(error), expected="text in columns, each quote closed", mend=_AGAIN,
+            path, found=str(error), expected="text in columns, each quote closed, with commas, "
+            "semicolons or tabs between (or the sign that a first line `sep=` names)", mend=_AGAIN,
         ) from error
 
 
@@ -109,7 +110,8 @@ def _read(path: Path, encoding: str, wordings: frozenset[str], way: Callable) ->
     """The table, its columns made in one of two ways: of a big file `at_once`, or `_with_care`."""
     with open(path, encoding=encoding, newline="") as file:
         first = file.readline()
-        said = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)   # a spreadsheet's line
+        # a spreadsheet's line, perhaps filled up by another
+        said = re.fullmatch(r'"?sep *= *(.)"?[,;\s]*', first, re.IGNORECASE)
         start = file.tell() if said else 0
         separator = said[1] if said else _separator(file, start)
         if separator not in _NAMED:
@@ -198,7 +200,8 @@ def _with_care(rows: Iterable[list[str]], width: int, path: Path, *_) -> list:
     if ragged:
         raise LedgerError(
             path, found=", ".join(ragged[:_SHOWN]) + (", and more" * (len(ragged) > _SHOWN)),
-            expected=f"{width} cells in every row, as in the header", mend=_AGAIN,
+            expected=f"{width} cells in every row, as in the header",
+            mend=f"remove lines that stand above the columns' names; or {_AGAIN}",
         )
     return [_column(cells) for cells in zip(*kept, strict=True)] or [_column(())] * width
 
