@@ -21,7 +21,7 @@ from pydantic import Field
 
 from claimledger.errors import LedgerError
 from claimledger.project import sha256_file, write_atomic
-from claimledger.yaml_files import SAFE, Model, Source, about, validated
+from claimledger.yaml_files import SAFE, Model, Source, about, near, one_of, validated
 
 ASPECTS = ("model", "vcov", "weights", "sample", "outcome", "correction", "sesoi", "other")
 HEAD = (
@@ -195,10 +195,10 @@ def deviate(registration: Path, deviation: dict[str, str], known: list[str]) -> 
     for name, text in said.items():
         allowed = {"analysis": known, "aspect": ASPECTS}.get(name)
         if not text or (allowed and text not in allowed):
-            near = difflib.get_close_matches(text, allowed or []) or allowed or ["a text"]
             raise LedgerError(
-                f"deviate --{name}", found=repr(text), expected=", ".join(near),
-                mend="claimledger deviate --help says what each option holds")
+                f"deviate --{name}", found=repr(text),
+                expected=one_of(allowed) if allowed else "a text",
+                mend=near(text, allowed or []) or "claimledger deviate --help says what it holds")
     one = Deviation.model_validate(said)
     if one in lock.deviations:
         raise LedgerError("deviate", found="the same deviation in the lock", expected="a new one")
