@@ -17,6 +17,7 @@ import re
 import shutil
 import sys
 import zipfile
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from html import escape, unescape
@@ -144,22 +145,15 @@ def check_request(words: list[str]) -> None:
         Parameters for the notebooks, an override of a key under `ledger`, or LaTeX's PDF, with the
         way to get what was meant.
     """
-    for option, value in _options(words):
-        for names, pattern, expected, mend in REFUSED:
-            if option in names and re.search(pattern, value):
-                raise LedgerError(" ".join(["quarto", *words]), found=f"{option} {value}",
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    for names, *_ in REFUSED:
+        parser.add_argument(*names, action="append", nargs="?", const="", default=[], dest=names[0])
+    given = vars(parser.parse_known_args(words)[0])
+    for names, pattern, expected, mend in REFUSED:
+        for value in given[names[0]]:
+            if re.search(pattern, value):
+                raise LedgerError(" ".join(["quarto", *words]), found=f"{names[0]} {value}",
                                   expected=expected, mend=mend)
-
-
-def _options(words: list[str]) -> Iterator[tuple[str, str]]:
-    for word, following in zip(words, [*words[1:], ""], strict=False):
-        name, joined, value = word.partition("=")
-        if name.startswith("--") and joined:
-            yield name, value
-        elif word.startswith("-P") and word != "-P" or word.startswith("-M") and word != "-M":
-            yield word[:2], word[2:]
-        elif word.startswith("-"):
-            yield word, following
 
 
 def prepare(run: Run) -> None:
@@ -187,9 +181,8 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
     run, changed, problems = Run.open(root), [], []
     moment = renderer.moment(run)
     for path in sorted({*(output.rglob("*") if made is None else made), *output.rglob("*.css")}):
-        if path.suffix not in (".html", ".css", ".xml", ".docx"):
-            continue
-        if path.suffix in (".xml", ".docx") and path.parent != output:
+        beside = path.parent == output and path.suffix in (".xml", ".docx")
+        if not (beside or path.suffix in (".html", ".css")):
             continue
         before = path.read_bytes()
         after = _mended(path, before, root, output, moment)
@@ -202,8 +195,7 @@ def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Pat
     if problems:
         raise LedgerError(
             output, found="\n    ".join(dict.fromkeys(problems)),
-            expected="everything resolved, and no request outside the page",
-        )
+            expected="everything resolved, and no request outside the page")
     return changed
 
 
