@@ -79,14 +79,6 @@ def test_a_place_is_named_by_study_and_file(folder):
         external.named(run, "other")
 
 
-def test_settings_with_a_mistyped_key_are_refused(folder):
-    wrong = json.loads(json.dumps(SETTINGS))
-    wrong["ledger"]["external"]["other-one"]["recordet"] = "x"
-    (folder / "_quarto.yml").write_text(yaml.safe_dump(wrong))
-    with pytest.raises(LedgerError, match="recordet"):
-        external.externals(Run.open(folder))
-
-
 def test_recorded_results_belong_to_these_data_and_this_registration(folder, one):
     with pytest.raises(LedgerError, match=r"no recorded.json"):
         external.recorded(one)

@@ -1,6 +1,8 @@
 """`_quarto.yml: ledger`: every wrong value is told with its line, and nothing else is."""
 
 import re
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 import yaml
@@ -36,6 +38,9 @@ WRONG = {
     "no settings": ("ledger:", "ledgers:", "ledger", "registration"),
     "a set that is a text": ("  seed: 1", "  sets: {both: H1}\n  seed: 1",
                              "line 5: ledger.sets.both", "a list"),
+    "a key of another study": (
+        "  seed: 1", "  external: {x: {notebook: a, data: b, recordet: c}}\n  seed: 1",
+        "line 5: ledger.external.x.recordet", "did you mean recorded"),
     "another study without its data": (
         "  seed: 1", "  external: {x: {notebook: a}}\n  seed: 1", "ledger.external.x.data",
         "where its data lie")}
@@ -53,16 +58,25 @@ def test_a_wrong_value_is_told_with_its_line(tmp_path, change):
     assert not re.search(r"pydantic|validation|extra_forbidden|Traceback", text)
 
 
-def test_no_value_of_a_wrong_kind_passes_or_ends_in_anything_but_words(tmp_path):
-    good = yaml.safe_load(GOOD)
-    for key in Settings.model_fields:
-        for value in (3, -1.5, True, "", "x", [], [3], [[]], {}, {"a": 3}, {"a": {"b": 3}}):
-            (tmp_path / CONFIG).write_text(yaml.safe_dump(
-                good | {"ledger": good["ledger"] | {key: value}}, sort_keys=False))
-            try:
-                settings(tmp_path)
-            except LedgerError as error:
-                assert f"ledger.{key}" in str(error) and "line " in str(error)
+OF = {key: kind for keys, kind in {
+    ("registration", "data", "mapping"): ["", "x"], ("seed", "cell_seconds"): [3],
+    ("lint", "notebooks", "subjects", "review"): [[]],
+    ("words", "sets", "phrases", "external"): [{}]}.items() for key in keys}
+
+
+@pytest.mark.parametrize("key", Settings.model_fields)
+def test_no_value_of_a_wrong_kind_passes_or_ends_in_anything_but_words(tmp_path, key):
+    good, passed = yaml.safe_load(GOOD), []
+    for value in (3, -1.5, True, "", "x", [], [3], [[]], {}, {"a": 3}, {"a": {"b": 3}}):
+        place = Path(mkdtemp(dir=tmp_path))  # a file of its own: one is read once a change of time
+        (place / CONFIG).write_text(yaml.safe_dump(
+            good | {"ledger": good["ledger"] | {key: value}}, sort_keys=False))
+        try:
+            settings(place)
+            passed.append(value)
+        except LedgerError as error:
+            assert f"ledger.{key}" in str(error) and "line " in str(error)
+    assert passed == OF[key]
 
 
 def test_good_settings_are_read_and_what_is_quartos_is_left_alone(tmp_path):
