@@ -253,6 +253,10 @@ class Model(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    def __hash__(self) -> int:
+        """By content; pydantic's own fails on lists."""
+        return hash(self.model_dump_json())
+
 
 def about(text: str, *example: object, **rules) -> Field:
     """A field with its description and an example, as the reference prints them."""

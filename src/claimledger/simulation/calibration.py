@@ -7,6 +7,7 @@ Thresholds differ by cell of the design, so that means and effects are exact on 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -66,8 +67,9 @@ class Latent:
         return np.ravel_multi_index(tuple(codes), [len(v) for v in self.factors.values()])
 
 
+@lru_cache(4)      # a notebook asks for the same world several times
 def calibrate(registration: Registration, simulation: Simulation, world: World) -> Latent:
-    """Solve for the thresholds and correlations of one world; milliseconds."""
+    """Solve for the thresholds and correlations of one world; the answer is not to be changed."""
     factors = {name: list(f.levels) for name, f in registration.design.factors.items()}
     shape = tuple(map(len, factors.values()))
     if prod(shape) > _CELLS:
