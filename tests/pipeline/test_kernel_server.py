@@ -90,7 +90,6 @@ def test_one_that_was_never_asked_ends_before_its_imports_do(server):
 
 
 def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
-    run = Run.open()
     def slow(*_):
         started.append(1)
         time.sleep(0.2)
@@ -99,7 +98,7 @@ def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
     monkeypatch.setattr(kernels, "_server", [])
     monkeypatch.setattr(kernels, "KernelServer", slow)
     with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(kernels.warm, run) for _ in range(4)]:
+        for done in [pool.submit(kernels.warm, Run.open()) for _ in range(4)]:
             done.result()
     assert len(started) == len(kernels._server) == 1
 

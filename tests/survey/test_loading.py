@@ -1,7 +1,6 @@
 """The whole way from a file to a frame."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -31,7 +30,6 @@ def test_its_weights_meet_the_population(shipped, registration):
     assert shipped.weights.index.equals(shipped.frame.index)
     assert shipped.weights.mean() == pytest.approx(1)
     assert shipped.weights.max() <= registration.weighting.trim
-    assert shipped.raking.gap < 1e-6
     assert 1 < shipped.raking.design_effect < 1.5
     male = shipped.weights[shipped.frame["sex"] == "Male"].sum() / len(shipped.frame)
     assert male == pytest.approx(0.49)
@@ -89,26 +87,25 @@ def test_check_and_build_say_the_same_of_a_small_world(
 def test_a_survey_opened_ahead_is_taken_once_and_while_its_files_are_the_same(
     exported, registration, root, tmp_path, monkeypatch
 ):
-    manifest, margins = exported.with_suffix(".manifest.json"), "margins.csv"
-    promise = registration.model_copy(update={
-        "weighting": registration.weighting.model_copy(update={"margins": margins})})
-    shutil.copy(root / registration.weighting.margins, tmp_path / margins)
-    data = shutil.copy(exported, tmp_path / exported.name)
-    shutil.copy(manifest, tmp_path)
-    monkeypatch.setattr(study, "load", lambda _: promise)
-    given = [data, promise, tmp_path, None]
+    data, manifest = (tmp_path / path.name for path in (
+        exported, exported.with_suffix(".manifest.json")))
+    margins = tmp_path / registration.weighting.margins
+    margins.parent.mkdir()
+    for source, copy in ((exported, data), (exported.with_suffix(".manifest.json"), manifest),
+                         (root / registration.weighting.margins, margins)):
+        shutil.copy(source, copy)
     afresh = []
     monkeypatch.setattr(study, "open_survey", lambda *a: afresh.append(a) or open_survey(*a))
-    for change in (None, data, tmp_path / manifest.name, tmp_path / margins, "promise"):
-        study.open_ahead(tmp_path / "registration.yml", data, tmp_path)
-        if isinstance(change, Path):
+    for change in (None, data, manifest, margins, "promise"):
+        study.open_ahead(root / "registration.yml", data, tmp_path)
+        if change in (data, manifest, margins):
             change.write_bytes(change.read_bytes() + b"\n")
-        given[1] = promise.model_copy(update={"hypotheses": []}) if change == "promise" else promise
+        other = {"hypotheses": []} if change == "promise" else {}
+        given = data, registration.model_copy(update=other), tmp_path, None
         afresh.clear()
         first = study._survey(*given)
         assert len(afresh) == (change is not None), change
         assert study._survey(*given) is not first
-        assert first.frame.equals(open_survey(*given).frame)
 
 
 def test_an_implausible_loss_stands_in_the_flow_figure(spoil, registration, root):

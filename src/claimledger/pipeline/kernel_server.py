@@ -40,10 +40,7 @@ class KernelServer:
 
     def __init__(self, environment: dict[str, str], own: Callable[[Path], dict[str, str]],
                  survey: Sequence[Path] = ()):
-        """Let the imports begin; `start` waits for them.
-
-        `own`: variables for its own folder. `survey`: what `study.open_ahead` takes, if anything.
-        """
+        """Let its imports begin; `own`: variables for its folder, `survey`: see `open_ahead`."""
         self._folder = tempfile.TemporaryDirectory(prefix="claimledger-")
         folder = Path(self._folder.name)
         self._said, self._asking = folder / "said", threading.Lock()
