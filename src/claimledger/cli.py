@@ -213,7 +213,7 @@ def verify(
     from claimledger.replication.published import read_published
 
     run = paper.open_run()
-    target = (target or run.root).resolve()
+    target = (target or run.root).absolute()  # a link that leads to itself is refused below
     published = read_published(target)
     if instead:
         raise typer.Exit(run_there(run.root, instead, ["verify", str(target)]))

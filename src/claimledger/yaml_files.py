@@ -66,11 +66,12 @@ def load_yaml(path: Path, expected: str, texts: bool = False) -> object:
     """The content of a YAML file, as `parse_yaml` gives it; a LedgerError where there is none."""
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():  # it might never end
+            raise LedgerError(path, found="a pipe, a device or a folder", expected=expected)
         return parse_yaml(path.read_bytes(), path, expected, texts)
-    except FileNotFoundError as error:
-        raise LedgerError(path, found="no such file", expected=expected) from error
     except OSError as error:
-        raise LedgerError(path, found=error.strerror, expected=expected) from error
+        found = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise LedgerError(path, found=found, expected=expected) from error
 
 
 def parse_yaml(text: str | bytes, where: object, expected: str, texts: bool = False) -> object:

@@ -14,6 +14,7 @@ from pypdf import PdfWriter
 from claimledger.errors import LedgerError
 from claimledger.replication import published
 from claimledger.replication.published import parse, plain, read_published
+from claimledger.yaml_files import load_yaml
 from published_paper import found_here, html
 
 
@@ -183,6 +184,8 @@ def test_what_is_no_regular_file_is_refused(tmp_path):
         with pytest.raises(LedgerError) as caught:
             read_published(path)
         assert found in caught.value.found, path
+    with pytest.raises(LedgerError, match="a pipe"):  # nor is a registration
+        load_yaml(tmp_path / "pipe.html", "a registration")
 
 
 def test_a_picture_is_read_beside_the_page_and_nowhere_else(tmp_path):
