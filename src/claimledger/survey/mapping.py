@@ -8,7 +8,7 @@ such an export, with a respondent a row, one with a row for each profile.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from string import Formatter
@@ -70,12 +70,17 @@ class Mapping(Model):
         "Item to what its numbers are.", {"ideology": "reversed"}, default={})
 
 
-def read_mapping(path: Path | None, registration: Registration) -> Mapping:
-    """The mapping file, or one that changes nothing; what is unfinished in it is an error."""
+def read_mapping(
+    path: Path | None, registration: Registration, columns: Collection[str] = ()
+) -> Mapping:
+    """The mapping file, or one that changes nothing; what is unfinished in it is an error.
+
+    `columns` are the export's: `"? name": name` is open, but where a column is called so.
+    """
     if path is None:
         return Mapping()
     source = Source.read(path, "a mapping of names", texts=True)
-    _refuse_unfinished(path, list(_unfinished(source.content)))
+    _refuse_unfinished(path, list(_unfinished(source.content, columns)))
     mapping = validated(source, Mapping, source.content)
     _check_targets(path, mapping, registration)
     return mapping
@@ -90,11 +95,14 @@ def _refuse_unfinished(path: Path, found: list[str]) -> None:
         )
 
 
-def _unfinished(content: object, above: str = "") -> Iterable[str]:
-    """Lines whose right side is open."""
+def _unfinished(content: object, columns: Collection[str], above: str = "") -> Iterable[str]:
+    """Lines whose right side is open, and columns that were not found: `"? name": name`."""
     if isinstance(content, dict):
         for key, value in content.items():
-            yield from _unfinished(value, f"{above}{key}: ")
+            if key == f"{OPEN} {value}" and above == "columns: " and key not in columns:
+                yield f"{above}{key}"
+            else:
+                yield from _unfinished(value, columns, f"{above}{key}: ")
     elif isinstance(content, str) and content.strip() == OPEN:
         yield f"{above}{content}"
 
@@ -161,8 +169,6 @@ def rename(
     """The cells with the registration's names."""
     known = {unicodedata.normalize("NFC", name): name for name in mapping.columns}
     absent = [name for name in known if name not in cells]
-    _refuse_unfinished(path, [f"columns: {name}" for name in absent
-                              if name == f"{OPEN} {mapping.columns[known[name]]}"])
     if absent:
         _unknown(f"{path}: a column that the mapping names", absent[0], list(cells.columns))
     columns = {name: mapping.columns[old] for name, old in known.items()}

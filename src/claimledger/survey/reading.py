@@ -108,7 +108,7 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
     """Read an export of any format, and give it the registration's names."""
     path = Path(path)
     table = read_table(path, registration)
-    meant = names.read_mapping(mapping, registration)
+    meant = names.read_mapping(mapping, registration, table.cells.columns)
     if meant.tasks:
         table = replace(table, cells=unfold(table.cells, meant.tasks, registration, path))
     cells = names.rename(meant, table.cells, registration, path)
