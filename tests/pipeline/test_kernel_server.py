@@ -103,7 +103,8 @@ def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
     assert len(started) == len(kernels._server) == 1
 
 
-def test_nothing_that_a_notebook_leaves_behind_goes_on(server, tmp_path):
+@pytest.mark.parametrize("hop", ["pass", "os.fork() and os._exit(0)"])  # ever another process
+def test_nothing_that_a_notebook_leaves_behind_goes_on(server, tmp_path, hop):
     copy = start(server, tmp_path / "one")
     with client_of(tmp_path / "one") as client:
         client.execute_interactive(
@@ -113,7 +114,7 @@ def test_nothing_that_a_notebook_leaves_behind_goes_on(server, tmp_path):
             "    if os.fork() == 0:\n"
             "        while True:\n"
             "            pathlib.Path('alive').write_text(str(time.monotonic()))\n"
-            "            time.sleep(0.01)\n"
+            f"            time.sleep(0.001); {hop}\n"
             "    os._exit(0)")
     assert copy.wait() == 0
     alive = tmp_path / "one/alive"

@@ -138,21 +138,32 @@ def main() -> None:
 
 
 def _sweep() -> int:
-    """End all descendants; new ones may appear while others end. How many are left."""
+    """End all descendants; new ones may appear while others end. How many are left.
+
+    Whoever loses its parent becomes a child of this process, so that there is none left exactly
+    when this process has no child: a list alone may miss those of one that ends meanwhile.
+    """
     until = time.monotonic() + PATIENCE
-    while (left := psutil.Process().children(recursive=True)) and time.monotonic() < until:
+    left = []
+    while _reap() and time.monotonic() < until:
+        left = psutil.Process().children(recursive=True)
         for one in left:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
         time.sleep(0.01)
-    return len(left)
+    return max(1, len(left)) if _reap() else 0
 
 
-def _reap(*_) -> None:
-    """Take note of every copy that has ended, so that its time counts as the build's."""
+def _reap(*_) -> bool:
+    """Take note of every copy that has ended, so that its time counts as the build's.
+
+    Whether there is a child that has not.
+    """
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
+        return True
+    return False
 
 
 def _run_kernel(parent: int, argv: list[str], env: dict[str, str], cwd: str, said: str) -> None:
