@@ -105,17 +105,15 @@ def test_notebooks_that_begin_side_by_side_share_one(monkeypatch):
 
 @pytest.mark.parametrize("hop", ["pass", "os.fork() and os._exit(0)"])  # ever another process
 def test_nothing_that_a_notebook_leaves_behind_goes_on(server, tmp_path, hop):
+    left = ("import os, time\n"
+            "while True:\n"
+            "    print(time.monotonic(), file=open('alive', 'w'), flush=True)\n"
+            f"    {hop}; time.sleep(0.0005)")
     copy = start(server, tmp_path / "one")
     with client_of(tmp_path / "one") as client:
         client.execute_interactive(
-            "import os, time, pathlib\n"
-            "if os.fork() == 0:\n"
-            "    os.setsid()\n"
-            "    if os.fork() == 0:\n"
-            "        while True:\n"
-            "            pathlib.Path('alive').write_text(str(time.monotonic()))\n"
-            f"            time.sleep(0.001); {hop}\n"
-            "    os._exit(0)")
+            "import os, subprocess, sys\n"
+            f"subprocess.Popen([sys.executable, '-ISc', {left!r}], start_new_session=True)")
     assert copy.wait() == 0
     alive = tmp_path / "one/alive"
     until(lambda: alive.is_file() and alive.read_text())
