@@ -33,10 +33,10 @@ def test_sound_input_passes(data):
 
 
 @pytest.mark.parametrize("change, model, said", [
-    (lambda d: d.assign(y=3.3), {}, ""),              # a constant outcome
-    (lambda d: d[d["arm"] != "b"], {}, ""),           # an empty cell
+    (lambda d: d.assign(y=3.3), {}, "constant"),
+    (lambda d: d[d["arm"] != "b"], {}, "rank"),  # an empty cell
     (lambda d: d.assign(z=2 * d["x"]), {"model": "y ~ x + z", "term": "x"}, "rank"),
-    (lambda d: d.assign(y=d["y"].mask(d.index == 5, np.inf)), {}, ""),
+    (lambda d: d.assign(y=d["y"].mask(d.index == 5, np.inf)), {}, "missing"),
 ])  # fmt: skip
 def test_what_cannot_be_estimated(data, change, model, said):
     with pytest.raises(LedgerError, match=said):
