@@ -215,7 +215,7 @@ def test_what_the_audit_rests_on_is_as_it_was_when_the_build_began(tmp_path, nam
     (place / "data/margins.csv").write_text("y")
     book = json.loads((place / "notebooks/02_b.ipynb").read_text())
     book["cells"][1]["source"] += (
-        f"\nimport sys\nsys.path.append({str(Path(small_paper.__file__).parent)!r})\n"
+        f"\nimport pathlib, sys\nsys.path.append({str(Path(small_paper.__file__).parent)!r})\n"
         + ON_DISK[name])
     (place / "notebooks/02_b.ipynb").write_text(json.dumps(book))
     status, said = small_paper.render(place)
