@@ -26,7 +26,9 @@ from claimledger.project import Run
 from claimledger.prose.source import read_sources
 from claimledger.rendering.pages import write_formats
 from claimledger.replication import report as reports
+from claimledger.replication.differences import compare_units
 from claimledger.replication.published import read_published
+from claimledger.replication.reading import Unit
 from claimledger.replication.verify import Here, as_published, judge, rendered
 from fixture.project import make_project
 from tampered_pages import NOTEBOOK, PAGE, TAMPERED, by_leaf, by_rule
@@ -317,3 +319,14 @@ def test_a_pdf_with_the_same_words_that_is_another_is_caught(paper, tmp_path, ch
     writer.write(tmp_path / "paper.pdf")
     report = verified(tmp_path / "paper.pdf")
     assert {(one.group, one.place) for one in report.differences} == found, reports.text(report)
+
+
+@pytest.mark.parametrize("group, place, text", [
+    ("text", "Results", "Quarto 1 in three allies agreed."),
+    ("text", "Results", "creator: nobody"), ("exhibits", "Table 1", "[formula] of nobody"),
+    ("header", "head", "Date: 2024-01-01"), ("text", "Results", "Date: 2024-01-01"),
+    ("header", "PDF", "creator: Typst, and it is proved")])
+def test_words_like_those_of_a_maker_are_told_in_a_page_by_quarto(group, place, text):
+    assert compare_units([Unit(group, place, text)], [], strict=False)
+    made = Unit("text", "Appendix F. Colophon", "Quarto 1.9.38")
+    assert not compare_units([made], [], strict=False)

@@ -1,6 +1,5 @@
 """A real export, where it is on the machine: the authors of its study kept the same 400."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -47,11 +46,10 @@ robustness: {}
 
 
 @pytest.fixture(scope="module")
-def real(root) -> Path:
-    folder = Path(os.environ.get("CLAIMLEDGER_REALDATA", root.parent / "shared" / "realdata"))
-    if not (folder / "projoint").is_dir():
+def real(realdata) -> Path:
+    if not (realdata / "projoint").is_dir():
         pytest.skip("the real export is not here (set CLAIMLEDGER_REALDATA)")
-    return folder
+    return realdata
 
 
 @pytest.fixture(scope="module")

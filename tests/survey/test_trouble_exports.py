@@ -1,6 +1,5 @@
 """Exports that went wrong elsewhere: each is right, or refused, or said; never read in silence."""
 
-import os
 import warnings
 from pathlib import Path
 
@@ -16,11 +15,10 @@ from exports import kept
 
 
 @pytest.fixture(scope="module")
-def trouble(root) -> Path:
-    folder = Path(os.environ.get("CLAIMLEDGER_REALDATA", root.parent / "shared" / "realdata"))
-    if not (folder / "trouble-exports").is_dir():
+def trouble(realdata) -> Path:
+    if not (realdata / "trouble-exports").is_dir():
         pytest.skip("the collection of exports is not here (set CLAIMLEDGER_REALDATA)")
-    return folder / "trouble-exports"
+    return realdata / "trouble-exports"
 
 
 @pytest.fixture(scope="module")

@@ -31,8 +31,11 @@ CLASSES = re.compile(r"quarto-[\w-]+|cell(-[\w-]+)?|caption-top|header|odd|even|
 NAMES = re.compile(r' data-(?:execution_count|status)="[^"]*"|'
                    r'-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=")')
 FRAMED = re.compile(r' (?:id|aria-describedby)="[^"]*"')  # of a frame
-MAKER = re.compile(r"(Rendered by:? )?(Quarto \d|the embedded renderer \()|"
-                   r"creator: |Date: [\d-]+$|/PageLabels$|\[formula\]")
+MAKER = re.compile(  # group, place and whole text of what names the maker, or is of its making
+    r"(header\0colophon\0Rendered by: |text\0[^\0]*\0)"
+    r"(Quarto [\d.]+|the embedded renderer \(pandoc [\d.]+, typst [\d.]+\))"
+    r"|header\0colophon\0Date: [\d-]+|header\0PDF\0(creator: Typst [\d.]+|/PageLabels)"
+    r"|exhibits\0PDF\0\[formula\].*", re.S)
 HIDES = re.compile(r"<w:(vanish|specVanish|webHidden|color|sz|shd|highlight|d?strike|del|ins)\b")
 CLOSE = re.compile(r"[ \n\u00a0]")
 WIDTHS = re.compile(r'(?<=<col) style="width: \d+%"|(?<=<table) style="min-width: \d+em"')
@@ -84,7 +87,8 @@ def compare_units(
 def _normal(unit: Unit) -> Unit:
     """Without what two renderers write in other ways: blanks in code, numbers of headings, tags."""
     text = unit.masked
-    if MAKER.match(unit.text) or unit.content.startswith(PAGE) and unit.place != "PDF" or (
+    whole = f"{unit.group}\0{unit.place}\0{unit.text}"
+    if MAKER.fullmatch(whole) or unit.content.startswith(PAGE) and unit.place != "PDF" or (
             unit.place.startswith("page ") and unit.text.startswith("[link] page")):
         return replace(unit, group="renderer")
     if unit.place == "Word":  # a part of the file
