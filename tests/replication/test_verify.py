@@ -169,7 +169,8 @@ HEADING = '<w:pStyle w:val="Heading1">'
 @pytest.mark.parametrize(("quarto", "embedded"), [
     (Unit("text", "1", "1. Introduction", markup=HEADING),
      Unit("text", "1", "1 Introduction", markup=HEADING, turns=(1,))),
-    (Unit("text", "F", "Quarto 1.9.38"), Unit("text", "F", "the embedded renderer (pandoc 3.9)")),
+    (Unit("text", "F", "Quarto 1.9.38"),
+     Unit("text", "F", "the embedded renderer (pandoc 3.9, typst 0.14.2)")),
     (Unit("text", "page 3", "[link] page 29"), Unit("text", "page 3", "[link] page 28")),
     (Unit("exhibits", "page 3", "[page] a", content=PAGE + b"1 m"),
      Unit("exhibits", "page 3", "[page] b", content=PAGE + b"2 m")),
