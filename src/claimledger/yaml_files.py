@@ -332,11 +332,13 @@ def expected(kind: str, context: dict) -> str:
         return "one of " + re.sub(r"'|\"", "", str(context["expected"])).replace(" or ", ", ")
     if kind == "string_pattern_mismatch":
         return PATTERNS.get(context["pattern"], "a text that is not empty")
+    if kind == "too_short":
+        return f"{context['min_length']} or more entries"
     words = {
         "string": "a text (in quotes where it looks like something else)",
         "int": "a whole number", "float": "a number", "bool": "true or false",
         "list": "a list, such as [a, b]", "dict": "keys with values", "model": "keys with values",
-        "too_short": "at least one entry", "finite_number": "a number that is finite",
+        "finite_number": "a number that is finite",
         "date": "a date such as 2026-05-01"}
     return next((text for start, text in words.items() if kind.startswith(start)),
                 "a value of another kind")

@@ -12,8 +12,10 @@ BROKEN = {
                                     "H3a.contrast"),
     "a coefficient that the model does not have": (
         '{"regime[T.democracy]": 1}', '{"regime[T.nondemocracy]": 1}', "H3a.contrast"),
-    "no outcome": ("    outcome: corrective\n", "", "H3a.outcome"),
+    "no outcome": ("    outcome: corrective\n", "", "hypotheses.H3a"),
     "another outcome on the left": (H3, '"hawk ~ regime"', "H3a.model"),
+    "the shares of an outcome that is no share": (
+        "    model: " + H3, "    estimator: logit\n    model: " + H3, "H3a.model"),
     "an unknown variable": (H3, '"corrective ~ regme"', "H3a.model"),
     "a formula that cannot be read": (H3, '"corrective ~ (regime"', "H3a.model"),
     "two terms that say the same": (H3, '"corrective ~ regime + C(regime)"', "H3a.model"),

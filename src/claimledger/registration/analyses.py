@@ -110,6 +110,16 @@ class Analysis(Model):
         default=None)
     role: Literal["primary", "secondary"] = about("Its place in the paper.", default="primary")
 
+    @model_validator(mode="after")
+    def _whole(self) -> "Analysis":
+        if (self.frame == "stacked") != bool(self.stack):
+            raise ValueError("`stack` with `frame: stacked`, and only there")
+        if self.outcome is None and not self.stack:
+            raise ValueError("`outcome`: the variable that is explained")
+        if self.missing != "complete" and self.stack:
+            raise ValueError("`missing: complete` with stacked items")
+        return self
+
     def bound(self, sd: float) -> float | None:
         """The smallest effect of interest in units of the estimate; None without one."""
         if self.sesoi is None:
@@ -169,6 +179,15 @@ class Comparison(Analysis):
                       "letter[T.{level}]")
     pairs: Literal["reference", "all"] = about(
         "Each against the reference, or each against each.", default="reference")
+
+    @model_validator(mode="after")
+    def _levels(self) -> "Comparison":
+        if len(set(self.levels)) < len(self.levels) or (
+                self.pairs == "all" and len(self.levels) < 2):
+            raise ValueError("`levels`: each once, and two for a pair")
+        if "{level}" not in self.term:
+            raise ValueError("`term`: a coefficient with `{level}` in it")
+        return self
 
 
 class Robustness(Model):

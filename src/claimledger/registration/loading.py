@@ -12,7 +12,7 @@ from pathlib import Path
 
 from claimledger.errors import LedgerError
 from claimledger.project import write_atomic
-from claimledger.registration.analyses import POINTS, Analysis, Bound, Comparison, Hypothesis
+from claimledger.registration.analyses import POINTS, Analysis, Bound
 from claimledger.registration.lock import amend, check_lock, lock_path
 from claimledger.registration.models import SCHEMA, Derived, Registration
 from claimledger.settings import Config
@@ -20,12 +20,6 @@ from claimledger.yaml_files import OPEN, Key, Mistake, Model, Source, complain, 
 
 MODELS = {"registration": Registration, "settings": Config}
 LINE = "# yaml-language-server: $schema=registration.schema.json\n"
-# Columns of the frame that stand for no variable of the instrument.
-OWN = ("respondent", "task", "profile", "weight", "stratum", "unit", "block", "cluster",
-       "recalled_all")
-_NAME = re.compile(r"(?<![\w.])([A-Za-z_]\w*)(?![\w]*[.(])")
-_PATSY = ("C", "Treatment", "np", "Sum", "Q", "I", "in")
-_TERM = re.compile(r"(?:C\()?([A-Za-z_]\w*)[^\[\]:]*\[(?:T\.)?([^\]]+)\]")
 
 
 def load(path: Path) -> Registration:
@@ -145,19 +139,9 @@ def _behind(r: Registration, name: str, seen: frozenset[str] = frozenset()) -> s
 
 def _design(r: Registration) -> Iterator[Mistake]:
     design, factors = r.design, r.design.factors
-    for name, factor in factors.items():
-        if len(factor.levels) < 2:
-            yield Mistake(("design", "factors", name), "one level", "two or more arms")
     yield from unknown(("design", "vignette", "order"), design.vignette.order, factors)
-    for name in ("blocks", "clusters"):
-        if getattr(design, name) in factors:
-            yield Mistake(("design", name), f"the factor {getattr(design, name)!r}",
-                          "what arms were assigned within, not an arm")
     for place, rule in enumerate(design.restrictions):
         key: Key = ("design", "restrictions", place)
-        if len(rule) < 2:
-            yield Mistake(key, "one factor", "levels of two factors or more, which exclude "
-                          "each other", "leave out a level that never occurs")
         for factor, levels in rule.items():
             yield from unknown((*key, factor), [factor], factors)
             if factor in factors:
@@ -180,9 +164,6 @@ def _samples(r: Registration) -> Iterator[Mistake]:
             yield from unknown(("samples", name, variable), [variable], groups)
             if variable in groups:
                 yield from unknown(("samples", name, variable), levels, groups[variable])
-    if r.weighting and r.weighting.strata and r.weighting.strata == r.weighting.clusters:
-        yield Mistake(("weighting", "clusters"), f"{r.weighting.clusters!r}, the strata too",
-                      "sampling units, several in each stratum")
     if r.weighting:
         yield from unknown(("weighting", "variables"), r.weighting.variables, _known(r))
     for place, rule in enumerate(r.exclusions):
@@ -223,31 +204,22 @@ def _analysis(r: Registration, key: Key, a: Analysis) -> Iterator[Mistake]:
     yield from unknown((*key, "family"), [a.family], r.families)
     yield from unknown((*key, "sample"), [a.sample], r.samples)
     numbers = [n for n in (*r.instrument.items, *r.instrument.derived) if _is_number(r, n)]
-    if (a.frame == "stacked") != bool(a.stack):
-        yield Mistake((*key, "stack"), f"frame {a.frame} and {len(a.stack)} items",
-                      "`stack` with `frame: stacked`, and only there")
-        return
     if a.frame == "profiles" and r.design.respondent is None:
         yield Mistake((*key, "frame"), "profiles, and no `design.respondent`",
                       "the column that says whose a profile is")
-    if a.frame != "stacked" and a.outcome is None:
-        yield Mistake((*key, "outcome"), "nothing", "the variable that is explained")
-        return
     for name in a.stack or [a.outcome]:
         yield from unknown((*key, "stack" if a.stack else "outcome"), [name], numbers)
         if name not in numbers:
             return
+    # Names and coefficients are tried on answers drawn at random (`ledger.audit.dry_run`).
+    left = "response" if a.stack else a.outcome
+    if not re.match(rf"\s*{left}\s*~\s*\S", a.model):
+        yield Mistake((*key, "model"), repr(a.model), f"a formula such as `{left} ~ factor`")
     if a.weighted and r.weighting is None:
         yield Mistake((*key, "weighted"), "true", "`weighting`, which says what the weights are")
     if a.vcov in ("CR2", "stata") and a.frame == "respondents" and not r.design.clusters:
         yield Mistake((*key, "vcov"), f"{a.vcov}, and nothing that rows are clustered in",
                       "`design.clusters`, or HC2 for respondents who were assigned one by one")
-    if a.estimator in ("logit", "probit") and not r.is_binary(str(a.outcome)):
-        yield Mistake((*key, "estimator"), f"{a.estimator} of {a.outcome!r}",
-                      "an outcome that is 0 or 1", "derive one with `yes`")
-    if isinstance(a, Comparison) and (
-            len(set(a.levels)) < len(a.levels) or (a.pairs == "all" and len(a.levels) < 2)):
-        yield Mistake((*key, "levels"), ", ".join(a.levels), "each level once, and two for a pair")
     if a.estimator == "amce" and not r.design.restrictions:
         yield Mistake((*key, "estimator"), "amce, and no `design.restrictions`",
                       "ols: without restrictions it is the same")
@@ -263,12 +235,9 @@ def _analysis(r: Registration, key: Key, a: Analysis) -> Iterator[Mistake]:
             if not ends[0] <= value <= ends[1]:
                 yield Mistake((*key, "at", name), f"{value:g}",
                               f"a value that {name!r} can have: {ends[0]:g} to {ends[1]:g}")
-        if name in numbers and name not in _NAME.findall(a.model):
+        if name in numbers and name not in re.findall(r"\w+", a.model):
             yield Mistake((*key, "at"), f"{name!r}, which is not in the model",
                           "a moderator, such as `outcome ~ factor * moderator`")
-    if a.missing != "complete" and a.stack:
-        yield Mistake((*key, "missing"), f"{a.missing} with stacked items", "complete")
-    yield from _model(r, key, a, numbers)
 
 
 def _is_number(r: Registration, name: str) -> bool:
@@ -277,41 +246,6 @@ def _is_number(r: Registration, name: str) -> bool:
     item, scale = r.instrument.items[name], r.scale_of(name)
     return scale.kind in ("ordinal", "numeric") and item.role not in (  # type: ignore[union-attr]
         "consent", "attention", "comment")
-
-
-def _model(r: Registration, key: Key, a: Analysis, numbers: list[str]) -> Iterator[Mistake]:
-    """Names in the formula and in the contrasts; patsy reads the rest when it is fitted."""
-    parts, factors = r.instrument, r.design.factors
-    left, tilde, right = a.model.partition("~")
-    if not tilde or not right.strip():
-        yield Mistake((*key, "model"), repr(a.model), "a formula such as `outcome ~ factor`")
-        return
-    wanted = "response" if a.stack else a.outcome
-    if left.strip() != wanted:
-        yield Mistake((*key, "model"), f"{left.strip()!r} on the left", f"{wanted!r}, the outcome")
-    known = {*_known(r), *OWN, "item", "response",
-             *(f"{name}_correct" for name, item in parts.items.items() if item.recalls),
-             *(f"{name}_missing" for name in (*parts.items, *parts.derived))}
-    named = dict.fromkeys(_NAME.findall(re.sub(r"'[^']*'|\"[^\"]*\"", "", right)))
-    yield from unknown((*key, "model"), [name for name in named if name not in _PATSY],
-                       sorted(known))
-    terms, place = [], "term"
-    if isinstance(a, Comparison):
-        try:
-            terms = [a.term.format(level=level) for level in a.levels]
-        except (KeyError, IndexError, ValueError):
-            terms = []
-        if "{level}" not in a.term:
-            yield Mistake((*key, "term"), repr(a.term), "a coefficient with `{level}` in it")
-    elif isinstance(a, Hypothesis):
-        terms, place = [*a.contrast, *a.joint], "joint" if a.joint else "contrast"
-    for term in terms:
-        for variable, level in _TERM.findall(term):
-            levels = (list(factors[variable].levels) if variable in factors
-                      else a.stack if variable == "item" else None)
-            if levels is not None:
-                yield from unknown((*key, place), [level], levels)
-            yield from unknown((*key, place), [variable], sorted(known))
 
 
 # What editors complete and check by, and files of schema 1 rewritten as 2.

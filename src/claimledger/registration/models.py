@@ -68,7 +68,7 @@ class Factor(Model):
 
     label: str = about("Label in tables and figures.", "Letter")
     mark: Mark = marked("`public` where taken from a public source.")
-    levels: Annotated[dict[Identifier, Level], Field(min_length=1)] = about(
+    levels: Annotated[dict[Identifier, Level], Field(min_length=2)] = about(
         "The levels by their ids; the first is what the others are compared with.",
         {"plain": {"label": "Plain letter"}, "neighbors": {"label": "Letter naming neighbors"}})
     columns: dict[Identifier, str] = about(
@@ -127,7 +127,7 @@ class Design(Model):
     profiles: Annotated[int, Field(gt=0, le=20)] | None = about(
         "How many profiles are shown side by side in each task; needs `respondent`.", 2,
         default=None)
-    restrictions: list[dict[Identifier, list[Identifier]]] = about(
+    restrictions: list[Annotated[dict[Identifier, list[Identifier]], Field(min_length=2)]] = about(
         "Combinations of levels that cannot occur. Each entry names levels of two or more "
         "factors: no profile has one of each.",
         [{"education": ["none", "primary"], "job": ["doctor", "teacher"]}], default=[])
@@ -145,6 +145,8 @@ class Design(Model):
         for name in ("tasks", "profiles"):
             if getattr(self, name) and self.respondent is None:
                 raise ValueError(f"`{name}` needs `respondent`: the column with whose a row is")
+        if {self.blocks, self.clusters} & self.factors.keys():
+            raise ValueError("`blocks` and `clusters`: what arms were assigned within, not an arm")
         if self.clusters and self.clusters in (self.blocks, self.respondent):
             raise ValueError("clusters of their own: blocks or respondents are another thing")
         return self
@@ -325,6 +327,8 @@ class Weighting(Model):
         raked = self.margins is not None and bool(self.variables)
         if (own and some) or not (own or raked or self.strata or self.clusters):
             raise ValueError("either column, or margins with variables")
+        if self.strata and self.strata == self.clusters:
+            raise ValueError("`clusters`: sampling units, several in each of the `strata`")
         return self
 
 
