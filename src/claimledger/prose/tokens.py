@@ -15,7 +15,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
-from claimledger.errors import LedgerError
 from claimledger.prose.source import ATTRIBUTES, Problem, Source, arguments
 from claimledger.yaml_files import near, one_of
 
@@ -207,18 +206,6 @@ def _check_phrases(token: Token, id: str, ledger: dict, around: list[Token]) -> 
     if missing:
         yield token.problem(f"says {id} has no phrase for {', '.join(missing)}",
                             "add " + " ".join(f'{verdict}="..."' for verdict in missing))
-
-
-def require_tokens(sources: Iterable[Source], ledger: dict) -> None:
-    """Stop at the first token that the ledger cannot answer.
-
-    Raises:
-        LedgerError: with its file and line, and how to mend it.
-    """
-    for problem in check_tokens(sources, ledger):
-        if not problem.warning:
-            raise LedgerError(f"{problem.file}:{problem.line}", found=problem.found,
-                              expected="what the ledger can answer", mend=problem.mend)
 
 
 def printed(token: Token, ledger: dict) -> str:

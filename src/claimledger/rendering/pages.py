@@ -11,14 +11,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from claimledger.errors import LedgerError
 from claimledger.project import Run, sha256_file, sha256_tree, write_atomic
 from claimledger.prose.source import read_sources
-from claimledger.prose.tokens import require_tokens
 from claimledger.rendering import document, tools
 from claimledger.rendering.document import Paper, epoch, metadata, read_paper, set_aside
 from claimledger.rendering.notebook_pages import Notebook, as_page, extract_figures
@@ -134,10 +133,6 @@ class Press:
 
     def prepare(self) -> None:
         """Read all once, before threads share it; write the pictures into the folder."""
-        paths = [self.run.article, *(book.path for book, _ in self.books)]
-        named = [replace(source, file=os.path.relpath(source.file, self.run.root))
-                 for source in read_sources(path for path in paths if path.is_file())]
-        require_tokens(named, self.ledger)
         (self.folder / "cells").mkdir()
         for book, _ in self.books:
             extract_figures(book, self.folder / "cells")
