@@ -190,7 +190,7 @@ def lint() -> None:
     run = paper.open_run()
     problems = paper.lint(run)
     print(report(problems) or "no problems")
-    if any(not problem.warning for problem in problems):
+    if problems:
         raise typer.Exit(1)
 
 

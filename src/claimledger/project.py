@@ -88,10 +88,10 @@ def digest(path: Path) -> str | None:
 _seen: dict[tuple, str] = {}  # of this process and its copies
 
 
-def sha256_tree(folder: Path, pattern: str = "*.py") -> str:
-    """One SHA-256 for all files under a folder that match, by relative name and content."""
+def sha256_tree(folder: Path) -> str:
+    """One SHA-256 for all modules under a folder, by relative name and content."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob(pattern)):
+    for path in sorted(folder.rglob("*.py")):
         digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256_file(path)}\n".encode())
     return digest.hexdigest()
 

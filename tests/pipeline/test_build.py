@@ -204,9 +204,8 @@ def test_the_lock_is_asked_for_before_any_work(project):
 def test_a_problem_in_the_prose_stops_before_the_render(project, monkeypatch):
     from claimledger.prose.source import Problem
 
-    found = [Problem("paper.qmd", 3, 9, "typed numeral: five"),
-             Problem("paper.qmd", 4, 1, "a gap", warning=True)]
-    monkeypatch.setattr(build, "lint", lambda run: found)
+    found = Problem("paper.qmd", 3, 9, "typed numeral: five")
+    monkeypatch.setattr(build, "lint", lambda run: [found])
     with pytest.raises(LedgerError, match=r"1 problem[\s\S]*paper.qmd:3:9: typed numeral: five"):
         rendered(project)
     assert not project.output.exists() and project.ledger.exists()

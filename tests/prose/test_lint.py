@@ -140,10 +140,10 @@ def test_a_marked_block_excuses_nothing():
         numeral("5") + verdict_word("more"))
 
 
-def test_a_mark_that_nothing_needs_is_a_warning():
+def test_a_mark_that_nothing_needs_is_refused():
     source = Source("paper.qmd", '# R {#sec-r}\n[cat]{.typed reason="x"} [5]{.typed reason="y"}')
     (problem,) = lint_sources([source], LEDGER, ["sec-r"])
-    assert problem.warning and problem.column == 1
+    assert problem.mend == "take the mark away" and problem.column == 1
 
 
 PAPER = """---
@@ -215,7 +215,7 @@ def test_captions_of_notebooks_are_linted_and_placed_in_their_cell(tmp_path):
 def test_the_report_is_one_line_a_problem_with_its_mend():
     shown = report(lint_sources([Source("p.qmd", PAPER)], LEDGER, ["sec-d"]))
     assert shown.splitlines()[0] == "p.qmd:13:1: typed numeral “Eight”"
-    assert shown.endswith("1 to mend, 0 warnings")
+    assert shown.endswith("1 to mend")
     assert report([]) == ""
 
 
@@ -234,7 +234,6 @@ def test_raw_html_and_links_that_run_are_refused(text, line):
     problems = refuse_markup([Source("paper.qmd", text)])
     assert problems and {problem.line for problem in problems} == {line}
     assert "raw HTML or a link that runs" in problems[0].found
-    assert not problems[0].warning
 
 
 def test_code_comments_formulas_and_addresses_are_no_html():

@@ -17,12 +17,6 @@ def problems(text: str) -> list[str]:
     return [str(p) for p in check_tokens([Source("paper.qmd", text)], small_ledger())]
 
 
-def warned(text: str) -> list[str]:
-    found = check_tokens([Source("paper.qmd", text)], small_ledger())
-    assert all(problem.warning for problem in found)
-    return [problem.found for problem in found]
-
-
 def test_num_with_and_without_a_field():
     first, second = tokens(Source("paper.qmd", "It is {{< num H1 >}}\nor {{<num H1 abs>}}."))
     assert (first.kind, first.args, first.source.where(first.start)[1:]) == ("num", ("H1",), (1, 7))
@@ -179,36 +173,6 @@ def test_an_exception_needs_a_reason_and_marks_words_only():
     assert "without a reason" in problems("[five]{.typed}")[0]
     assert "without a reason" in problems('[five]{.typed reason=" "}')[0]
     assert "a whole block" in problems('::: {.typed reason="all of it"}\nfive\n:::')[0]
-
-
-def block(**conditions: str) -> str:
-    given = " ".join(f'{id}="{verdicts}"' for id, verdicts in conditions.items())
-    return f"::: {{.when {given}}}\nx\n:::\n\n"
-
-
-def test_verdicts_that_no_block_of_the_section_covers_are_warned_of():
-    some = block(H1="supported") + block(H1="refuted undecided")
-    assert warned(some) == ["no block of this section shows when H1 is negligible"]
-    assert warned(some + block(H1="negligible")) == []
-    assert warned(some + "# Next\n\n" + block(H1="negligible")) == [
-        "no block of this section shows when H1 is negligible",
-        "no block of this section shows when H1 is supported or refuted or undecided"]
-
-
-def test_a_heading_in_a_div_begins_no_section():
-    titled = '::: {.note .when H1="supported"}\n## Title\n\nx\n:::\n\n'
-    assert warned(titled + block(H1="refuted negligible undecided")) == []
-
-
-def test_a_span_may_stand_alone():
-    assert warned('It fell[, as expected]{.when H1="supported"}.') == []
-
-
-def test_combinations_that_no_block_covers_are_warned_of():
-    rest = "refuted negligible undecided"
-    some = block(H1="supported", H2="supported") + block(H1=rest, H2=rest)
-    assert warned(some) == ["no block of this section shows when H1 is supported, H2 is refuted"]
-    assert warned(some + block(H1="supported", H2=rest) + block(H1=rest, H2="supported")) == []
 
 
 def test_all_conditions_must_hold():

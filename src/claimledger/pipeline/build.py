@@ -267,8 +267,7 @@ def check_prose(run: Run) -> None:
     from claimledger.survey.disclosure import check_private
 
     check_private(run, _prose(run))
-    problems = [problem for problem in lint(run) if not problem.warning]
-    if problems:
+    if problems := lint(run):
         listed = "\n    ".join(str(problem) for problem in problems[:SHOWN])
         raise LedgerError(
             f"{run.article.name}: {len(problems)} problem(s)", found=f"\n    {listed}",

@@ -22,7 +22,7 @@ The rule
    labels of levels and of the items that are compared, and further words that `_quarto.yml` lists
    below `ledger: subjects:`, each with what it stands for.
 6. What must be typed is marked `[...]{.typed reason="..."}`; the paper prints the reasons. A mark
-   on words that need none is a warning. (That each mark has a reason is checked with the tokens.)
+   on words that need none is refused. (That each mark has a reason is checked with the tokens.)
 
 Passed over: code, comments, citations, references, links, attributes, ids, labels, and letters
 with digits (H3a, CR2). A token before "percent" makes it a unit.
@@ -219,10 +219,7 @@ def refuse_markup(sources: Iterable[Source]) -> list[Problem]:
 def report(problems: Iterable[Problem]) -> str:
     """One problem after the other, and their number; empty without any."""
     problems = list(problems)
-    if not problems:
-        return ""
-    errors = sum(not problem.warning for problem in problems)
-    return "\n".join([*map(str, problems), f"{errors} to mend, {len(problems) - errors} warnings"])
+    return "\n".join([*map(str, problems), f"{len(problems)} to mend"] if problems else [])
 
 
 def parts(source: Source) -> dict[str, tuple[int, int]]:
@@ -257,7 +254,7 @@ def _lint(
     for token in typed:
         if token.start not in needed:
             yield token.problem("marked as typed, but no word in it needs the mark",
-                                "take the mark away", warning=True)
+                                "take the mark away")
 
 
 def _unvouched(

@@ -54,13 +54,11 @@ class Problem:
     column: int
     found: str
     mend: str = ""
-    warning: bool = False
 
     def __str__(self) -> str:
         """`file:line:column: what was found`, and below it how to mend it."""
-        kind = "warning: " if self.warning else ""
         mend = f"\n    to mend: {self.mend}" if self.mend else ""
-        return f"{self.file}:{self.line}:{self.column}: {kind}{self.found}{mend}"
+        return f"{self.file}:{self.line}:{self.column}: {self.found}{mend}"
 
 
 @dataclass(frozen=True)
@@ -117,10 +115,6 @@ class Source:
             elif not depth:
                 found.append((line.start(), len(line["marks"]), line["id"] or ""))
         return found
-
-    def section(self, offset: int) -> int:
-        """Number of the heading below which a character stands; zero above the first."""
-        return bisect([start for start, *_ in self.headings], offset)
 
 
 def read_sources(paths: Iterable[Path]) -> list[Source]:

@@ -13,7 +13,6 @@ Code, comments, mathematics and escaped shortcodes (`{{{< >}}}`) hold no tokens.
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import product
 
 from claimledger.prose.source import ATTRIBUTES, Problem, Source, arguments
 from claimledger.yaml_files import near, one_of
@@ -61,9 +60,9 @@ class Token:
         named = {} if self.args[1:] or self.options else {v: v for v in entry.get("verdicts", ())}
         return named | ledger.get("phrases", {}).get("".join(self.args[1:2]), {}) | self.options
 
-    def problem(self, found: str, mend: str = "", warning: bool = False) -> Problem:
+    def problem(self, found: str, mend: str = "") -> Problem:
         """A problem at this token's place."""
-        return Problem(*self.source.where(self.start), found, mend, warning)
+        return Problem(*self.source.where(self.start), found, mend)
 
 
 def tokens(source: Source) -> list[Token]:
@@ -120,7 +119,7 @@ def nearest(name: str, names: Collection[str]) -> str:
 
 
 def check_tokens(sources: Iterable[Source], ledger: dict) -> list[Problem]:
-    """Problems of all tokens: errors, and as warnings the verdicts that no block covers.
+    """What the ledger cannot answer.
 
     The paper must hold under any data, so `says` needs a phrase for every verdict that its entry
     can have where it stands, not only for the one that came out.
@@ -128,10 +127,9 @@ def check_tokens(sources: Iterable[Source], ledger: dict) -> list[Problem]:
     problems = []
     for source in sources:
         found = tokens(source)
-        wrong = [problem for token in found
-                 for problem in _check(token, ledger, [t for t in found if t.kind == "when"
-                                                       and t.encloses(token.start)])]
-        problems += wrong or _uncovered(found, ledger["entries"])
+        problems += [problem for token in found
+                     for problem in _check(token, ledger, [t for t in found if t.kind == "when"
+                                                           and t.encloses(token.start)])]
         for lexeme in source.lexemes:
             if lexeme.lastgroup in ("math", "display") and "{{<" in lexeme[0]:
                 place = source.where(lexeme.start())
@@ -214,39 +212,6 @@ def printed(token: Token, ledger: dict) -> str:
     if token.kind == "num":
         return entry["text"][token.args[1] if len(token.args) > 1 else "est"]
     return token.phrases(ledger)[entry["verdict"]]
-
-
-def _uncovered(found: list[Token], entries: dict) -> Iterator[Problem]:
-    """Within one section: verdicts, then combinations of verdicts, under which no block shows."""
-    sections: dict[int, list[Token]] = {}
-    for token in found:
-        if token.kind == "when" and token.block:
-            sections.setdefault(token.source.section(token.start), []).append(token)
-    for blocks in sections.values():
-        named: dict[str, set[str]] = {}
-        for block in blocks:
-            for id, words in block.options.items():
-                named.setdefault(id, set()).update(words.split())
-        gaps = {id: [v for v in entries[id]["verdicts"] if v not in named[id]] for id in named}
-        for id, verdicts in gaps.items():
-            if verdicts:
-                first = next(block for block in blocks if id in block.options)
-                yield first.problem(f"no block of this section shows when {id} is "
-                                    + " or ".join(verdicts), warning=True)
-        if not any(gaps.values()):
-            yield from _combinations(blocks, entries)
-
-
-def _combinations(blocks: list[Token], entries: dict) -> Iterator[Problem]:
-    for ids in sorted({tuple(sorted(block.options)) for block in blocks}):
-        relevant = [block for block in blocks if set(block.options) <= set(ids)]
-        for combination in product(*(entries[id]["verdicts"] for id in ids)):
-            came = dict(zip(ids, combination, strict=True))
-            if not any(holds(block, came) for block in relevant):
-                case = ", ".join(f"{id} is {verdict}" for id, verdict in came.items())
-                yield relevant[0].problem(f"no block of this section shows when {case}",
-                                          warning=True)
-                break
 
 
 def holds(token: Token, verdicts: dict[str, str]) -> bool:
