@@ -10,7 +10,7 @@ from claimledger.registration.loading import load
 from claimledger.settings import settings
 from claimledger.simulation.assumptions import load_simulation
 from claimledger.simulation.calibration import calibrate
-from claimledger.simulation.respondents import _from_margin, simulate
+from claimledger.simulation.respondents import _from_margin
 from claimledger.survey.loading import open_survey
 from survey_items import CONTRIBUTIONS, CORRECTIVE, MEASURES, VIEWS
 
@@ -126,48 +126,6 @@ def test_a_gap_that_cannot_be_is_refused(variant):
     simulation = load_simulation(paths[1], registration)
     with pytest.raises(LedgerError, match="slopes and gaps"):
         calibrate(registration, simulation, simulation.world("published"))
-
-
-@pytest.mark.parametrize("mean", [0.05, 0.5, 0.93])
-def test_yes_no_items_have_any_mean(variant, mean):
-    def change(registration, simulation):
-        registration["instrument"]["scales"]["yes"] = {
-            "kind": "ordinal", "labels": {0: "No", 1: "Yes"}}
-        registration["instrument"]["items"]["no_action"]["scale"] = "yes"
-        simulation["outcomes"]["no_action"] = {"mean": mean}
-        simulation["effects"]["democracy_inaction"]["levels"]["democracy"] = 0.1
-        simulation["spreads"] = {}
-        for world in simulation["worlds"].values():
-            world.get("scale", {}).pop("measures", None)
-        simulation["gaps"] = [gap for gap in simulation["gaps"] if gap["items"] != ["no_action"]]
-        simulation["slopes"] = [
-            one for one in simulation["slopes"] if one["items"] != ["no_action"]]
-        simulation["correlations"] = [
-            one for one in simulation["correlations"]
-            if "no_action" not in [*one["between"], *one.get("across", [])]]
-
-    paths = variant(change)
-    registration = load(paths[0])
-    simulation = load_simulation(paths[1], registration)
-    assert simulation.outcomes["no_action"].sd == pytest.approx(np.sqrt(mean * (1 - mean)))
-    frame = simulate(registration, simulation, "published", 1, 20_000)
-    assert set(frame["no_action"].dropna()) == {0, 1}
-    assert frame["no_action"].mean() == pytest.approx(mean, abs=0.012)
-    asked = frame.dropna(subset="no_action")
-    size = effect(asked, ["no_action"], "regime", "democracy", "nondemocracy")
-    assert size == pytest.approx(0.1, abs=0.05)
-
-
-def test_an_sd_that_a_yes_no_item_cannot_have_is_refused(variant):
-    def change(registration, simulation):
-        registration["instrument"]["scales"]["yes"] = {
-            "kind": "ordinal", "labels": {0: "No", 1: "Yes"}}
-        registration["instrument"]["items"]["trust"]["scale"] = "yes"
-        simulation["outcomes"]["trust"] = {"mean": 0.2, "sd": 1.0}
-
-    paths = variant(change)
-    with pytest.raises(LedgerError, match=r"outcomes\.trust\.sd"):
-        load_simulation(paths[1], load(paths[0]))
 
 
 def test_background_margins_within_monte_carlo_error(big, simulation):

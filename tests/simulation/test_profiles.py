@@ -9,6 +9,7 @@ import yaml
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
 from claimledger.simulation.assumptions import load_simulation
+from claimledger.simulation.calibration import calibrate
 from claimledger.simulation.platform_file import export
 from claimledger.simulation.respondents import simulate
 from claimledger.start.assumed import assumptions
@@ -24,15 +25,16 @@ BLOCKED = {"blocks": "region", "clusters": "school"}
 def study(tmp_path):
     """A changed design of the template, and its assumptions changed, too."""
     def write(design, change=lambda r: None, assume=lambda s: None):
-        start(tmp_path / "new", datetime.date(2026, 1, 2), design)
-        path = tmp_path / "new" / "registration.yml"
+        folder = tmp_path / f"new {len(list(tmp_path.iterdir()))}"
+        start(folder, datetime.date(2026, 1, 2), design)
+        path = folder / "registration.yml"
         content = Source.read(path).content
         change(content)
         path.write_text(yaml.safe_dump(content, sort_keys=False))
-        (tmp_path / "new" / "registration.lock").unlink()
+        (folder / "registration.lock").unlink()
         text = yaml.safe_load(assumptions(load(path)))
         assume(text)
-        assumed = tmp_path / "new" / "data" / "simulation.yml"
+        assumed = folder / "data" / "simulation.yml"
         assumed.write_text(yaml.safe_dump(text))
         registration = load(path)
         return path, registration, load_simulation(assumed, registration)
@@ -149,6 +151,26 @@ def test_answers_are_drawn_from_sliders_and_not_from_dont_know(study):
     assert frame["warmth"].nunique() > 90
     means = frame.groupby("letter", observed=True)["warmth"].mean()
     assert means["neighbors"] - means["plain"] == pytest.approx(0.25 * 30, abs=2)
+
+
+@pytest.mark.parametrize("mean", [0.05, 0.5, 0.93])
+def test_yes_no_items_have_any_mean(study, mean):
+    def change(content):
+        content["instrument"]["scales"]["willing"]["labels"] = {0: "No", 1: "Yes"}
+
+    _, registration, simulation = study("two-arm", change, lambda s: (
+        s["outcomes"].update(willing={"mean": mean}),
+        s["effects"]["letter"]["levels"].update(neighbors=0.1)))
+    sd, latent = np.sqrt(mean * (1 - mean)), calibrate(
+        registration, simulation, simulation.world("example"))
+    assert latent.sds[0] == pytest.approx(sd)
+    frame = simulate(registration, simulation, "example", 1, 20_000)
+    assert set(frame["willing"]) == {0, 1}
+    assert frame["willing"].mean() == pytest.approx(mean, abs=0.012)
+    means = frame.groupby("letter", observed=True)["willing"].mean()
+    assert means["neighbors"] - means["plain"] == pytest.approx(0.1 * sd, abs=0.05 * sd)
+    with pytest.raises(LedgerError, match=r"outcomes\.willing\.sd"):
+        study("two-arm", change, lambda s: s["outcomes"].update(willing={"mean": 0.2, "sd": 1.0}))
 
 
 @pytest.mark.parametrize(("assume", "said"), [

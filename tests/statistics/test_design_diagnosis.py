@@ -1,5 +1,6 @@
 """The grid of a diagnosis: equal to the registered analysis on rows, whoever computes it."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,12 +45,11 @@ def plan():
 def rows_of(plan: engine.Experiments, seed, n: int) -> pd.DataFrame:
     """The respondents that `plan.draw` reduces to moments, one row each."""
     rng = np.random.default_rng(seed)
-    draw = plan.draw
-    count = rng.multinomial(n, draw.probabilities)
-    root = draw.roots[False]
+    count = rng.multinomial(n, plan.probabilities)
+    root = plan.roots[False]
     place = rng.integers(0, 2**16, (len(root), n), dtype=np.uint16)
     latent = root @ stats.norm.ppf((place + 0.5) / 2**16).astype(np.float32)
-    answers = draw.lowest[:, None] + (latent[..., None] > draw.thresholds[:, None]).sum(-1)
+    answers = plan.lowest[:, None] + (latent[..., None] > plan.thresholds[:, None]).sum(-1)
     factors = {k: list(f.levels) for k, f in REGISTRATION.design.factors.items()}
     cells = pd.MultiIndex.from_product(factors.values(), names=factors).to_frame(index=False)
     frame = cells.loc[np.repeat(cells.index, count)].reset_index(drop=True)
@@ -93,8 +93,7 @@ def test_an_experiment_is_the_registered_analysis_on_rows(plan, target):
     at = [t.id for f in plan.families for t in f.tests].index(target)
     assert sums["error"][0, at] == pytest.approx(found[own][0] - size, abs=1e-9)
     assert sums["se"][0, at] == pytest.approx(found[own][1], rel=1e-9)
-    verdicts = [sums[f"verdict_{code}"][0, at] for code in range(4)]
-    assert verdicts == [decision.verdict[own] == code for code in range(4)]
+    assert [name for name in HYPOTHESIS if sums[name][0, at]] == [decision.names[own]]
     assert sums["equivalence"][0, at] == (decision.tost_p_adjusted[own] < 0.05)
     others = np.delete(decision.p_adjusted, own)
     place = [f.name for f in plan.families].index(chosen.family)
@@ -142,26 +141,17 @@ def test_known_truths_come_back(small):
         assert (found["power"][0, 1] > 0.4) == within, "comparisons within people need fewer"
 
 
-def test_power_is_that_of_the_t_test():
-    """H3b at 1,200 alone in its family against the noncentral t distribution."""
-    alone = [h for h in REGISTRATION.hypotheses if h.id == "H3b"]
-    registration = REGISTRATION.model_copy(update={"hypotheses": alone})
-    found = power_grid(registration, SIMULATION, sizes=(1200,), effects=(0.15,), simulations=1000)
-    n = 1200 * 0.8
-    law = stats.nct(n - 7, 0.15 / np.sqrt(4 / n))
-    critical = stats.t.ppf(0.975, n - 7)
-    expected = law.sf(critical) + law.cdf(-critical)
-    rate = found.values["H3b"]["power"].item()
-    assert abs(rate - expected) < 4 * np.sqrt(expected * (1 - expected) / 1000)
+def same(found, other, part) -> None:
+    """Every quantity is that part (sizes, effects) of another grid."""
+    for id, values in found.values.items():
+        for name, grid in values.items():
+            np.testing.assert_allclose(grid, other.values[id][name][part], rtol=1e-9, atol=1e-12)
 
 
 def test_workers_and_the_rest_of_the_grid_change_nothing(small):
     other = power_grid(REGISTRATION, SIMULATION, sizes=(1200,), effects=(0.2, 0.5),
                        simulations=200, seed=3, workers=2)  # fmt: skip
-    for id, found in other.values.items():
-        for name, grid in found.items():
-            np.testing.assert_allclose(
-                grid[0], small.values[id][name][1, 1:], rtol=1e-9, atol=1e-12)
+    same(other, small, np.s_[1:, 1:])
 
 
 @pytest.mark.slow
@@ -172,9 +162,7 @@ def test_a_dask_cluster_of_two_workers_gives_the_same_answer(small):
     ) as cluster, dask_cluster(cluster.scheduler_address):
         other = power_grid(REGISTRATION, SIMULATION, sizes=(300, 1200), effects=(0, 0.2, 0.5),
                            simulations=200, seed=3, workers=-1)  # fmt: skip
-    for id, found in other.values.items():
-        for name, grid in found.items():
-            np.testing.assert_allclose(grid, small.values[id][name], rtol=1e-9, atol=1e-12)
+    same(other, small, np.s_[:])
 
 
 def test_a_scheduler_that_is_not_there_is_named():
@@ -212,13 +200,16 @@ def test_bad_grids(change):
 
 @pytest.mark.parametrize("changes, said", [
     ([{}, {"id": "H3d"}], "cannot change alone"), ([{"sample": "all"}], "not asked"),
-    ([{"model": "corrective ~ regime + age"}], "age"),
+    ([{"model": "corrective ~ regime + age"}], "age"), ([{"vcov": "HC3"}], "HC3"),
+    ([{"frame": "profiles", "vcov": "CR2"}], "profiles"), ([{"model": "corrective ~ who"}], "who"),
+    ([{"contrast": {"regime[T.none]": 1.0}}], r"regime\[T.none"),
 ])  # fmt: skip
 def test_what_cannot_be_diagnosed_is_named(changes, said):
     h = REGISTRATION.hypothesis("H3a")
     changed = [h.model_copy(update=change) for change in changes]
-    with pytest.raises(LedgerError, match=said):
+    with pytest.raises(LedgerError, match="H3a|H3") as caught:
         experiments_of(REGISTRATION.model_copy(update={"hypotheses": changed}), SIMULATION)
+    assert re.search(said, str(caught.value))
 
 
 OPTIONS = [(c, w) for c in ("none", "lin") for w in ("none", "raked")]
@@ -232,21 +223,18 @@ def study():
     return people, raked
 
 
-@pytest.mark.parametrize("covariates, weights", OPTIONS)
+@pytest.mark.parametrize("covariates, weights", OPTIONS[1:])
 def test_many_at_once_are_the_specifications_of_the_curve(study, covariates, weights):
     """Estimate, error and degrees of freedom of every hypothesis, to 1e-9."""
     people, raked = study
     given = raked.to_numpy() if weights == "raked" else None
     plan = experiments_of(REGISTRATION, SIMULATION, SIMULATION.world("published"), people,
                           covariates, given)  # fmt: skip
-    if len(plan.draw.fixed) != len(people):  # cells: the answers of single people are not kept
-        assert (covariates, weights) == ("none", "none")
-        return
     found, _ = plan.estimates(np.random.default_rng(1), len(people), 2)
     rng, drawn = np.random.default_rng(1), {}
-    items = replace(plan.draw, mix=np.eye(len(SIMULATION.outcomes)))
+    items = replace(plan, mix=np.eye(len(SIMULATION.outcomes)))
     for leans in sorted({t.leans for f in plan.families for t in f.tests}):
-        drawn[leans] = items(rng, len(people), 2, leans)[1][1]
+        drawn[leans] = items.draw(rng, len(people), 2, leans)[1][1]
     for family, (base, se, df) in zip(plan.families, found, strict=True):
         for k, t in enumerate(family.tests):
             h = REGISTRATION.hypothesis(t.id)
@@ -263,21 +251,15 @@ def test_many_at_once_are_the_specifications_of_the_curve(study, covariates, wei
                                        rtol=1e-9, err_msg=h.id)  # fmt: skip
 
 
-def grid(sizes=(600,), simulations=200, registration=REGISTRATION, **options):
-    return power_grid(
-        registration, SIMULATION, sizes=sizes, effects=(0, 0.3), simulations=simulations, seed=3,
-        root=ROOT, **options,
-    )  # fmt: skip
+def grid(sizes=(600,), registration=REGISTRATION, **options):
+    return power_grid(registration, SIMULATION, sizes=sizes, effects=(0, 0.3), simulations=200,
+                      seed=3, root=ROOT, **options)
 
 
 @pytest.fixture(scope="module")
 def grids():
-    return {
-        name: grid((600, 1500), 200, **options)
-        for name, options in {
-            "registered": {}, "adjusted": {"covariates": "lin"}, "weighted": {"weights": "raked"},
-        }.items()
-    }
+    kinds = {"registered": {}, "adjusted": {"covariates": "lin"}, "weighted": {"weights": "raked"}}
+    return {name: grid((600, 1500), **options) for name, options in kinds.items()}
 
 
 @pytest.mark.slow
@@ -311,11 +293,7 @@ def test_covariates_sharpen_and_weights_blunt(grids):
 
 @pytest.mark.slow
 def test_workers_and_other_sizes_change_nothing_with_people_held_fixed(grids):
-    other = grid((1500,), 200, covariates="lin", workers=2)
-    for id, values in other.values.items():
-        for name, part in values.items():
-            np.testing.assert_allclose(
-                part[0], grids["adjusted"].values[id][name][1], rtol=1e-9, atol=1e-12)
+    same(grid((1500,), covariates="lin", workers=2), grids["adjusted"], np.s_[1:, :])
 
 
 def test_a_registered_model_may_name_covariates():
@@ -339,7 +317,7 @@ def test_a_missing_covariate_leaves_its_row_out(study):
     whole, part = (experiments_of(registration, SIMULATION, frame=frame).families[0].tests[0]
                    for frame in (study[0], less))
     gone = np.flatnonzero(whole.rows & ~part.rows)
-    assert set(gone) <= {3, 5} and len(gone) > 0 and (part.X[gone] == 0).all()
+    assert set(gone) <= {3, 5} and len(gone) == len(whole.design) - len(part.design) > 0
 
 
 @pytest.mark.slow
@@ -354,16 +332,6 @@ def test_rates_of_the_verdicts_on_the_sample_at_hand(study):
         np.testing.assert_allclose(found.verdicts.sum(axis=1), 1)
     supported = {o: found.verdicts.at["H3a", "supported"] for o, found in rates.items()}
     assert supported["none", "raked"] < supported["none", "none"] < supported["lin", "none"]
-
-
-@pytest.mark.parametrize(
-    "change", [{"vcov": "HC3"}, {"frame": "profiles", "vcov": "CR2"}, {"model": "corrective ~ who"},
-               {"contrast": {"regime[T.none]": 1.0}}],
-)  # fmt: skip
-def test_what_cannot_be_diagnosed_is_refused(change):
-    h = REGISTRATION.hypothesis("H3a").model_copy(update=change)
-    with pytest.raises(LedgerError, match="H3a"):
-        grid(registration=REGISTRATION.model_copy(update={"hypotheses": [h]}), weights="raked")
 
 
 def test_options_and_margins_that_are_not_there_are_named(tmp_path):

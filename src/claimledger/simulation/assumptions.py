@@ -235,16 +235,7 @@ def load_simulation(path: Path, registration: Registration) -> Simulation:
     simulation = validated(source, Simulation, source.content)
     if mistakes := [*_mistakes(simulation, registration)]:
         raise complain(source, mistakes)
-    return _with_sds(simulation, registration)
-
-
-def _with_sds(simulation: Simulation, registration: Registration) -> Simulation:
-    """The same with the SD of items with two answers, which their mean implies."""
-    codes = {name: drawn(registration.scale_of(name)) for name in simulation.outcomes}
-    return simulation.model_copy(update={"outcomes": {
-        name: outcome if len(codes[name]) > 2 else outcome.model_copy(
-            update={"sd": implied_sd(outcome.mean, codes[name])})
-        for name, outcome in simulation.outcomes.items()}})
+    return simulation
 
 
 def implied_sd(mean: float, codes: list[int]) -> float:

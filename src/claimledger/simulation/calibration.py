@@ -45,15 +45,17 @@ def normals(
 class Latent:
     """Everything that drawing needs; cells are all combinations of the factors' levels.
 
-    thresholds (cells, items, categories - 1), with infinity where an item has fewer categories;
-    asked (cells, items); correlation (items, items) of the latent answers; slopes (items,
-    background); residual_root (items, items) and background_root are Cholesky factors.
+    sds (items,) of the answers; thresholds (cells, items, categories - 1), with infinity where an
+    item has fewer categories; asked (cells, items); correlation (items, items) of the latent
+    answers; slopes (items, background); residual_root (items, items) and background_root are
+    Cholesky factors.
     """
 
     factors: dict[str, list[str]]
     probabilities: np.ndarray
     items: list[str]
     lowest: np.ndarray
+    sds: np.ndarray
     thresholds: np.ndarray
     asked: np.ndarray
     correlation: np.ndarray
@@ -110,8 +112,8 @@ def calibrate(registration: Registration, simulation: Simulation, world: World) 
     correlation = _latent_correlation(matrix(items, simulation.correlations), thresholds)
     return Latent(
         factors=factors, probabilities=chance, items=items,
-        lowest=np.array([codes[0] for codes in answers]), thresholds=thresholds, asked=asked,
-        correlation=correlation, slopes=slopes,
+        lowest=np.array([codes[0] for codes in answers]), sds=sds, thresholds=thresholds,
+        asked=asked, correlation=correlation, slopes=slopes,
         residual_root=_root("correlations", correlation - slopes @ joint @ slopes.T),
         background=background, background_root=_root("background_correlations", joint))
 

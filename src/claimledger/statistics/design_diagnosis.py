@@ -37,63 +37,45 @@ from claimledger.survey.weighting import rake_as_registered
 MULTIPLES = (1 / 6, 1 / 3, 1 / 2, 2 / 3, 1, 4 / 3, 2, 4)  # of the registered size
 EFFECTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 NO_EFFECT = World(label="no effect", default=0)
-_IN_SD = ("bias", "rmse", "mean_se")
 
 
 # What is registered, in the terms of the engine --------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Outcomes:
-    """Variables as weights over items and recodes of single items.
+    """Variables that are linear in simulated items, or a numeric recode of one item.
 
-    recodes : (item, value of each of its answers); values : variable to (items + recodes,) weights.
+    recodes : (item, value of each of its answers); weights : variable to (items + recodes,)
+    weights; asked : (cells, items + recodes) of those items and recodes; lowest : what an answer
+    counted as 0 is worth, the lowest code of an item and 0 of a recode; covariance : without
+    effects; 0 of a recode with others: unknown.
     """
 
-    items: list[str]
-    recodes: list[tuple[int, np.ndarray]]
-    weights: dict[str, np.ndarray]
-
-    @classmethod
-    def of(cls, registration: Registration, simulation: Simulation) -> "Outcomes":
-        """Every variable that is linear in simulated items, or a numeric recode of one."""
-        items, derived = list(simulation.outcomes), registration.instrument.derived
+    def __init__(self, registration: Registration, simulation: Simulation, latent: Latent):
+        """Find them among the derived variables."""
+        items, derived = latent.items, registration.instrument.derived
         recoded = {
             name: d for name, d in derived.items()
             if d.of in items and d.numeric and (d.yes or d.map)
             and not set(d.missing) & set(drawn(registration.scale_of(d.of)))
         }
         known = {name: i for i, name in enumerate([*items, *recoded])}
-        weights = {name: np.eye(len(known))[i] for name, i in known.items()}
-        recodes = [
+        self.weights = weights = {name: np.eye(len(known))[i] for name, i in known.items()}
+        self.recodes = recodes = [
             (items.index(d.of), derive(d, {d.of: np.array(drawn(registration.scale_of(d.of)))}))
             for d in recoded.values()]
         for name in derivation_order(registration):
             d = derived[name]
             if (d.mean or d.sum) and all(part in weights for part in d.sources):
                 weights[name] = derive(d, weights)
-        return cls(items, recodes, weights)
-
-    def covariance(self, simulation: Simulation, latent: Latent) -> np.ndarray:
-        """Covariance of items and recodes without effects; 0 of a recode with others: unknown."""
-        spread = np.array([simulation.outcomes[item].sd for item in self.items], dtype=float)
-        n = len(self.items)
-        out = np.zeros((n + len(self.recodes),) * 2)
-        out[:n, :n] = matrix(self.items, simulation.correlations) * np.outer(spread, spread)
+        self.asked = latent.asked[:, [*range(len(items)), *(item for item, _ in recodes)]]
+        self.lowest = np.r_[latent.lowest, np.zeros(len(recodes))]
+        within = matrix(items, simulation.correlations) * np.outer(latent.sds, latent.sds)
+        self.covariance = np.pad(within, (0, len(recodes)))
         cuts = _thresholds_without_effects(latent)
-        for j, (item, values) in enumerate(self.recodes, n):
+        for j, (item, values) in enumerate(recodes, len(items)):
             share = np.diff(np.r_[0, ndtr(cuts[item][: len(values) - 1]), 1])
-            out[j, j] = share @ values**2 - (share @ values) ** 2
-        return out
-
-    def lowest(self, latent: Latent) -> np.ndarray:
-        """What an answer counted as 0 is worth: the lowest code of an item; 0 of a recode."""
-        return np.r_[latent.lowest, np.zeros(len(self.recodes))]
-
-    def asked(self, latent: Latent) -> np.ndarray:
-        """Whether cells (c, items + recodes) are asked."""
-        more = [latent.asked[:, item] for item, _ in self.recodes]
-        return np.column_stack([latent.asked, *more])
+            self.covariance[j, j] = share @ values**2 - (share @ values) ** 2
 
 
 def _thresholds_without_effects(latent: Latent) -> np.ndarray:
@@ -129,15 +111,15 @@ def registered_test(
     in_sd = not isinstance(size, Bound) or size.unit == "sd"
     bound = size.of(1.0) if isinstance(size, Bound) else np.nan if size is None else float(size)
     common = dict(id=h.id, family=h.family, direction=DIRECTIONS[h.direction], bound=bound,
-                  in_sd=in_sd, weights=weights)  # fmt: skip
+                  in_sd=in_sd)  # fmt: skip
     if h.frame == "stacked":
         mixture = np.zeros(len(next(iter(outcomes.weights.values()))))
         for term, weight in h.contrast.items():
             mixture += weight * outcomes.weights[re.fullmatch(r"item\[(\w+)\]", term).group(1)]
         inside = frame.index.isin(rows.index)
         return engine.RegisteredTest(
-            X=None, contrast=np.ones(1), rows=inside, outcome=mixture, **common
-        )
+            rows=inside, design=np.ones((len(rows), 1)), contrast=np.ones(1), outcome=mixture,
+            within=True, weights=None if weights is None else weights[inside], **common)
     try:
         design = dmatrix(h.model.partition("~")[2], rows, return_type="dataframe")
     except PatsyError as error:
@@ -147,18 +129,15 @@ def registered_test(
             mend="a model of what is not asked before the treatment cannot be simulated",
         ) from None
     inside = frame.index.isin(design.index)  # a missing covariate leaves its row out
+    own = None if weights is None else weights[inside]
     if covariates == "lin":
-        own = None if weights is None else weights[inside]
         design = adjusted(design, covariate_matrix(rows.loc[design.index], registration), own)
     if missing := set(h.contrast) - set(design):
         raise LedgerError(h.id, found=", ".join(missing), expected=", ".join(design))
-    X = np.zeros((len(frame), design.shape[1]))
-    X[inside] = design
-    contrast = np.array([h.contrast.get(name, 0.0) for name in design])
     return engine.RegisteredTest(
-        X=X, contrast=contrast, rows=inside, outcome=outcomes.weights[h.outcome],
-        leans=_leans(registration, h, covariates), **common,
-    )
+        rows=inside, design=design.to_numpy(), outcome=outcomes.weights[h.outcome],
+        contrast=np.array([h.contrast.get(name, 0.0) for name in design]), weights=own,
+        leans=_leans(registration, h, covariates), **common)
 
 
 def _leans(registration: Registration, h: Hypothesis, covariates: str) -> bool:
@@ -190,7 +169,7 @@ def experiments_of(
     of the frame are held fixed. LedgerError for an analysis that cannot be diagnosed.
     """
     latent = calibrate(registration, simulation, world)
-    outcomes = Outcomes.of(registration, simulation)
+    outcomes = Outcomes(registration, simulation, latent)
     people = frame is not None and any(
         _options(registration, covariates, "none" if weights is None else "raked"))
     rows = pd.DataFrame(product(*latent.factors.values()), columns=list(latent.factors))
@@ -199,7 +178,7 @@ def experiments_of(
     tests = [registered_test(registration, rows, h, outcomes, covariates, weights)
              for h in registration.hypotheses]
     cells = _cell(latent, rows)
-    asked = outcomes.asked(latent)[cells]
+    asked = outcomes.asked[cells]
     for t in tests:
         if not asked[np.ix_(t.rows, t.outcome != 0)].all():
             raise LedgerError(
@@ -207,7 +186,7 @@ def experiments_of(
                 expected="items that everyone in the sample is asked",
                 mend="register the sample in which the item is asked")
     rules = {name: (f.alpha, f.correction) for name, f in registration.families.items()}
-    families, mix = engine.families(tests, rules, outcomes.covariance(simulation, latent))
+    families, mix = engine.families(tests, rules, outcomes.covariance)
     thresholds, fixed, lean = latent.thresholds[cells], None, None
     alike = _thresholds_without_effects(latent)
     if people:
@@ -218,10 +197,11 @@ def experiments_of(
         fixed = np.bincount(_cell(latent, frame), minlength=len(rows))
     if not people and np.all((thresholds == alike) | ~asked[:, : len(alike), None]):
         thresholds = alike  # no world with effects: drawn in a fifth of the time
-    roots = {False: np.linalg.cholesky(latent.correlation), True: latent.residual_root}
-    return engine.Experiments(families, engine.Draws(
-        latent.probabilities, fixed, {leans: r.astype("f4") for leans, r in roots.items()},
-        thresholds.astype("f4"), lean, mix, tuple(outcomes.recodes), outcomes.lowest(latent)))
+    roots = {False: np.linalg.cholesky(latent.correlation).astype("f4"),
+             True: latent.residual_root.astype("f4")}
+    return engine.Experiments(
+        families, latent.probabilities, fixed, roots, thresholds.astype("f4"), lean, mix,
+        tuple(outcomes.recodes), outcomes.lowest)
 
 
 def _cell(latent: Latent, frame: pd.DataFrame) -> np.ndarray:
@@ -260,11 +240,11 @@ def verdict_rates(
     job = partial(engine.batch, design, len(frame), as_drawn)
     sums = engine.run(job, simulations, seed)
     ids = [t.id for f in design.families for t in f.tests]
-    table = {v: sums[f"verdict_{code}"][0] / simulations for code, v in enumerate(HYPOTHESIS)}
+    table = {verdict: sums[verdict][0] / simulations for verdict in HYPOTHESIS}
     verdicts = pd.DataFrame(table, index=pd.Index(ids, name="id"))
     names = [*(f.name for f in design.families), "any"]
     found = {name: tuple(map(float, engine.proportion(hits, simulations)))
-             for name, hits in zip(names, sums["supported"][0], strict=True)}
+             for name, hits in zip(names, sums["any_supported"][0], strict=True)}
     return Rates(verdicts.loc[[h.id for h in registration.hypotheses]], found)
 
 
@@ -301,9 +281,8 @@ class PowerGrid:
     """Result of `power_grid`.
 
     n : (sizes,); d : (effects,) in SD of the analyzed outcome without effects, in the registered
-    direction; values, mcse : for each hypothesis and quantity (those of `summarize`, the verdicts
-    by name, and fwer: a true null of the family rejected) an array (sizes, effects), NaN where it
-    is not defined.
+    direction; values, mcse : for each hypothesis and quantity (those of `summarize`, and fwer: a
+    true null of the family rejected) an array (sizes, effects), NaN where it is not defined.
     """
 
     n: tuple[int, ...]
@@ -379,15 +358,19 @@ def power_grid(
                 design, n, effects, simulations, seed, many, progress and (
                     lambda done, total, i=i: progress(i * total + done, len(sizes) * total)),
             ))
-    ids = list(found[0])
-    grids = [{id: {name: np.array([part[id][name][which] for part in found])
-                   for name in found[0][id]} for id in ids} for which in (0, 1)]
+    places = [(t.id, h) for family in design.families for h, t in enumerate(family.tests)]
+    grids = [{id: {name: np.array([part[name][which][h * len(effects):(h + 1) * len(effects), m]
+                                   for part in found]) for name in found[0]}
+              for m, (id, h) in enumerate(places)} for which in (0, 1)]
     return PowerGrid(sizes, effects, simulations, *grids, covariates, weights)
 
 
-def _power_at(design, n, effects, simulations, seed, many, progress) -> dict[str, dict]:
-    """By hypothesis each quantity with its Monte Carlo error, over the effects, at one size."""
-    # Scenarios (members x effects) of each family; shorter families repeat their last one.
+def _power_at(design, n, effects, simulations, seed, many, progress) -> dict[str, tuple]:
+    """Each quantity with its Monte Carlo error (scenarios, members of all families), at one size.
+
+    Scenarios are the effects of the first member of each family, then those of the second, and so
+    on; shorter families repeat their last one.
+    """
     widest = max(len(f.tests) for f in design.families)
     scenarios = {}
     for family in design.families:
@@ -398,19 +381,13 @@ def _power_at(design, n, effects, simulations, seed, many, progress) -> dict[str
     job = partial(engine.batch, design, n, scenarios)
     sums = engine.run(job, simulations, [seed, n], many=many, progress=progress)
     truth = np.concatenate([scenarios[f.name] * f.sd for f in design.families], axis=1)
-    summary = engine.summarize(sums, truth)
-    found, at = {}, 0
-    for j, family in enumerate(design.families):
-        for h, t in enumerate(family.tests):
-            own = slice(h * len(effects), (h + 1) * len(effects))
-            part = {}
-            for name, pair in summary.items():
-                unit = family.sd[h] if name in _IN_SD else 1.0
-                name = HYPOTHESIS[int(name[8:])] if name.startswith("verdict_") else name
-                part[name] = tuple(value[own, at + h] / unit for value in pair)
-            part["fwer"] = engine.proportion(sums["false_null"][own, j], simulations)
-            found[t.id] = part
-        at += len(family.tests)
+    found = engine.summarize(sums, truth)
+    sd = np.concatenate([family.sd for family in design.families])
+    for name in ("bias", "rmse", "mean_se"):
+        found[name] = tuple(value / sd for value in found[name])
+    members = [len(family.tests) for family in design.families]
+    found["fwer"] = engine.proportion(
+        np.repeat(sums["false_null"][:, :-1], members, axis=1), simulations)
     return found
 
 

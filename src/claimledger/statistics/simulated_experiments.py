@@ -28,7 +28,7 @@ from scipy import special
 from claimledger.errors import LedgerError
 from claimledger.simulation.calibration import normals
 from claimledger.statistics.clustered import df_of_mean
-from claimledger.statistics.decision import Decision, decide, false_claims
+from claimledger.statistics.decision import HYPOTHESIS, Decision, decide, false_claims
 from claimledger.statistics.linear import LeastSquares
 
 Tally = dict[str, np.ndarray]
@@ -40,12 +40,13 @@ BLOCK = 12_000   # respondents drawn at a time: the arrays stay in the processor
 class RegisteredTest:
     """One registered test, over the n cells of the design or over n people.
 
-    X : (n, k) design, or None for a mean of a contrast of items within respondents. contrast :
-    (k,) weights over the coefficients; (1,) for a mean. rows : (n,) bool, what is analyzed.
-    outcome : (items,) weights that make the outcome; they sum to zero within respondents.
-    direction : a code of `decision.DIRECTIONS`. bound : smallest effect of interest (or margin), in
-    SD of the outcome where `in_sd`, else in its units; NaN where there is none. weights : (n,) or
-    None. leans : whether the analysis uses the background, so that answers must lean on it.
+    rows : (n,) bool, the n' that are analyzed; design : (n', k); contrast : (k,) weights over its
+    coefficients. outcome : (items,) weights that make the outcome. within : whether it is the mean
+    of a contrast of items, whose weights sum to zero within respondents; design and contrast are
+    then ones. direction : a code of `decision.DIRECTIONS`. bound : smallest effect of interest (or
+    margin), in SD of the outcome where `in_sd`, else in its units; NaN where there is none.
+    weights : (n',) or None. leans : whether the analysis uses the background, so that answers must
+    lean on it.
 
     With complete answers a mean of a contrast of items is the regression of the stacked items with
     CR2 by respondent: HC2 and n - 1 degrees of freedom without weights; with weights the
@@ -54,32 +55,22 @@ class RegisteredTest:
 
     id: str
     family: str
-    X: np.ndarray | None
-    contrast: np.ndarray
     rows: np.ndarray
+    design: np.ndarray
+    contrast: np.ndarray
     outcome: np.ndarray
     direction: int
     bound: float
     in_sd: bool = True
     weights: np.ndarray | None = None
+    within: bool = False
     leans: bool = False
-
-    @cached_property
-    def design(self) -> np.ndarray:
-        """Design (n', k) of the analyzed rows."""
-        return np.ones((int(self.rows.sum()), 1)) if self.X is None else self.X[self.rows]
-
-    @property
-    def used(self) -> np.ndarray | None:
-        """Weights of the analyzed rows, if any."""
-        return None if self.weights is None else self.weights[self.rows]
 
     @property
     def pooled(self) -> np.ndarray:
         """Outcomes (p, items) whose common SD is the unit: the outcome, or the items compared."""
-        if self.X is not None:
-            return self.outcome[None]
-        return np.eye(len(self.outcome))[np.flatnonzero(self.outcome)]
+        items = np.eye(len(self.outcome))[np.flatnonzero(self.outcome)]
+        return items if self.within else self.outcome[None]
 
 
 @dataclass(frozen=True)
@@ -113,14 +104,11 @@ def families(
 
     rules : alpha and correction by family; covariance : (items, items) of answers without effects.
     """
-    rows: list[np.ndarray] = []
+    rows: dict[bytes, np.ndarray] = {}
 
     def place(outcome: np.ndarray) -> int:
-        for i, known in enumerate(rows):
-            if np.array_equal(known, outcome):
-                return i
-        rows.append(outcome)
-        return len(rows) - 1
+        rows.setdefault(outcome.tobytes(), outcome)
+        return list(rows).index(outcome.tobytes())
 
     found = []
     for name in dict.fromkeys(t.family for t in tests):
@@ -131,7 +119,7 @@ def families(
             tuple([place(row) for row in t.pooled] for t in members), np.array(sd),
             _shifts(members),
         ))
-    return tuple(found), np.array(rows)
+    return tuple(found), np.array([*rows.values()])
 
 
 def _shifts(members: Sequence[RegisteredTest]) -> list[list[np.ndarray]]:
@@ -143,11 +131,11 @@ def _shifts(members: Sequence[RegisteredTest]) -> list[list[np.ndarray]]:
     shift = [[np.zeros((len(k.pooled), int(k.rows.sum()))) for k in members] for _ in members]
     groups: dict[tuple, list[int]] = {}
     for i, t in enumerate(members):
-        outcome = b"items" if t.X is None else t.outcome.tobytes()
+        outcome = b"items" if t.within else t.outcome.tobytes()
         groups.setdefault((t.rows.tobytes(), outcome, t.design.tobytes()), []).append(i)
     twice = len({key[1] for key in groups}) < len(groups)  # two models of one outcome
     for at in groups.values():
-        within = members[at[0]].X is None
+        within = members[at[0]].within
         weights = np.array([members[i].outcome if within else members[i].contrast for i in at])
         if twice or np.linalg.matrix_rank(weights) < len(at):
             raise LedgerError(
@@ -223,14 +211,17 @@ def draw_moments(
 
 
 @dataclass(frozen=True)
-class Draws:
-    """Draws moments of the cells; can be sent to a worker.
+class Experiments:
+    """Experiments that can be drawn and estimated, here or by a worker.
 
-    probabilities : (c,) of the cells, whose sizes are drawn anew; or fixed : (c,) sizes. roots :
-    by `leans` that of the latent correlation, or of what the background leaves of it. lean, and
-    the rest : see `draw_moments`. lowest : (items,) value of an answer counted as 0.
+    families : over the c cells (or people). probabilities : (c,) of the cells, whose sizes are
+    drawn anew; or fixed : (c,) sizes. roots : by `leans` that of the latent correlation, or of
+    what the background leaves of it: people's answers lean on their background where analyses use
+    covariates; else it is part of the variation between people, as it is in a new sample. lean,
+    and the rest : see `draw_moments`. lowest : (items,) value of an answer counted as 0.
     """
 
+    families: tuple[Family, ...]
     probabilities: np.ndarray
     fixed: np.ndarray | None
     roots: dict[bool, np.ndarray]
@@ -240,32 +231,18 @@ class Draws:
     recodes: tuple
     lowest: np.ndarray
 
-    def __call__(self, rng: np.random.Generator, n: int, size: int, leans: bool) -> Moments:
-        """Count (size, c) or (c,), mean and sum of squares about it (size, o, c) of every cell."""
-        if self.fixed is None:
-            count = rng.multinomial(n, self.probabilities, size)
-        else:
-            count = np.broadcast_to(self.fixed, (size, len(self.fixed)))
-        mean, within = draw_moments(rng, count, self.roots[leans], self.thresholds, self.mix,
-                                    self.recodes, self.lean if leans else None)
-        count = count if self.fixed is None else self.fixed
+    def draw(self, rng: np.random.Generator, n: int, size: int, leans: bool) -> Moments:
+        """Count of every cell (size, c), or (c,) where it is the same in all experiments.
+
+        And mean, and sum of squares about it, of the outcomes: (size, o, c).
+        """
+        count = self.fixed if self.fixed is not None else rng.multinomial(
+            n, self.probabilities, size)
+        mean, within = draw_moments(
+            rng, np.broadcast_to(count, (size, count.shape[-1])), self.roots[leans],
+            self.thresholds, self.mix, self.recodes, self.lean if leans else None)
         mean += np.where(count[..., None, :], (self.mix @ self.lowest)[:, None], 0.0)
         return count, mean, within
-
-
-@dataclass(frozen=True)
-class Experiments:
-    """Experiments that can be drawn and estimated.
-
-    families : over the c cells (or people). draw : draw(rng, n, size, leans) -> count of each cell
-    (size, c), or (c,) where it is the same in all experiments; mean and sum of squares about it
-    (size, o, c) of the outcomes. leans : whether people's answers lean on their background, as
-    analyses with covariates need; without, the background is part of the variation between people,
-    as it is in a new sample.
-    """
-
-    families: tuple[Family, ...]
-    draw: Callable[[np.random.Generator, int, int, bool], Moments]
 
     @cached_property
     def _groups(self) -> list[list[tuple[int, int, RegisteredTest]]]:
@@ -274,7 +251,7 @@ class Experiments:
         for f, family in enumerate(self.families):
             for k, t in enumerate(family.tests):
                 weights = b"" if t.weights is None else t.weights.tobytes()
-                key = t.rows.tobytes(), t.design.tobytes(), weights, t.leans, t.X is None
+                key = t.rows.tobytes(), t.design.tobytes(), weights, t.leans, t.within
                 groups.setdefault(key, []).append((f, k, t))
         return list(groups.values())
 
@@ -287,12 +264,12 @@ class Experiments:
             t = uses[0][2]
             count, mean, within = drawn[t.leans]
             cells, own = count[..., t.rows], [self.families[f].own[k] for f, k, _ in uses]
-            weighted_mean = t.X is None and t.used is not None
+            weighted_mean = t.within and t.weights is not None
             design = LeastSquares.of(
-                t.design, np.array([one.contrast for _, _, one in uses]), t.used, count=cells,
+                t.design, np.array([one.contrast for _, _, one in uses]), t.weights, count=cells,
                 working="identity" if weighted_mean else "weights",
             )
-            df = df_of_mean(t.used) if weighted_mean else cells.sum(-1) - t.design.shape[1]
+            df = df_of_mean(t.weights) if weighted_mean else cells.sum(-1) - t.design.shape[1]
             outcomes = sorted(set(own))
             coef, se = design.estimate(*(x[:, outcomes][:, :, t.rows] for x in (mean, within)))
             for q, (f, k, _) in enumerate(uses):
@@ -356,7 +333,7 @@ def tally(estimate, se, df, decision: Decision, truth, alpha: float = 0.05) -> T
         "power": significant, "equivalence": decision.tost_p_adjusted < alpha,
         "coverage": np.abs(error) <= special.stdtrit(df, 1 - alpha / 2) * se,
         "wrong_sign": ratio < 0, "exaggeration": np.abs(ratio), "exaggeration_2": ratio**2,
-        **{f"verdict_{code}": decision.verdict == code for code in range(4)},
+        **{name: decision.verdict == code for code, name in enumerate(HYPOTHESIS)},
     }
     sums = {name: np.broadcast_to(v.sum(axis=0), estimate.shape[1:]) for name, v in kept.items()}
     return sums | {"simulations": np.array(len(estimate))}
@@ -371,10 +348,10 @@ def batch(
     scenarios : (S, m) by family, S the same for all; they are the truth where no other effects are
     at work. Results (S, members of all families), and by family (S, f), with all families together
     in the last column, in how many experiments a true null was rejected (`false_null`), a verdict
-    was false (`false_claim`) and something was supported.
+    was false (`false_claim`) and something was supported (`any_supported`).
     """
     found, drawn = design.estimates(np.random.default_rng(seed), n, size)
-    sums, hits = [], {"false_null": [], "false_claim": [], "supported": []}
+    sums, hits = [], {"false_null": [], "false_claim": [], "any_supported": []}
     for family, estimates in zip(design.families, found, strict=True):
         # Some are alike for a family: each is judged once.
         own, again = np.unique(scenarios[family.name], axis=0, return_inverse=True)
@@ -382,7 +359,7 @@ def batch(
         estimate, se, df, decision = judge(family, own, *estimates, drawn)
         sums.append({name: value[again] if value.ndim else value for name, value in
                      tally(estimate, se, df, decision, truth, family.alpha).items()})
-        hits["supported"].append((decision.verdict == 0).any(axis=-1)[:, again])
+        hits["any_supported"].append((decision.verdict == 0).any(axis=-1)[:, again])
         rejected = (decision.p_adjusted < family.alpha) & (truth == 0)
         hits["false_null"].append(rejected.any(axis=-1)[:, again])
         bound = family.bounds(family.sd)  # of the drawn answers, without effects
@@ -455,13 +432,13 @@ def summarize(sums: Tally, truth) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Each quantity with its Monte Carlo standard error.
 
     power (significant after correction), equivalence (shown after correction), mean_se, the rate of
-    each verdict by its code, bias, rmse, coverage (of the unadjusted interval), type_s and type_m
+    each verdict, bias, rmse, coverage (of the unadjusted interval), type_s and type_m
     (Gelman and Carlin 2014): among the significant, the share of the wrong sign and the mean of
     |estimate / truth|; missing where the truth is zero or fewer than two were significant.
     """
     n = int(sums["simulations"])  # errors: Morris, White and Crowther (2019), table 6
-    shares = ["power", "equivalence", "coverage", *(f"verdict_{code}" for code in range(4))]
-    found = {name: proportion(sums[name], n) for name in shares}
+    found = {name: proportion(sums[name], n)
+             for name in ("power", "equivalence", "coverage", *HYPOTHESIS)}
     found["mean_se"] = average(sums["se"], sums["se_2"], n)
     found["bias"] = average(sums["error"], sums["error_2"], n)
     rmse = np.sqrt(sums["error_2"] / n)
