@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import special
+from scipy import optimize, special
 
 from claimledger.errors import LedgerError
 from claimledger.statistics.clustered import clustered_scores
@@ -26,14 +26,12 @@ class Binary(NamedTuple):
     link: str
 
 
-def _links(link: str, eta) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """P(y = 1), and its first and second derivative in the linear predictor eta."""
+def _probability(link: str, eta) -> tuple[np.ndarray, np.ndarray]:
+    """P(y = 1), and its derivative in the linear predictor eta."""
     if link == "logit":
         p = special.expit(eta)
-        d = p * (1 - p)
-        return p, d, d * (1 - 2 * p)
-    d = np.exp(-(eta**2) / 2) / np.sqrt(2 * np.pi)
-    return special.ndtr(eta), d, -eta * d
+        return p, p * (1 - p)
+    return special.ndtr(eta), np.exp(-(eta**2) / 2) / np.sqrt(2 * np.pi)
 
 
 def binary_fit(
@@ -61,7 +59,7 @@ def binary_fit(
     # with d the derivative of p; D is also the working weight whose leverage HC2 and HC3 use.
     beta = np.zeros(X.shape[1])
     for _ in range(100):
-        p, d, _ = _links(link, X @ beta)
+        p, d = _probability(link, X @ beta)
         p = np.clip(p, 1e-12, 1 - 1e-12)
         work = w * d**2 / (p * (1 - p))
         score = X.T @ (w * d * (y - p) / (p * (1 - p)))
@@ -76,7 +74,7 @@ def binary_fit(
         raise LedgerError(where, found="no maximum of the likelihood",
                           expected="answers that overlap between the groups compared",
                           mend="look for a column that separates the answers")
-    p, d, _ = _links(link, X @ beta)
+    p, d = _probability(link, X @ beta)
     work = w * d**2 / (p * (1 - p))
     bread = np.linalg.inv((X.T * work) @ X)
     scores = X * (w * d * (y - p) / (p * (1 - p)))[:, None]
@@ -94,19 +92,13 @@ def _meat(scores, X, work, bread, vcov, clusters, strata) -> np.ndarray:
     return scores.T @ scores
 
 
-def average_effect(fit: Binary, high, low=None, derivative=None) -> tuple[float, np.ndarray]:
+def average_effect(fit: Binary, high, low) -> tuple[float, np.ndarray]:
     """Average effect on the probability and its derivative in the coefficients (k,).
 
-    high, low : designs (n, k) with the variable at one value and at the other, all else as it is;
-    or, of a number, high : the design, derivative : (n, k) of the design in the variable.
+    high, low : designs (n, k) with the variable at one value and at the other, all else as it is.
     """
-    p, d, curve = _links(fit.link, high @ fit.params)
-    if derivative is None:
-        q, e, _ = _links(fit.link, low @ fit.params)
-        return float((p - q).mean()), (d[:, None] * high - e[:, None] * low).mean(axis=0)
-    slope = derivative @ fit.params
-    gradient = (curve * slope)[:, None] * high + d[:, None] * derivative
-    return float((d * slope).mean()), gradient.mean(axis=0)
+    (p, d), (q, e) = (_probability(fit.link, X @ fit.params) for X in (high, low))
+    return float((p - q).mean()), (d[:, None] * high - e[:, None] * low).mean(axis=0)
 
 
 class OrdinalEffect(NamedTuple):
@@ -163,11 +155,11 @@ def ordered_logit(outcome, X: pd.DataFrame, contrast: dict[str, float]) -> Ordin
 
 
 def _ordered_fit(codes, X, answers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Maximum likelihood of P(y <= j) = F(t_j - x'b), F logistic, by Newton's method.
+    """Maximum likelihood of P(y <= j) = F(t_j - x'b), F logistic.
 
     Returns coefficients and thresholds (k + answers - 1,) and the inverse of the information. The
     likelihood of a row, F(u) - F(l) with u and l linear in the parameters, is log-concave (Pratt
-    1981), so a step that does not climb is halved. Equal rows count together.
+    1981): a maximum is the only one. Equal rows count together.
     """
     cells, count = np.unique(np.column_stack([codes, X]), axis=0, return_counts=True)
     j, X = cells[:, 0].astype(int), cells[:, 1:]
@@ -186,25 +178,17 @@ def _ordered_fit(codes, X, answers: int) -> tuple[np.ndarray, np.ndarray]:
 
     below = np.bincount(j, weights=count).cumsum()[:-1] / count.sum()
     params = np.r_[np.zeros(X.shape[1]), special.logit(below)]
-    value, score, information = likelihood(params)
-    for _ in range(100):
-        try:
-            step = np.linalg.solve(information, score)
-        except np.linalg.LinAlgError:
-            break
-        scale = 1.0
-        while True:
-            new = likelihood(params + scale * step)
-            if new[0] >= value - 1e-9 * abs(value) or scale < 1e-6:
-                break
-            scale /= 2
-        params, (value, score, information) = params + scale * step, new
-        if np.abs(step).max() < 1e-9:
-            cov = np.linalg.inv(information)
-            if np.abs(U @ params).max() < 30 and np.all(np.diag(cov) > 0):
-                return params, cov
-            break
-    raise LedgerError(
-        _ORDERED, found="an ordered logit without a maximum",
-        expected="answers that overlap between the groups compared",
-        mend="look for a column that separates the answers, or merge rare answers")
+    found = optimize.minimize(
+        lambda b: -likelihood(b)[0], params, jac=lambda b: -likelihood(b)[1],
+        hess=lambda b: likelihood(b)[2], method="trust-exact", options={"gtol": 1e-6 * len(codes)})
+    params = found.x
+    for _ in range(2):  # Newton's steps, to the last digits
+        _, score, information = likelihood(params)
+        cov = np.linalg.pinv(information, hermitian=True)
+        params = params + cov @ score
+    if not found.success or np.abs(U @ params).max() > 30 or not np.all(np.diag(cov) > 0):
+        raise LedgerError(
+            _ORDERED, found="an ordered logit without a maximum",
+            expected="answers that overlap between the groups compared",
+            mend="look for a column that separates the answers, or merge rare answers")
+    return params, cov
