@@ -177,13 +177,12 @@ def _lee(y, d) -> tuple[float, float]:
                           expected="two or more in each arm",
                           mend="bounds need outcomes in both arms")
     # Lee (2009), proposition 1: the excess of the arm that answers more is cut off at either end.
-    if rate1 >= rate0:
-        share = 1 - rate0 / rate1
-        low, high = _kept_mean(y1, share), -_kept_mean(-y1[::-1], share)
-        return float(low - y0.mean()), float(high - y0.mean())
-    share = 1 - rate1 / rate0
-    low, high = _kept_mean(y0, share), -_kept_mean(-y0[::-1], share)
-    return float(y1.mean() - high), float(y1.mean() - low)
+    if rate1 < rate0:
+        lower, upper = _lee(y, ~d)
+        return -upper, -lower
+    share = 1 - rate0 / rate1
+    low, high = _kept_mean(y1, share), -_kept_mean(-y1[::-1], share)
+    return float(low - y0.mean()), float(high - y0.mean())
 
 
 def _kept_mean(ascending, share: float) -> float:

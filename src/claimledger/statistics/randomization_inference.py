@@ -112,16 +112,23 @@ def _share(hits: np.ndarray) -> float:
     return float((1 + hits.sum()) / (1 + len(hits)))
 
 
-class _Permuted(NamedTuple):
+class _Permuted:
     """Standardized estimates and t (1 + draws, specifications), the first as observed; df of each.
 
     NaN where a specification, or what a permutation leaves of it, is not estimable.
     """
 
-    estimates: np.ndarray
-    t: np.ndarray
-    df: np.ndarray
-    drawn: str
+    def __init__(self, draws: int, specs: int):
+        """Nothing is estimated yet."""
+        self.estimates, self.t = np.full((2, 1 + draws, specs), np.nan)
+        self.df, self.drawn = np.full(specs, np.nan), ""
+
+    def put(self, spec: int, value, se, sd: float, df: float) -> None:
+        """Estimates and errors (1 + draws,) of one specification, and the SD of its outcome."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for kept, by in ((self.estimates, sd), (self.t, se)):
+                kept[:, spec] = np.where((se > 0) & (sd > 0), value / by, np.nan)
+        self.df[spec] = df
 
 
 def _permuted(
@@ -129,32 +136,23 @@ def _permuted(
     seed: int,
 ) -> dict[str, _Permuted]:
     """Every specification (the first is the registered one) under the same permutations."""
-    shape = len(group), 1 + draws, len(specs)
-    estimates, t, df = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape[::2], np.nan)
-    kind = _within if group[0].frame == "stacked" else _between
-    drawn, parts = kind(specified, group, specs, draws, np.random.default_rng(seed))
-    for j, i, sd, freedom, value, se in parts:
-        df[j, i] = freedom
-        with np.errstate(divide="ignore", invalid="ignore"):
-            sound = (se > 0) & (sd > 0)
-            estimates[j, :, i], t[j, :, i] = (np.where(sound, value / by, np.nan)
-                                              for by in (sd, se))
-    if not np.isfinite(t[:, 0, 0]).all():
-        raise _error("an outcome without variation", "outcomes that vary within cells",
-                     f"look at the outcome of {' and '.join(h.id for h in group)}")
-    return {h.id: _Permuted(estimates[j], t[j], df[j], drawn) for j, h in enumerate(group)}
-
-
-# Place of hypothesis and specification; SD and df; estimates and errors (1 + draws,).
-Parts = list[tuple[int, int, float, float, np.ndarray, np.ndarray]]
+    found = {h.id: _Permuted(draws, len(specs)) for h in group}
+    permute = _within if group[0].frame == "stacked" else _between
+    drawn = permute(specified, group, specs, draws, np.random.default_rng(seed), found)
+    for id, one in found.items():
+        one.drawn = drawn
+        if not np.isfinite(one.t[0, 0]):
+            raise _error("an outcome without variation", "outcomes that vary within cells",
+                         f"look at the outcome of {id}")
+    return found
 
 
 # Within respondents ------------------------------------------------------------------------------
 
 
 def _within(
-    specified: Specified, group: list[Hypothesis], specs: list, draws: int, rng
-) -> tuple[str, Parts]:
+    specified: Specified, group: list[Hypothesis], specs: list, draws: int, rng, results: dict
+) -> str:
     """The mean of the contrast of items over its standard error, answers changing places."""
     h, = group
     weigh = {term.removeprefix("item[").removesuffix("]"): w for term, w in h.contrast.items() if w}
@@ -163,7 +161,6 @@ def _within(
     order[1:] = rng.permuted(order[1:], axis=-1)
     # A respondent's answers under permuted weights are the same as permuted answers.
     W = np.array(list(weigh.values()))[order]
-    parts = []
     for i, spec in enumerate(specs):
         rows, weights = specified.rows(h, spec), specified.weights_of(spec)
         answers = rows[list(weigh)].to_numpy(dtype=float)
@@ -172,16 +169,16 @@ def _within(
         at = first.get_indexer(rows.index)
         found = mean.estimate(np.einsum("dni,ni->dn", W[:, at], answers))
         df = len(rows) - 1 if own is None else df_of_mean(own)
-        parts.append((0, i, answers.std(ddof=1), df, found.coef[:, 0], found.se[:, 0]))
-    return "answers within respondents", parts
+        results[h.id].put(i, found.coef[:, 0], found.se[:, 0], answers.std(ddof=1), df)
+    return "answers within respondents"
 
 
 # Between respondents -----------------------------------------------------------------------------
 
 
 def _between(
-    specified: Specified, group: list[Hypothesis], specs: list, draws: int, rng
-) -> tuple[str, Parts]:
+    specified: Specified, group: list[Hypothesis], specs: list, draws: int, rng, results: dict
+) -> str:
     """The factor of the contrasts changes places among the respondents of the sample."""
     h = group[0]
     plain = specified.model(h, specs[0]).X
@@ -199,7 +196,6 @@ def _between(
                     raise
                 continue
             designs.setdefault(id(model.X), []).append((j, i, model))
-    parts = []
     for uses in designs.values():
         _, first, model = uses[0]
         used = specified.rows(h, specs[first]).iloc[np.asarray(model.X.index)]
@@ -211,9 +207,9 @@ def _between(
         for j, i, one in uses:
             at = place[one.y.tobytes()]
             df = one.n - 1 if model.clusters is not None else len(one.y) - model.X.shape[1]
-            parts.append((j, i, one.y.std(ddof=1), df, value[:, at, j],
-                          se[int(one.vcov == "HC3"), :, at, j]))
-    return drawn, parts
+            results[group[j].id].put(i, value[:, at, j], se[int(one.vcov == "HC3"), :, at, j],
+                                     one.y.std(ddof=1), df)
+    return drawn
 
 
 def _orders(
@@ -286,30 +282,27 @@ def _evaluated(
         both = replace(design, free=np.stack([design.free, design.free**2])[:, :, None])
         value[part], se[:, part] = both.estimate(Y)
 
-    def attempt(part: slice) -> None:
-        try:
-            evaluate(part)
-        except LedgerError:  # a permutation leaves a cell empty: which of them?
-            if part.stop - part.start > 1:
-                for d in range(part.start, part.stop):
-                    attempt(slice(d, d + 1))
-            elif part.start == 0 and X.shape[1] <= len(plain):
-                raise
-
-    step = 1 if model.clusters is not None else max(1, CHUNK // (n * len(names)))
+    step = max(1, CHUNK // (n * len(names)))
     for start in range(0, total, step):
-        attempt(slice(start, min(start + step, total)))
+        try:
+            evaluate(slice(start, min(start + step, total)))
+        except LedgerError:  # a permutation leaves a cell empty: which of them?
+            for d in range(start, min(start + step, total)):
+                try:
+                    evaluate(slice(d, d + 1))
+                except LedgerError:
+                    if d == 0 and X.shape[1] <= len(plain):
+                        raise
     return value, se
 
 
 def _columns_of_factor(hypothesis: Hypothesis, X: pd.DataFrame) -> list[str]:
     """Columns of the one factor that the contrast is about."""
-    info = X.design_info
-    terms = [term for term in info.terms
-             if set(info.column_names[info.slice(term)]) & set(hypothesis.contrast)]
-    about = {factor for term in terms for factor in term.factors}
-    mixed = [term for term in info.terms if set(term.factors) & about and len(term.factors) > 1]
-    if len(about) != 1 or mixed:
+    info, named = X.design_info, set(hypothesis.contrast)
+    about = {factor for term in info.terms for factor in term.factors
+             if named & set(info.column_names[info.slice(term)])}
+    terms = [term for term in info.terms if about & set(term.factors)]
+    if len(about) != 1 or len(terms) != 1:
         raise _error(f"a contrast in {hypothesis.model}",
                      "a contrast of one factor that enters without products",
                      f"{hypothesis.id} cannot be tested by permuting one factor")
