@@ -435,7 +435,8 @@ def render_review(
     Left out are author, affiliation and all that is marked `.identifying`. Nothing is written
     where one of the names stands: a LedgerError lists all places.
     """
-    named = names_of(run, read_paper(run).options)
+    committers = git(run.root, "log", "--format=%an%n%ae%n%cn%n%ce").decode().splitlines()
+    named = names_of(run, read_paper(run).options, committers)
     with pressing(run, formats, review=True) as press:
         files = press.files(progress)
     if found := find_names(files, named):

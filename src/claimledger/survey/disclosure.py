@@ -15,11 +15,9 @@ import ipaddress
 import json
 import re
 import socket
-import subprocess
 import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from html import unescape
 from itertools import pairwise
 from pathlib import Path
@@ -243,28 +241,6 @@ def _shown(cell: dict) -> list[str]:
 # --- how many share a background -----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Anonymity:
-    """Cells of the table over `variables`: the smallest, and how many rows are in small ones."""
-
-    variables: list[str]
-    rows: int
-    cells: int
-    smallest: int
-    unique: int
-    under: int
-    limit: int
-
-    def as_table(self) -> pd.DataFrame:
-        """The same as two columns for people."""
-        return pd.DataFrame([
-            ("rows", self.rows), ("combinations that occur", self.cells),
-            ("rows in the smallest combination (k)", self.smallest),
-            ("rows that are alone in theirs", self.unique),
-            (f"rows in combinations of fewer than {self.limit}", self.under),
-        ], columns=["what", "number"])
-
-
 def identifying_variables(registration: Registration) -> list[str]:
     """The background variables by which somebody might be known.
 
@@ -273,14 +249,18 @@ def identifying_variables(registration: Registration) -> list[str]:
     return list(registration.weighting.variables) if registration.weighting else []
 
 
-def anonymity(frame: pd.DataFrame, variables: list[str], limit: int = LIMIT) -> Anonymity:
-    """Count the combinations of the variables; a missing value is a value of its own."""
+def anonymity(frame: pd.DataFrame, variables: list[str], limit: int = LIMIT) -> pd.DataFrame:
+    """How small the combinations of the variables are, as two columns for people.
+
+    A missing value is a value of its own.
+    """
     sizes = _sizes(frame, variables)
-    counts = frame.groupby(variables, dropna=False, observed=True).size() if variables else sizes
-    return Anonymity(
-        variables, len(frame), len(counts), int(sizes.min()) if len(sizes) else 0,
-        int((sizes == 1).sum()), int((sizes < limit).sum()), limit,
-    )
+    return pd.DataFrame([
+        ("rows", len(frame)), ("combinations that occur", round((1 / sizes).sum())),
+        ("rows in the smallest combination (k)", int(sizes.min()) if len(sizes) else 0),
+        ("rows that are alone in theirs", int((sizes == 1).sum())),
+        (f"rows in combinations of fewer than {limit}", int((sizes < limit).sum())),
+    ], columns=["what", "number"])
 
 
 def coarsen(frame: pd.DataFrame, variables: list[str], limit: int = LIMIT) -> pd.DataFrame:
@@ -313,7 +293,7 @@ def _sizes(frame: pd.DataFrame, variables: list[str]) -> pd.Series:
 # --- the version for review: nobody who wrote ----------------------------------------------------
 
 
-def names_of(run: Run, options: dict) -> list[str]:
+def names_of(run: Run, options: dict, committers: Iterable[str] = ()) -> list[str]:
     """Who must not be named: authors and places of the paper, committers, and `ledger: review:`."""
     names = list(settings(run.root)["ledger"].get("review", []))
     people = options.get("author") or []
@@ -321,14 +301,7 @@ def names_of(run: Run, options: dict) -> list[str]:
         names += _written(person)
         name = person.get("name") if isinstance(person, dict) else person
         names += _alone(name) if isinstance(name, str) else []
-    names += [str(run.root)]
-    if (run.root / ".git").exists():
-        said = subprocess.run(
-            ["git", "log", "--format=%an%n%ae%n%cn%n%ce"], cwd=run.root, capture_output=True,
-            text=True, check=False,
-        )
-        names += said.stdout.splitlines()
-    names += _machine()
+    names += [str(run.root), *committers, *_machine()]
     names += [name.translate(UMLAUTS) for name in names]
     return [name for name in dict.fromkeys(names) if len(name) > 2]
 

@@ -389,7 +389,7 @@ def html_report(export: Export, findings: Findings, registration: Registration) 
         parts.append(("Answers missing among those asked, by arm", findings.missing))
     if findings.frame is not None:
         names = identifying_variables(registration)
-        table = anonymity(findings.frame, names).as_table()
+        table = anonymity(findings.frame, names)
         parts.append(("Anonymity of " + ", ".join(names), table))
     forms = pd.DataFrame(
         list(export.recognized.items()), columns=["item or factor", "its answers stand as"])
