@@ -182,7 +182,7 @@ def test_a_row_for_each_profile_is_noticed(tmp_path):
             for r in range(20) for t in (1, 2, 3) for p in (1, 2)]
     (tmp_path / "long.csv").write_text("CaseID,contest_no,profile,Color,Size,Chosen_Tree\n"
                                        + "\n".join(rows))
-    (tmp_path / "draft.yml").write_text(draft(tmp_path / "long.csv"))
+    (tmp_path / "draft.yml").write_text(draft(tmp_path / "long.csv")[0])
     content = Source.read(tmp_path / "draft.yml").content
     assert content["design"]["respondent"] == "CaseID" and content["design"]["tasks"] == "? 3"
     assert list(content["design"]["factors"]) == ["color", "size"]
@@ -214,7 +214,7 @@ def test_an_export_is_drafted_from_its_columns(tmp_path):
     rows += [ids, *(f"R_{n},{'Yes' if n % 2 else 'No'},{20 + n},{'a' if n % 3 else 'b'},1,m{n}@x.y"
                     for n in range(30))]
     (tmp_path / "export.csv").write_text("\n".join(rows) + "\n")
-    (tmp_path / "draft.yml").write_text(draft(tmp_path / "export.csv"))
+    (tmp_path / "draft.yml").write_text(draft(tmp_path / "export.csv")[0])
     content = Source.read(tmp_path / "draft.yml").content
     assert list(content["instrument"]["items"]) == ["q1", "age"]
     assert list(content["design"]["factors"]["arm"]["levels"]) == ["a", "b"]
@@ -227,7 +227,7 @@ def test_a_field_set_together_with_an_arm_is_what_was_read(tmp_path):
         value = one["EmbeddedData"][0]["Value"]
         one["EmbeddedData"].append({"Field": "Letter_text", "Value": f"The {value} letter."})
     (tmp_path / "survey.qsf").write_text(json.dumps(survey))
-    (tmp_path / "draft.yml").write_text(draft(tmp_path / "survey.qsf"))
+    (tmp_path / "draft.yml").write_text(draft(tmp_path / "survey.qsf")[0])
     factors = Source.read(tmp_path / "draft.yml").content["design"]["factors"]
     assert list(factors) == ["letter"]
     assert factors["letter"]["levels"]["bold"] == {"label": "Bold", "text": "The Bold letter."}

@@ -5,7 +5,6 @@ To answers the platform adds its own columns, and the rows that exclusions will 
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -40,24 +39,6 @@ LETTERS = np.frombuffer(
 # The rows of an export, before they become text.
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Rows of an export before they become text; -1 among the level codes is an empty cell.
-
-    `rule` holds for each row the number of the exclusion that it breaks, or -1.
-    """
-
-    block: Block
-    rule: np.ndarray
-    progress: np.ndarray
-    finished: np.ndarray
-    status: np.ndarray
-    seconds: np.ndarray
-    day: np.ndarray
-    keys: np.ndarray
-    rng: np.random.Generator
-
-
 def extras(registration: Registration, rates: dict[str, float], start: int, stop: int) -> list[int]:
     """Numbers of rows to add for each exclusion while respondents start..stop are written."""
     return [
@@ -65,88 +46,95 @@ def extras(registration: Registration, rates: dict[str, float], start: int, stop
         for rule in registration.exclusions]
 
 
-def field(simulator: Simulator, kept: Block, seed: int, number: int, start: int, n: int) -> Rows:
-    """A block of respondents with the rows to be excluded at random places among them."""
-    registration, fieldwork = simulator.registration, simulator.simulation.fieldwork
-    counts = extras(registration, fieldwork.extra, start, start + kept.n)
-    added = sum(counts)
-    rng = simulator.generator(seed, PLATFORM, number)
-    others = simulator.block(seed, EXTRAS, number, max(added, 1)).take(slice(added))
-    rule = np.full(kept.n + added, -1)
-    places = 1 + rng.permutation(len(rule) - 1)[:added]      # the first row stays
-    rule[places] = np.repeat(np.arange(len(counts)), counts)
-    order = np.argsort(np.r_[np.flatnonzero(rule < 0), np.flatnonzero(rule >= 0)])
-    block = Block.joined([kept, others]).take(order)
-    size = len(rule)
-    timed = [rule for rule in registration.exclusions if rule.column == DURATION]
-    floor = max([rule.below or 0 for rule in timed], default=0)
-    ceiling = min([rule.above or np.inf for rule in timed], default=np.inf)
-    seconds = fieldwork.median_seconds * np.exp(fieldwork.log_sd * rng.standard_normal(size))
-    rows = Rows(
-        block=block, rule=rule, progress=np.full(size, 100), finished=np.ones(size, dtype=bool),
-        status=np.full(size, "IP Address", dtype=object),
-        seconds=np.clip(seconds, floor, ceiling).astype(int),
-        day=fieldwork.days * (start + (np.arange(size) + rng.random(size)) * kept.n / size) / n,
-        keys=((number * 2**20 + np.arange(size)) * _STEP + seed) % 10**10, rng=rng)
-    for index, exclusion in enumerate(registration.exclusions):
-        _break(rows, np.flatnonzero(rule == index), exclusion, registration)
-    return rows
+class Rows:
+    """Rows of an export before they become text; -1 among the level codes is an empty cell.
 
+    `rule` holds for each row the number of the exclusion that it breaks, or -1.
+    """
 
-def _break(rows: Rows, at: np.ndarray, rule: Exclusion, registration: Registration) -> None:
-    """Make the rows `at` break this one rule and no other; arrays are changed in place."""
-    items, rng = registration.instrument.items, rows.rng
-    if rule.column in items and not rule.repeats:
-        scale = registration.scale_of(rule.column)
-        low, high = int(scale.minimum or 0), int(rule.below or scale.maximum or 100)
-        if rule.above is not None:
-            low, high = int(rule.above) + 1, int(scale.maximum or rule.above + 100) + 1
-        codes = np.array(list(scale.labels) or range(low, min(high, low + 1000)))
-        wrong = codes[breaks(codes, rule, scale)]
-        if len(at) and not len(wrong):
-            raise LedgerError(f"exclusion {rule.id}", found="no answer that it drops",
-                              expected="a rule that some answer breaks", mend="correct the rule")
-        if len(at):
-            given = rows.block[rule.column]
-            given[at] = rng.choice(wrong, len(at)).reshape(-1, *[1] * (given.ndim - 1))
-        if items[rule.column].role == "consent":      # the survey ends there
-            _blank(rows, at, np.full(len(at), list(items).index(rule.column) + 1), registration)
-            rows.seconds[at] = rng.integers(8, 60, len(at))
-    elif rule.column == "Finished":
-        ruled = [e.column for e in registration.exclusions if e.column in items]
-        first = max([list(items).index(c) for c in ruled], default=0) + 1
-        stop = rng.integers(first, max(first + 1, len(items) - 1), len(at))
-        _blank(rows, at, stop, registration)
-        rows.progress[at] = 100 * stop // len(items)
-        rows.finished[at] = False
-    elif rule.column == "Status":
-        rows.status[at] = str(rule.equals[0])
-    elif rule.column == DURATION and rule.below:
-        rows.seconds[at] = rng.integers(int(rule.below // 4), int(rule.below), len(at))
-    elif rule.column == DURATION and rule.above:
-        rows.seconds[at] = rng.integers(int(rule.above) + 1, 2 * int(rule.above) + 2, len(at))
-    elif rule.repeats:      # each takes the key of an earlier row that is kept
-        stay = np.flatnonzero(rows.rule < 0)
-        before = np.searchsorted(stay, at)
-        rows.keys[at] = rows.keys[stay[(rng.random(len(at)) * before).astype(int)]]
-    elif len(at):
-        raise LedgerError(
-            f"exclusion {rule.id}", found=f"a rule on the column {rule.column!r}",
-            expected="a rule on an item, Status, Finished, the duration, or a key",
-            mend=f"set fieldwork.extra.{rule.id} to 0 in the simulation file (for a column of the "
-            "platform), or simulate from a registration without the rule")
+    def __init__(
+        self, simulator: Simulator, kept: Block, seed: int, number: int, start: int, n: int
+    ):
+        """A block of respondents with the rows to be excluded at random places among them."""
+        self.registration, fieldwork = simulator.registration, simulator.simulation.fieldwork
+        rules = self.registration.exclusions
+        counts = extras(self.registration, fieldwork.extra, start, start + kept.n)
+        added = sum(counts)
+        self.rng = rng = simulator.generator(seed, PLATFORM, number)
+        others = simulator.block(seed, EXTRAS, number, max(added, 1)).take(slice(added))
+        self.rule = np.full(kept.n + added, -1)
+        places = 1 + rng.permutation(len(self.rule) - 1)[:added]      # the first row stays
+        self.rule[places] = np.repeat(np.arange(len(counts)), counts)
+        order = np.argsort(np.r_[np.flatnonzero(self.rule < 0), np.flatnonzero(self.rule >= 0)])
+        self.block = Block.joined([kept, others]).take(order)
+        size = len(self.rule)
+        timed = [rule for rule in rules if rule.column == DURATION]
+        floor = max([rule.below or 0 for rule in timed], default=0)
+        ceiling = min([rule.above or np.inf for rule in timed], default=np.inf)
+        seconds = fieldwork.median_seconds * np.exp(fieldwork.log_sd * rng.standard_normal(size))
+        self.progress, self.finished = np.full(size, 100), np.ones(size, dtype=bool)
+        self.status = np.full(size, "IP Address", dtype=object)
+        self.seconds = np.clip(seconds, floor, ceiling).astype(int)
+        self.day = fieldwork.days * (
+            start + (np.arange(size) + rng.random(size)) * kept.n / size) / n
+        self.keys = ((number * 2**20 + np.arange(size)) * _STEP + seed) % 10**10
+        for index, exclusion in enumerate(rules):
+            self._break(np.flatnonzero(self.rule == index), exclusion)
 
+    def _break(self, at: np.ndarray, rule: Exclusion) -> None:
+        """Make the rows `at` break this one rule and no other."""
+        items, rng = self.registration.instrument.items, self.rng
+        if rule.column in items and not rule.repeats:
+            scale = self.registration.scale_of(rule.column)
+            low, high = int(scale.minimum or 0), int(rule.below or scale.maximum or 100)
+            if rule.above is not None:
+                low, high = int(rule.above) + 1, int(scale.maximum or rule.above + 100) + 1
+            codes = np.array(list(scale.labels) or range(low, min(high, low + 1000)))
+            wrong = codes[breaks(codes, rule, scale)]
+            if len(at) and not len(wrong):
+                raise LedgerError(
+                    f"exclusion {rule.id}", found="no answer that it drops",
+                    expected="a rule that some answer breaks", mend="correct the rule")
+            if len(at):
+                given = self.block[rule.column]
+                given[at] = rng.choice(wrong, len(at)).reshape(-1, *[1] * (given.ndim - 1))
+            if items[rule.column].role == "consent":      # the survey ends there
+                self._blank(at, np.full(len(at), list(items).index(rule.column) + 1))
+                self.seconds[at] = rng.integers(8, 60, len(at))
+        elif rule.column == "Finished":
+            ruled = [e.column for e in self.registration.exclusions if e.column in items]
+            first = max([list(items).index(c) for c in ruled], default=0) + 1
+            stop = rng.integers(first, max(first + 1, len(items) - 1), len(at))
+            self._blank(at, stop)
+            self.progress[at] = 100 * stop // len(items)
+            self.finished[at] = False
+        elif rule.column == "Status":
+            self.status[at] = str(rule.equals[0])
+        elif rule.column == DURATION and rule.below:
+            self.seconds[at] = rng.integers(int(rule.below // 4), int(rule.below), len(at))
+        elif rule.column == DURATION and rule.above:
+            self.seconds[at] = rng.integers(int(rule.above) + 1, 2 * int(rule.above) + 2, len(at))
+        elif rule.repeats:      # each takes the key of an earlier row that is kept
+            stay = np.flatnonzero(self.rule < 0)
+            before = np.searchsorted(stay, at)
+            self.keys[at] = self.keys[stay[(rng.random(len(at)) * before).astype(int)]]
+        elif len(at):
+            raise LedgerError(
+                f"exclusion {rule.id}", found=f"a rule on the column {rule.column!r}",
+                expected="a rule on an item, Status, Finished, the duration, or a key",
+                mend=f"set fieldwork.extra.{rule.id} to 0 in the simulation file (for a column of "
+                "the platform), or simulate from a registration without the rule")
 
-def _blank(rows: Rows, at: np.ndarray, stop: np.ndarray, registration: Registration) -> None:
-    """Empty all items from position `stop` on, and the assignment of those who never got it."""
-    items = registration.instrument.items
-    depends = [name for name, item in items.items() if item.role in ("outcome", "recall")]
-    assigned = min([list(items).index(name) for name in depends], default=len(items))
-    for place, name in enumerate(items):
-        if name in rows.block:
-            rows.block[name][at[stop <= place]] = NOT_ASKED
-    for name in registration.design.factors:
-        rows.block[name][at[stop < assigned]] = -1
+    def _blank(self, at: np.ndarray, stop: np.ndarray) -> None:
+        """Empty all items from position `stop` on, and the assignment of who never got it."""
+        items = self.registration.instrument.items
+        depends = [name for name, item in items.items() if item.role in ("outcome", "recall")]
+        assigned = min([list(items).index(name) for name in depends], default=len(items))
+        for place, name in enumerate(items):
+            if name in self.block:
+                self.block[name][at[stop <= place]] = NOT_ASKED
+        for name in self.registration.design.factors:
+            self.block[name][at[stop < assigned]] = -1
 
 
 # And as text.
@@ -199,7 +187,7 @@ class _Writer:
         """The header, then one text for each block."""
         yield qualtrics.header(self.simulator.registration)
         for number, kept in enumerate(self.simulator.blocks(self.seed, n)):
-            rows = field(self.simulator, kept, self.seed, number, number * BLOCK, n)
+            rows = Rows(self.simulator, kept, self.seed, number, number * BLOCK, n)
             each = self.simulator.rows
             cells = [(c.ravel() if c.ndim == 2 else np.repeat(c, each)).tolist()
                      for c in self._columns(rows).values()]

@@ -124,13 +124,11 @@ class Known:
         return _ids([*self.arms, *self.asked])
 
 
-def draft(source: Path) -> str:
-    """The text of a draft, from a .qsf, .csv, .tsv, .sav, .dta or .parquet file."""
-    return _write(Path(source), _known(Path(source)))
+def draft(source: Path) -> tuple[str, str]:
+    """The text of a draft, and that of the mapping from columns of an export to its ids.
 
-
-def columns_of(source: Path) -> str:
-    """The mapping that leads from the columns of an export to the ids of its draft."""
+    source : a .qsf, .csv, .tsv, .sav, .dta or .parquet file.
+    """
     known = _known(Path(source))
     renamed = [f"  {json.dumps(name, ensure_ascii=False)}: {id}" for name, id in known.ids.items()
                if name != id and not (name in known.arms and (
@@ -139,9 +137,10 @@ def columns_of(source: Path) -> str:
         renamed.append("# Where the tasks stand is written by `claimledger map`, once the "
                        "registration has no\n# mark left and this file, which it replaces, is "
                        "removed.")
-    return ("# Columns of the export and the ids of the registration. Where you rename or remove\n"
-            "# an item there, do it here, too: claimledger check export.csv --mapping mapping.yml\n"
-            "columns:\n" + "\n".join(renamed or ["  {}"]) + "\n")
+    return _write(Path(source), known), (
+        "# Columns of the export and the ids of the registration. Where you rename or remove\n"
+        "# an item there, do it here, too: claimledger check export.csv --mapping mapping.yml\n"
+        "columns:\n" + "\n".join(renamed or ["  {}"]) + "\n")
 
 
 def _known(source: Path) -> Known:

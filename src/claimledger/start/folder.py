@@ -17,8 +17,8 @@ from claimledger.settings import CONFIG, settings
 from claimledger.simulation.assumptions import FILE as SIMULATION_FILE
 from claimledger.simulation.platform_file import export
 from claimledger.start.assumed import assumptions
-from claimledger.start.draft import columns_of, draft
-from claimledger.statistics.estimators import moderator_values
+from claimledger.start.draft import draft
+from claimledger.statistics.estimators import contrasts_of, moderator_values
 from claimledger.templates import TEMPLATE, fill
 
 PACKAGE = TEMPLATE.parent
@@ -50,8 +50,8 @@ def start(
     if design not in DESIGNS:
         raise LedgerError(f"design {design}", found="no such design",
                           expected="one of " + ", ".join(DESIGNS), mend="correct the name")
-    text = (draft(source) if source
-            else (TEMPLATE / "designs" / f"{design}.yml").read_text(encoding="utf-8"))
+    text, mapping = draft(source) if source else (
+        (TEMPLATE / "designs" / f"{design}.yml").read_text(encoding="utf-8"), "")
     for path in (path for path in sorted(TEMPLATE.iterdir()) if path.is_file()):
         name = ".gitignore" if path.name == "gitignore" else path.name
         write_atomic(folder / name, path.read_bytes())
@@ -62,7 +62,7 @@ def start(
     write_schema(folder / "registration.yml", "registration")
     write_schema(folder / CONFIG, "settings")
     if source:
-        write_atomic(folder / "mapping.yml", columns_of(source))
+        write_atomic(folder / "mapping.yml", mapping)
     else:
         complete(Run.open(folder, name="record"))
         freeze(folder / "registration.yml", today)
@@ -219,11 +219,7 @@ def _unit(r: Registration, a: Analysis) -> str:
 
 def _rows(members: list[Analysis]) -> int:
     """Rows of a figure: of hypotheses one each, of a comparison its pairs at each value."""
-    if isinstance(members[0], Hypothesis):
-        return len(members)
-    size = len(members[0].levels)
-    pairs = size if members[0].pairs == "reference" else size * (size - 1) // 2
-    return pairs * max(1, len(moderator_values(members[0])))
+    return sum(len(contrasts_of(a)) * max(1, len(moderator_values(a))) for a in members)
 
 
 def _own(r: Registration, a: Analysis) -> bool:
