@@ -107,31 +107,18 @@ def test_differences_of_the_reference_against_all_others(frame, registration):
 # Attrition
 
 
-def test_by_hand():
-    """Treated: 4 of 4 answer; control: 3 of 4. A quarter of the treated answers is cut."""
-    y = np.array([1, 2, 3, 4, 1, 2, 3, NA])
-    found = lee_bounds(y, [1] * 4 + [0] * 4, seed=1, draws=50)
-    assert (found.lower, found.upper) == (2 - 2, 3 - 2)
-    turned = lee_bounds(y, [0] * 4 + [1] * 4, seed=1, draws=50)
-    assert (turned.lower, turned.upper) == (-1, 0)
-
-
-def test_a_fraction_of_a_row_is_trimmed():
-    """Four of four against two of three: a third is cut from four rows, 4/3 rows."""
-    y = np.array([0, 0, 3, 6, 1, 2, NA])
-    found = lee_bounds(y, [1] * 4 + [0] * 3, seed=1, draws=50)
-    assert found.lower == pytest.approx((0 + 0 + 3 * 2 / 3) / (8 / 3) - 1.5)
-    assert found.upper == pytest.approx((6 + 3 + 0) / (8 / 3) - 1.5)
-
-
-def test_the_share_trimmed_is_relative_to_the_arm_that_answers_more():
-    """Four of five against two of four: 1 - .5 / .8 is cut from four rows, 1.5 rows."""
-    y = np.array([1, 2, 4, 8, NA, 3, 5, NA, NA])
-    found = lee_bounds(y, [1] * 5 + [0] * 4, seed=1, draws=50)
-    assert found.lower == pytest.approx((1 + 2 + 4 / 2) / 2.5 - 4)
-    assert found.upper == pytest.approx((8 + 4 + 2 / 2) / 2.5 - 4)
-    turned = lee_bounds(y, [0] * 5 + [1] * 4, seed=1, draws=50)
-    assert (turned.lower, turned.upper) == pytest.approx((-found.upper, -found.lower))
+@pytest.mark.parametrize("treated, control, lower, upper", [
+    # A quarter of four rows is cut; a third, 4/3 rows; 1 - .5 / .8 of four, 1.5 rows; nothing.
+    ([1, 2, 3, 4], [1, 2, 3, NA], 2 - 2, 3 - 2),
+    ([0, 0, 3, 6], [1, 2, NA], (0 + 0 + 3 * 2 / 3) / (8 / 3) - 1.5, (6 + 3 + 0) / (8 / 3) - 1.5),
+    ([1, 2, 4, 8, NA], [3, 5, NA, NA], (1 + 2 + 4 / 2) / 2.5 - 4, (8 + 4 + 2 / 2) / 2.5 - 4),
+    ([1, 2, NA], [1, 3, NA], -0.5, -0.5),
+])  # fmt: skip
+def test_bounds_by_hand(treated, control, lower, upper):
+    y, arm = np.array([*treated, *control]), np.repeat([1, 0], [len(treated), len(control)])
+    found, turned = (lee_bounds(y, d, seed=1, draws=20) for d in (arm, 1 - arm))
+    assert (found.lower, found.upper) == pytest.approx((lower, upper))
+    assert (turned.lower, turned.upper) == pytest.approx((-upper, -lower))
 
 
 def test_the_interval_of_imbens_and_manski(rng):
@@ -144,11 +131,6 @@ def test_the_interval_of_imbens_and_manski(rng):
     width = (found.upper - found.lower) / max(found.lower_se, found.upper_se)
     assert stats.norm.cdf(c + width) - stats.norm.cdf(-c) == pytest.approx(0.95, abs=1e-9)
     assert stats.norm.ppf(0.95) < c < stats.norm.ppf(0.975)
-
-
-def test_two_answers_in_an_arm_are_enough():
-    found = lee_bounds([1.0, 2, NA, 1, 3, NA], [1, 1, 1, 0, 0, 0], seed=1, draws=20)
-    assert found.lower == found.upper == -0.5
 
 
 def test_without_attrition_both_bounds_are_the_difference(rng):

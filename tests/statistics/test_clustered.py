@@ -55,13 +55,6 @@ def test_a_cluster_with_a_column_of_its_own(data, expected):
     np.testing.assert_allclose(found.df, expected["singular_block"]["df"], rtol=1e-10)
 
 
-def test_joint_test_equals_survey(data, expected):
-    f, df1, df2, p = of_fit(fitted(data), data["g"], "survey").wald(np.eye(4)[[1, 3]])
-    assert (df1, df2) == (2, 11)
-    assert f == pytest.approx(expected["survey_wald"], rel=1e-10)
-    assert p == pytest.approx(stats.f.sf(f, 2, 11))
-
-
 @pytest.mark.parametrize("weighted", ["", "_weighted"])
 def test_joint_test_of_cr2_equals_clubsandwich(data, expected, weighted):
     found = of_fit(fitted(data, weighted), data["g"])
@@ -89,22 +82,6 @@ def test_clusters_of_one_row_are_hc2(rng):
     X = np.column_stack([np.ones(40), rng.normal(size=(40, 2))])
     fit = sm.OLS(rng.normal(size=40), X).fit()
     np.testing.assert_allclose(of_fit(fit, np.arange(40)).cov, fit.cov_HC2, rtol=1e-10)
-
-
-def test_items_within_respondents_are_a_paired_t_test(rng):
-    """Balanced within design: CR2 is the variance of the differences, with n - 1 df."""
-    n = 30
-    item = np.tile([0.0, 1.0], n)
-    person = np.repeat(np.arange(n), 2)
-    y = rng.normal(size=2 * n) + rng.normal(size=n)[person] + 0.3 * item
-    found = of_fit(sm.OLS(y, sm.add_constant(item)).fit(), person).contrast([0, 1])
-    paired = stats.ttest_rel(y[1::2], y[::2])
-    assert found.estimate / found.se == pytest.approx(paired.statistic, rel=1e-10)
-    assert found.df == pytest.approx(n - 1, rel=1e-10)
-    low, high = paired.confidence_interval(0.95)
-    half = stats.t.ppf(0.975, found.df) * found.se
-    np.testing.assert_allclose([found.estimate - half, found.estimate + half], [low, high],
-                               rtol=1e-9)  # fmt: skip
 
 
 @pytest.mark.parametrize("correction", ["CR2", "stata", "survey"])

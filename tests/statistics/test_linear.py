@@ -121,8 +121,9 @@ def test_leverage_one_stops_only_the_contrast_that_uses_it(rng):
                 way(X, y, contrasts)
 
 
-def test_a_constant_outcome_has_a_standard_error_of_exactly_zero(experiment):
+def test_an_outcome_that_is_constant_or_fitted_has_a_standard_error_of_exactly_zero(experiment):
     X, Y = experiment
+    assert (hc2(X, 4.1 * X[:, 1] - 0.3 * X[:, 6]).se == 0).all()
     Y[:, 0] = 3.3
     assert np.all(hc2(X, Y).se[:, 0] == 0) and np.all(hc2(X, Y).se[:, 1:] > 0)
     for found in by_cells(X, Y.T):
@@ -142,11 +143,6 @@ def test_weights_are_those_of_statsmodels_or_of_cr2(experiment, rng, working):
         np.testing.assert_allclose(found.se[:, j], np.sqrt(np.diag(cov)), rtol=1e-9)
     equal = hc2(X, Y, None, np.full(len(X), 7.0), working)
     np.testing.assert_allclose(equal.se, hc2(X, Y).se, rtol=1e-10)
-
-
-def test_an_outcome_that_the_design_fits_exactly_has_a_standard_error_of_zero(experiment):
-    X, _ = experiment
-    assert (hc2(X, 4.1 * X[:, 1] - 0.3 * X[:, 6]).se == 0).all()
 
 
 @pytest.mark.parametrize("bad", [0, -1, np.nan, np.inf])

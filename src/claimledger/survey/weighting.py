@@ -74,9 +74,8 @@ def check_margins(registration: Registration, frame: pd.DataFrame, root: Path) -
         return
     known = labeled(frame, weighting.variables, registration)
     for variable, shares in read_margins(path, weighting.variables).items():
-        labels = [str(label) for label in pd.Categorical(known[variable]).categories]
-        strange = [c for c in shares if c not in labels] or [c for c in labels if c not in shares]
-        if strange:
+        labels = list(map(str, pd.Categorical(known[variable]).categories))
+        if strange := [c for c in [*shares, *labels] if (c in shares) != (c in labels)]:
             raise LedgerError(
                 f"{path}: {variable}", found=", ".join(strange), expected="the same categories "
                 "there and in the registration: " + ", ".join(labels), mend="name each as there")
@@ -113,10 +112,6 @@ def rake(frame: pd.DataFrame, margins: Margins, trim: float | None = None) -> Ra
 
 def _codes(frame: pd.DataFrame, variable: str, shares: dict[str, float]) -> np.ndarray:
     """Places of the categories, -1 where there is no answer."""
-    if variable not in frame:
-        raise LedgerError(
-            f"weights: {variable}", found="no such column", expected="the weighting variable",
-            mend="correct the registration's weighting")
     answers = pd.Categorical(frame[variable])
     labels = [str(label) for label in answers.categories]
     given = {labels[code] for code in np.unique(answers.codes) if code >= 0}
