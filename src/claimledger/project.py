@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,15 @@ from claimledger.settings import CONFIG, settings
 
 NOTE = "run.json"  # below a run's folder: what the run consists of
 PARTIAL = ".partial"  # the end of the name of a file that is being written
+
+
+def git(root: Path, *words: str) -> bytes:
+    """What git says; nothing without git, or outside a checkout."""
+    try:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True)
+    except OSError:
+        return b""
+    return done.stdout if done.returncode == 0 else b""
 
 
 def write_atomic(path: Path, content: str | bytes) -> Path:

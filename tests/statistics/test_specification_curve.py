@@ -124,13 +124,6 @@ def test_every_kind_of_claim_is_decided_by_its_own_rule(direction, sesoi, verdic
     assert share == (0 if direction == "positive" else 1)
 
 
-def test_the_seed_decides():
-    one = curve_of(study(0.2, 3), hypothesis(), 20, 1)
-    again, other = (curve_of(study(0.2, 3), hypothesis(), 20, seed) for seed in (1, 2))
-    assert again.median_p == one.median_p and (again.median, again.share) == (one.median, one.share)
-    assert other.median == one.median
-
-
 def test_the_zero_and_the_unit_of_the_outcome_and_names_do_not_matter():
     one, frame = study(0.3, 8), study(0.3, 8).frame
     other = study(0.3, 8)

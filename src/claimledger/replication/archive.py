@@ -27,13 +27,12 @@ from claimledger.ledger.entries import load_ledger
 from claimledger.ledger.external import external_of
 from claimledger.pipeline import build
 from claimledger.pipeline import notebooks as execute
-from claimledger.project import Run, sha256_file, write_atomic
+from claimledger.project import Run, git, sha256_file, write_atomic
 from claimledger.registration.codebook import instrument_table, vignette_table
 from claimledger.registration.loading import load
 from claimledger.rendering import renderer
 from claimledger.rendering.document import read_paper
 from claimledger.rendering.pages import FILES, pressing
-from claimledger.replication.elsewhere import git
 from claimledger.settings import notebook_stems, settings
 from claimledger.survey.disclosure import find_names, names_of
 from claimledger.survey.loading import manifest_of, manifest_path
@@ -435,8 +434,7 @@ def render_review(
     Left out are author, affiliation and all that is marked `.identifying`. Nothing is written
     where one of the names stands: a LedgerError lists all places.
     """
-    committers = git(run.root, "log", "--format=%an%n%ae%n%cn%n%ce").decode().splitlines()
-    named = names_of(run, read_paper(run).options, committers)
+    named = names_of(run, read_paper(run).options)
     with pressing(run, formats, review=True) as press:
         files = press.files(progress)
     if found := find_names(files, named):

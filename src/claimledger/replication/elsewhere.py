@@ -25,7 +25,7 @@ from packaging.utils import canonicalize_name
 
 import claimledger
 from claimledger.errors import LedgerError
-from claimledger.project import Run
+from claimledger.project import Run, git
 
 NEWEST = 500  # commits that are looked through
 SECONDS = 1800  # for the build of an old commit
@@ -110,15 +110,6 @@ def build(run: Run, commit: Commit, folder: Path) -> Run | None:
     except subprocess.TimeoutExpired:
         return None
     return Run.open(folder) if done.returncode == 0 else None
-
-
-def git(root: Path, *words: str) -> bytes:
-    """What git says; nothing without git, or outside a checkout."""
-    try:
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True)
-    except OSError:
-        return b""
-    return done.stdout if done.returncode == 0 else b""
 
 
 def requirements(wanted: list[str]) -> list[Requirement]:

@@ -82,7 +82,8 @@ def complete(run: Run) -> list[Path]:
         write_atomic(run.root / name, text) for name, text in (
             (SIMULATION_FILE, assumptions(registration)),
             (f"notebooks/{STEM}.ipynb", notebook(registration)),
-            ("paper.qmd", paper(registration)), ("CITATION.cff", citation(registration)),
+            ("paper.qmd", paper(registration)),
+            ("CITATION.cff", fill("parts/CITATION.cff", study=registration.study)),
         ) if not (run.root / name).exists()]
     if not run.data.exists() and run.data == run.root / DATA:
         written += export(
@@ -201,11 +202,6 @@ def paper(registration: Registration) -> str:
 
     return fill("parts/paper.qmd", study=registration.study, hypotheses=registration.hypotheses,
                 groups=_groups(registration), stem=STEM, typed=typed, unit=unit)
-
-
-def citation(registration: Registration) -> str:
-    """The text of `CITATION.cff`, which an archive asks for."""
-    return fill("parts/CITATION.cff", study=registration.study)
 
 
 def typed(text: str, reason: str) -> str:

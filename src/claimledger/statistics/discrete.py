@@ -57,14 +57,17 @@ def binary_fit(
                           expected="HC2, HC3, stata or survey", mend="name one of these")
     # Fisher scoring: step = (X'DX)^-1 X'u, D = w d^2 / (p (1 - p)), u = w d (y - p) / (p (1 - p)),
     # with d the derivative of p; D is also the working weight whose leverage HC2 and HC3 use.
-    beta = np.zeros(X.shape[1])
-    for _ in range(100):
+    def weighed(beta) -> tuple[np.ndarray, np.ndarray]:
         p, d = _probability(link, X @ beta)
         p = np.clip(p, 1e-12, 1 - 1e-12)
-        work = w * d**2 / (p * (1 - p))
-        score = X.T @ (w * d * (y - p) / (p * (1 - p)))
+        ratio = w * d / (p * (1 - p))
+        return ratio * d, X * (ratio * (y - p))[:, None]
+
+    beta = np.zeros(X.shape[1])
+    for _ in range(100):
+        work, scores = weighed(beta)
         try:
-            step = np.linalg.solve((X.T * work) @ X, score)
+            step = np.linalg.solve((X.T * work) @ X, scores.sum(axis=0))
         except np.linalg.LinAlgError:
             step = np.full(len(beta), np.inf)
         beta = beta + step
@@ -74,22 +77,14 @@ def binary_fit(
         raise LedgerError(where, found="no maximum of the likelihood",
                           expected="answers that overlap between the groups compared",
                           mend="look for a column that separates the answers")
-    p, d = _probability(link, X @ beta)
-    work = w * d**2 / (p * (1 - p))
+    work, scores = weighed(beta)
     bread = np.linalg.inv((X.T * work) @ X)
-    scores = X * (w * d * (y - p) / (p * (1 - p)))[:, None]
-    return Binary(beta, bread @ _meat(scores, X, work, bread, vcov, clusters, strata) @ bread, link)
-
-
-def _meat(scores, X, work, bread, vcov, clusters, strata) -> np.ndarray:
-    """Middle of the sandwich (k, k)."""
     if vcov in ("HC2", "HC3"):
         leverage = np.einsum("nk,nk->n", X @ bread, X) * work
         scores = scores / np.sqrt((1 - leverage) ** (1 if vcov == "HC2" else 2))[:, None]
-        return scores.T @ scores
-    scores = clustered_scores(scores, clusters, strata if vcov == "survey" else None,
-                              centered=vcov == "survey")
-    return scores.T @ scores
+    else:
+        scores = clustered_scores(scores, clusters, strata, centered=vcov == "survey")
+    return Binary(beta, bread @ scores.T @ scores @ bread, link)
 
 
 def average_effect(fit: Binary, high, low) -> tuple[float, np.ndarray]:

@@ -116,21 +116,19 @@ class Model:
             self.y, self.X.to_numpy(), self.estimator, self.vcov, weights=self.weights,
             clusters=self.clusters, strata=self.strata,
         )
-        effects, gradients = [], []
-        for contrast in contrasts:
-            effect, gradient = 0.0, np.zeros(len(fit.params))
-            for name, weight in contrast.items():
-                factor, level = self._term(name)
-                # Of a number the average slope, by a difference exact to ten digits.
-                step = 1.0 if level is not None else 1e-5 * float(self.data[factor].std())
-                part = average_effect(fit, *self._counterfactual(self.data, factor, level, step))
-                effect += weight * part[0] / step
-                gradient += weight * part[1] / step
-            effects.append(effect)
-            gradients.append(gradient)
-        G = np.array(gradients)  # delta method: g'Vg
+
+        def effect(name: str) -> np.ndarray:  # and its derivatives
+            factor, level = self._term(name)
+            # Of a number the average slope, by a difference exact to ten digits.
+            step = 1.0 if level is not None else 1e-5 * float(self.data[factor].std())
+            designs = self._counterfactual(self.data, factor, level, step)
+            return np.r_[average_effect(fit, *designs)] / step
+
+        found = np.array([sum(weight * effect(name) for name, weight in contrast.items())
+                          for contrast in contrasts])
+        effects, G = found[:, 0], found[:, 1:]  # delta method: g'Vg
         se = np.sqrt(np.einsum("qi,ij,qj->q", G, fit.cov, G))
-        return np.array(effects), se, np.full(len(effects), np.inf)
+        return effects, se, np.full(len(effects), np.inf)
 
     def _term(self, name: str) -> tuple[str, str | None]:
         """The variable of a main effect's column, and its level (None of a number)."""

@@ -26,7 +26,7 @@ from urllib.parse import unquote_to_bytes
 import pandas as pd
 
 from claimledger.errors import LedgerError
-from claimledger.project import Run
+from claimledger.project import Run, git
 from claimledger.registration.loading import load
 from claimledger.registration.models import Registration
 from claimledger.settings import settings
@@ -293,7 +293,7 @@ def _sizes(frame: pd.DataFrame, variables: list[str]) -> pd.Series:
 # --- the version for review: nobody who wrote ----------------------------------------------------
 
 
-def names_of(run: Run, options: dict, committers: Iterable[str] = ()) -> list[str]:
+def names_of(run: Run, options: dict) -> list[str]:
     """Who must not be named: authors and places of the paper, committers, and `ledger: review:`."""
     names = list(settings(run.root)["ledger"].get("review", []))
     people = options.get("author") or []
@@ -301,6 +301,7 @@ def names_of(run: Run, options: dict, committers: Iterable[str] = ()) -> list[st
         names += _written(person)
         name = person.get("name") if isinstance(person, dict) else person
         names += _alone(name) if isinstance(name, str) else []
+    committers = git(run.root, "log", "--format=%an%n%ae%n%cn%n%ce").decode().splitlines()
     names += [str(run.root), *committers, *_machine()]
     names += [name.translate(UMLAUTS) for name in names]
     return [name for name in dict.fromkeys(names) if len(name) > 2]
