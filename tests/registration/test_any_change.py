@@ -10,7 +10,8 @@ from claimledger.errors import LedgerError
 from claimledger.registration.codebook import files
 from claimledger.registration.loading import load
 from claimledger.start.assumed import assumptions
-from claimledger.start.folder import citation, notebook, paper
+from claimledger.start.folder import notebook, paper
+from claimledger.templates import fill
 from claimledger.yaml_files import Source
 
 VALUES = (
@@ -66,7 +67,8 @@ def mutate(content, rng):
 def used(path):
     """Read it, and write all that is written from a registration."""
     r = load(path)
-    for text in (*files(r).values(), assumptions(r), notebook(r), paper(r), citation(r)):
+    for text in (*files(r).values(), assumptions(r), notebook(r), paper(r),
+                 fill("parts/CITATION.cff", study=r.study)):
         assert text
     return r
 
