@@ -61,7 +61,7 @@ def test_a_text_without_html_is_read_without_looking_for_it(tmp_path, words, rea
     assert (run.base / "quarto.yml").read_text() == f"from: {read}\n"
 
 
-def test_a_refused_render_leaves_the_pages_as_they_were(tmp_path, monkeypatch):
+def test_a_render_that_goes_no_further_leaves_the_pages_as_they_were(tmp_path, monkeypatch):
     run = Run.open(make_project(tmp_path / "project"))
     page = write_formats(run, ["html"])["html"]
     text = page.read_bytes()
@@ -70,6 +70,23 @@ def test_a_refused_render_leaves_the_pages_as_they_were(tmp_path, monkeypatch):
     with pytest.raises(LedgerError), before(run):
         pytest.fail("it was not refused")
     assert page.read_bytes() == text
+    shutil.rmtree(run.output)
+    monkeypatch.setattr(quarto, "calling", lambda: (None, ["render", "--to", "docx"]))
+    with before(run):
+        pass
+    assert page.read_bytes() == text
+    new = page.with_name("paper.xml")
+    new.write_text("<p>{{&lt; num x &gt;}}</p>")
+    monkeypatch.chdir(run.root)
+    monkeypatch.setenv("QUARTO_PROJECT_OUTPUT_DIR", str(run.output))
+    monkeypatch.setenv("QUARTO_PROJECT_OUTPUT_FILES", "_manuscript/paper.xml")
+    with pytest.raises(SystemExit, match="a shortcode that nothing resolved"):
+        quarto.main()
+    assert page.read_bytes() == text and not new.exists()
+    os.utime(page, (quarto.BROUGHT, quarto.BROUGHT))
+    new.write_text("<p>1</p>")
+    quarto.main()
+    assert new.exists() and not page.exists()
 
 
 def test_two_renders_take_turns_and_a_dead_one_has_none(tmp_path, capsys):

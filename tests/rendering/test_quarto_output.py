@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from claimledger.errors import LedgerError
-from claimledger.rendering.quarto import as_ours, bundle, polish
+from claimledger.rendering.quarto import bundle, polish
 from fixture.project import make_project
 
 HEAD = '<head><meta name="citation_title" content="{{&amp;lt; num H1 &amp;gt;}} points"></head>'
@@ -133,15 +133,3 @@ def test_what_is_unresolved_or_outside_is_an_error(root, text):
 ])
 def test_what_is_only_spoken_of_or_only_linked_is_none(root, text):
     assert polish(root, page(root, text).parent) == []
-
-
-def test_rows_of_the_panel_are_closed_as_they_were_written(tmp_path):
-    head = "<table><thead><tr><th>Size</th><th>Power</th></tr></thead><tbody>"
-    rows = ["<tr><td>250<td>2%\n", "<tr><td>500<td>5%\n"]
-    text = ('<main id="text"><section class="power-panel">' + head + "{}</tbody></table></section>"
-            "<table><tr><td>another</td></tr></table></main>")
-    closed = [row.replace("0<td>", "0</td><td>") + "</td></tr>" for row in rows]
-    assert as_ours(text.format("".join(closed)), tmp_path) == as_ours(
-        text.format("".join(rows)), tmp_path)
-    assert text.format("".join(rows)).partition("</main>")[0] in as_ours(
-        text.format("".join(closed)), tmp_path)

@@ -34,6 +34,7 @@ from claimledger.settings import CONFIG
 
 # Below `build/`; `_quarto.yml` names them as docx: reference-doc, and in metadata-files.
 REFERENCE, READING = "reference.docx", "quarto.yml"
+BROUGHT = 0.0  # the time of change of what this render has not made
 FAST = "fast"  # the profile in which Quarto makes the page, and the embedded renderer the rest
 REFUSED = [  # options, what is given to them, what was expected, how to get what was meant
     (("-P", "--execute-param", "--execute-params"), "", "no parameters for the notebooks",
@@ -72,8 +73,6 @@ WIDGETS = re.compile(
 FONTS = re.compile(r"""@import\s*(?:url\()?(["']?)https://fonts\.googleapis\.com/.*?\1\)?;""")
 PLACE = re.compile(r'\sdata-notebook(?:-title|-cellid)?="[^"]*"')  # a path of this machine
 LABEL = re.compile(r"(<figcaption\b[^>]*>\s*)((?:Figure|Table)(?:&nbsp;|\u00a0)\d+:)\s*")
-PANEL = re.compile(r'<section class="power-panel".*?</section>', re.S)
-CLOSED = re.compile(r"</td>|</tr>(?!</thead>)")  # what Quarto adds to rows
 SECTION, ENTRIES = "<!-- ledger-section -->", "build/ledger-section.html"
 HEADING = re.compile(r"<(/?)h([1-5])\b")
 BODY = re.compile(
@@ -100,7 +99,8 @@ def calling() -> tuple[psutil.Process | None, list[str]]:
 def before(run: Run) -> Iterator[None]:
     """Around the first step of a render, which may be refused, may have to wait, and may fail.
 
-    Quarto has emptied the output folder by then; where it cannot go on, what was there comes back.
+    Quarto has emptied the output folder by then; what was there comes back, of the date 1970, in
+    case that the render goes no further. What it does not make anew, `main` removes.
     """
     quarto, words = calling()
     try:
@@ -110,10 +110,18 @@ def before(run: Run) -> Iterator[None]:
         yield
         prepare(run)
     except BaseException:
-        kept = run.base / "manuscript"
-        if kept.is_dir() and not list(run.output.glob("*.*")):
-            shutil.copytree(kept, run.output, dirs_exist_ok=True)
+        bring_back(run)
         raise
+    bring_back(run, BROUGHT)
+
+
+def bring_back(run: Run, date: float | None = None) -> None:
+    """Into an empty folder, the pages of the last render that went well; all of that `date`."""
+    kept = run.base / "manuscript"
+    if kept.is_dir() and not list(run.output.glob("*.*")):
+        shutil.copytree(kept, run.output, dirs_exist_ok=True)
+        for path in run.output.rglob("*") if date is not None else ():
+            os.utime(path, (date, date))
 
 
 def take_turn(base: Path, quarto: psutil.Process) -> None:
@@ -279,7 +287,6 @@ def as_ours(page: str, output: Path) -> str:
         return page  # the page of another theme, which a reader of `_quarto.yml` has chosen
     page = PLACE.sub("", page)
     page = LABEL.sub(r"\1<strong>\2</strong> ", page)
-    page = PANEL.sub(lambda found: CLOSED.sub("", found[0]), page)
     page = BODY.sub(lambda found: (found[1] or "") + _lowered(found[2]), page, count=1)
     if 'class="files"' in page:
         return page
@@ -298,23 +305,37 @@ def _lowered(text: str) -> str:
 
 def main() -> None:
     """Polish what Quarto has just written, add to it; for the hook of the extension."""
+    run = None
     try:
-        root = find_root(Path(os.environ.get("QUARTO_PROJECT_DIR") or Path.cwd()))
-        output = Path(os.environ["QUARTO_PROJECT_OUTPUT_DIR"])
-        made = os.environ.get("QUARTO_PROJECT_OUTPUT_FILES", "").splitlines()
-        made = [root / name for name in made if (root / name).is_file()]
-        run, page = Run.open(root), not made or any(path.suffix == ".html" for path in made)
-        if page and FAST in os.environ.get("QUARTO_PROFILE", "").split(","):
-            with pressing(run, [name for name in FILES if name != "html"]) as press:
-                for name, content in press.files().items():
-                    write_atomic(output / name, content)
-        polish(root, output, made or None)
-        bundle(root, output)
-        if page:
-            write_notebook_pages(run, output)
-        keep_output(run)
+        run = Run.open(find_root(Path.cwd()))
+        finish(run, Path(os.environ["QUARTO_PROJECT_OUTPUT_DIR"]))
     except LedgerError as error:
+        if run and (run.base / "manuscript").is_dir():
+            shutil.rmtree(run.output)
+            bring_back(run)
         sys.exit(f"Error {error}")
+
+
+def finish(run: Run, output: Path) -> None:
+    """All that follows once Quarto has written a render's files below `output`."""
+    made = os.environ.get("QUARTO_PROJECT_OUTPUT_FILES", "").splitlines()
+    made = [run.root / name for name in made if (run.root / name).is_file()]
+    for path in sorted(output.rglob("*"), reverse=True):  # a folder after what is in it
+        if path.is_dir():
+            with suppress(OSError):  # it holds something
+                path.rmdir()
+        elif path.stat().st_mtime == BROUGHT:
+            path.unlink()
+    page = not made or any(path.suffix == ".html" for path in made)
+    if page and FAST in os.environ.get("QUARTO_PROFILE", "").split(","):
+        with pressing(run, [name for name in FILES if name != "html"]) as press:
+            for name, content in press.files().items():
+                write_atomic(output / name, content)
+    polish(run.root, output, made or None)
+    bundle(run.root, output)
+    if page:
+        write_notebook_pages(run, output)
+    keep_output(run)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ FRAMED = re.compile(r' (?:id|aria-describedby)="[^"]*"')  # of a frame
 MAKER = re.compile(  # group, place and whole text of what names the maker, or is of its making
     r"(header\0colophon\0Rendered by: |text\0[^\0]*\0)"
     r"(Quarto [\d.]+|the embedded renderer \(pandoc [\d.]+, typst [\d.]+\))"
-    r"|header\0colophon\0Date: [\d-]+|header\0PDF\0(creator: Typst [\d.]+|/PageLabels)"
+    r"|header\0colophon\0Date: [\d-]+|header\0PDF\0(creator: Typst [\d.]+|/PageLabels|/Names)"
     r"|exhibits\0PDF\0\[formula\].*", re.S)
 HIDES = re.compile(r"<w:(vanish|specVanish|webHidden|color|sz|shd|highlight|d?strike|del|ins)\b")
 CLOSE = re.compile(r"[ \n\u00a0]")

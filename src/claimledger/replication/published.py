@@ -52,7 +52,8 @@ HEADING = re.compile(r"Heading\d|Title|AbstractTitle")
 LINKS = "word/_rels/document.xml.rels"
 QUARTO = re.compile(r"(.*Rendered by:?\s+)?Quarto \d")
 RUNS_CODE = ("/JavaScript", "/JS", "/Launch", "/SubmitForm", "/ImportData", "/EmbeddedFiles")
-OF_WHOLE = {"/Metadata": "header", "/Lang": "header", "/PageLabels": "header", "/Outlines": "text"}
+OF_WHOLE = {"/Metadata": "header", "/Lang": "header", "/PageLabels": "header", "/Names": "header",
+            "/Outlines": "text"}
 NOT_SHOWN = {"/Annots", "/Contents", "/Parent"}  # of a page: told apart, or what holds it
 PACKED = ("/Parent", "/Length", "/Filter", "/DecodeParms")
 WITHIN = {"/Span", "/Link", "/Em", "/Strong", "/Code", "/Reference", "/Quote", "/Formula", "/Sub",
