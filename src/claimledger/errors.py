@@ -1,6 +1,7 @@
 """What is said to people: the one exception, and problems of a file in words."""
 
 import errno
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -122,7 +123,9 @@ def require(path: Path, problems: list[Problem]) -> None:
     raise LedgerError(
         path, found=f"{len(groups)} problem(s)\n    " + "\n    ".join(told),
         expected="an export as the registration describes it",
-        mend="; ".join(list(dict.fromkeys(group[0].mend for group in groups))[:SHOWN]))
+        mend="; ".join(list(dict.fromkeys(group[0].mend for group in groups))[:SHOWN]) + (
+            f"; `claimledger map {shown(path.name)}` starts a mapping"
+            if any(re.search(r"\bmap", group[0].mend) for group in groups) else ""))
 
 
 def short(cell: object) -> str:

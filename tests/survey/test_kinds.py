@@ -281,11 +281,22 @@ def test_whole_ids_are_not(changed, registration, ids):
     assert not told(path, registration)
 
 
-@pytest.mark.parametrize("status", ["Survey Test", "Spam", "Synthetic", "Offline Survey Preview",
-                                    "Preview Spam", "2", "8", "17", "40"])
-def test_rows_that_nobody_gave_are_said(changed, registration, status):
-    path = changed(lambda records: staying(records)[0].update(Status=status))
-    assert any("1 rows stay that no respondent gave" in line for line in told(path, registration))
+@pytest.mark.parametrize(("column", "cell"), [
+    *[("Status", status) for status in ("Survey Test", "Spam", "Synthetic", "Preview Spam",
+                                        "Offline Survey Preview", "2", "8", "17", "40")],
+    ("Q_TerminateFlag", "QuotaMet"), ("state", "Screened out"), ("Q_RelevantIDDuplicate", "true"),
+    ("gc", "3"),
+])
+def test_rows_that_nobody_gave_are_said(changed, registration, column, cell):
+    def header(head):
+        place = head[0].index("UserLanguage")
+        head[0][place], head[2][place] = (column, "{}") if column != "Status" else ("L", "{}")
+
+    def change(records):
+        staying(records)[0]["Status" if column == "Status" else "UserLanguage"] = cell
+
+    assert any("1 rows stay that no respondent gave" in line
+               for line in told(changed(change, header), registration))
 
 
 @pytest.mark.parametrize("change", [
@@ -463,14 +474,23 @@ def test_a_qsf_with_every_kind_of_question(tmp_path):
         question("H", "HotSpot", Choices=choices, Answers=answers),
         *(question(f"N{kind}", kind, Choices=choices, QuestionText=f"A {kind}")
           for kind in ("HeatMap", "Draw", "FileUpload", "HL", "Calendar", "Timing", "DB")),
+        question("NMC", "MC", Choices={"1": "no text"}, QuestionText="A MC"),
+        question("L", "MC", Selector="NPS", Choices=[{"Display": n} for n in range(11)]),
+        question("W", "MC", Choices=answers, RecodeValues={"1": "3", "2": "3"}),
+        question("V", "Matrix", Selector="Profile", Choices=choices, Answers={
+            "1": answers, "4": {"1": {"Display": "Red"}}}),
         question("G", "MC", Choices=answers, Language={"DE": {"QuestionText": "Stamm", "Choices": {
             "1": {"Display": "Nein"}, "2": {"Display": "Ja"}}}, "FR": []}),
     ]}))
     translated = read_definition(path, {"stamm"})
     assert translated.unread == {
-        f"a {kind.lower()}": kind for kind in ("HeatMap", "Draw", "FileUpload", "HL", "Calendar")}
+        f"a {kind.lower()}": kind
+        for kind in ("HeatMap", "Draw", "FileUpload", "HL", "Calendar", "MC")}
     assert translated.questions["G"] == Question("Stamm", {"1": "Nein", "2": "Ja"})
     found = read_definition(path).questions
+    assert found["L"].choices == {str(n): str(n) for n in range(11)}
+    assert found["W"].choices == {"3": "No / Yes"}
+    assert found["V_1"].choices == {"1": "No", "2": "Yes"} and found["V_4"].choices == {"1": "Red"}
     assert found["I_1_GROUP"].row == "Out" and found["I_0_4_RANK"].numeric
     assert found["H_4"].choices == {"1": "No", "2": "Yes"}
     assert not [name for name in found if name.startswith("N")]
@@ -549,7 +569,21 @@ def sorted_alone(records):
         "StartDate": r["EndDate"], "EndDate": r["StartDate"]}), "a date before StartDate"),
     (lambda records: each(records, lambda n, r: {"recall_regime": {
         "A democracy": "Not a democracy", "Not a democracy": "A democracy"}.get(
-            r["recall_regime"], "")}), "as chance would"),
+            r["recall_regime"], "")}), "most of democracy, nondemocracy another"),
+    (lambda records: each(records, lambda n, r: {"recall_regime": (
+        "A democracy", "Not a democracy")[n * n % 7 % 2]}), "as chance would"),
+    (lambda records: each(records, lambda n, r: {"misalignment": {
+        "rival_arms": "underspending", "underspending": "rival_arms"}.get(
+            r["misalignment"], r["misalignment"])}), "most of rival_arms, underspending another"),
+    (lambda records: each(records, lambda n, r: {**dict.fromkeys(
+        qualtrics.DATES, ""), "Duration (in seconds)": "500000"}), "half of them longer"),
+    (lambda records: each(records, lambda n, r: {       # 2025-03-04 becomes 2025-04-03
+        name: f"2025-{n % 9 + 1:02d}-03 12:00:00" for name in qualtrics.DATES}), "within 8 days"),
+    (lambda records: each(records[::8], lambda n, r: {"age": "110"}), "110 in"),
+    (lambda records: each(records, lambda n, r: {"age": str(18 + n % 5)}), "no number above 22"),
+    (lambda records: each(records, lambda n, r: {"IPAddress": f"192.0.2.{n % 9}"}),
+     "IPAddress: one address on"),
+    (lambda records: each(staying(records)[:3], lambda n, r: {"Progress": "40"}), "'40' 3"),
     (lambda records: records.extend([dict.fromkeys(records[0], "")] * 9),
      "9 without an id of the platform or a start"),
     (lambda records: records.append(dict.fromkeys(records[0], "") | {"ResponseId": "Total"}),

@@ -7,15 +7,17 @@ import math
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from claimledger.errors import Problem, short
-from claimledger.registration.models import Registration
+from claimledger.registration.models import Registration, Scale
 from claimledger.survey import qualtrics
 from claimledger.survey.disclosure import PANEL
+from claimledger.survey.mapping import known_names
 from claimledger.survey.reading import Export
 from claimledger.survey.recoding import asked, in_time, repeated
 from claimledger.survey.tables import blanks, distinct, factorized, is_blank, plain
@@ -25,10 +27,17 @@ SHARE = 1 / 3         # a rule that drops more of the rows that reach it is wort
 MOST = 1000          # rows told one by one for each column
 _SLACK = 60           # seconds by which a duration may differ from end minus start
 _HOUR = 3600
+_LONGEST = 5 * 366    # days that a survey lasts at most
 _SAMPLE = 20_000      # ids that are looked at
 _OFTEN = 5            # rows from which on one id is hardly that of one person
+_FEW = 20             # different cells at most of a column that marks rows
 _TELLS = 20           # letters from which on a part of a question's text tells which it is
 DURATION = "Duration (in seconds)"
+
+
+def doubt(column: str, found: str, expected: str, mend: str, kind: str = "") -> Problem:
+    """A warning about a column as a whole."""
+    return Problem(column, found, expected, mend, severity="warning", kind=kind)
 
 
 def at(export: Export, row: int, column: str, found: str, expected: str, mend: str,
@@ -57,36 +66,54 @@ def losses(registration: Registration, flow: pd.DataFrame) -> list[Problem]:
             "respondents", "export all responses; or look at what the rule that took them is about"
         )]
     return [
-        Problem(rule.column, f"the exclusion {rule.label!r} {doubt}",
-                "no more than a third of the rows that reach a rule",
-                f"look at the cells of {rule.column!r}", severity="warning")
-        for rule, doubt in zip(registration.exclusions, flow["doubt"].iloc[1:], strict=True)
-        if doubt
+        doubt(rule.column, f"the exclusion {rule.label!r} {drops}",
+              "no more than a third of the rows that reach a rule",
+              f"look at the cells of {rule.column!r}")
+        for rule, drops in zip(registration.exclusions, flow["doubt"].iloc[1:], strict=True)
+        if drops
     ]
 
 
-def dates(export: Export) -> list[Problem]:
-    """Texts that are no date, ends before starts, and durations that say something else."""
+def dates(export: Export) -> Iterator[Problem]:
+    """Texts that are no date, days and months interchanged, ends before starts, odd durations."""
     names = [name for name in qualtrics.DATES if name in export.columns]
     times, doubtful = qualtrics.moments({name: export.columns[name] for name in names})
-    problems = []
     for name in names:
         wrong = export.columns[name][~times[name].dt.year.between(2000, 2099)].astype(object)
-        problems += told(
-            export, name, wrong.index[~blanks(wrong)],
-            "a date such as 2025-01-31 12:00:00", "export dates in the standard format")
+        yield from told(
+            export, name, wrong.index[~blanks(wrong)], "a date such as 2025-01-31 12:00:00",
+            "export dates in that form, before a spreadsheet makes numbers of them",
+            "cells that are no dates")
     if doubtful:
-        problems.append(Problem(
-            names[0], "dates that could have the day or the month first; read month first",
-            "dates such as 2025-01-31", "export dates in the standard format", severity="warning"))
-    if not {"StartDate", "EndDate"} <= set(names):
-        return problems
-    taken = (times["EndDate"] - times["StartDate"]).dt.total_seconds()
-    said = pd.Series(np.nan, index=taken.index)
+        yield doubt(names[0], "dates that could have the day or the month first; read month first",
+                    "dates such as 2025-01-31", "export dates in the standard format")
+    days = pd.Series(times[names[0]].dropna().dt.normalize().unique() if names else [])
+    if len(days) > 1 and not doubtful:
+        turned = days.where(days.dt.day > 12, pd.to_datetime(pd.DataFrame({
+            "year": days.dt.year, "month": days.dt.day, "day": days.dt.month}), errors="coerce"))
+        reach, other = ((some.max() - some.min()).days for some in (days, turned))
+        if reach > max(30, 4 * other) or reach > _LONGEST:
+            yield doubt(
+                names[0], f"dates from {days.min():%Y-%m-%d} to {days.max():%Y-%m-%d}" + (
+                    f" (with days and months interchanged, within {other:,} days)"
+                    if other < reach / 4 else ""), "dates of one survey",
+                "export dates again, without opening the file in a spreadsheet program",
+                "days and months that a spreadsheet may have interchanged")
+    said = pd.Series(np.nan, index=export.columns.index)
     if DURATION in export.columns:
         codes, texts = factorized(export.columns[DURATION])
         numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(float)
         said[:] = np.append(numbers, np.nan)[codes]
+    if said.median() > 12 * _HOUR:
+        yield doubt(DURATION, f"half of them longer than {said.median():,.0f}", "seconds",
+                    "find out whether they are milliseconds")
+    if {"StartDate", "EndDate"} <= set(names):
+        taken = (times["EndDate"] - times["StartDate"]).dt.total_seconds()
+        yield from _durations(export, taken, said)
+
+
+def _durations(export: Export, taken: pd.Series, said: pd.Series) -> Iterator[Problem]:
+    """Ends before starts, and durations that say something else; both in seconds."""
     off = taken - said
     clock = (off.abs() - _HOUR).abs() <= _SLACK        # the clock was changed meanwhile
     clock |= (taken < 0) & (taken >= -_HOUR)
@@ -95,51 +122,47 @@ def dates(export: Export) -> list[Problem]:
     for row in back.index[back][:MOST]:
         sure = all(re.match(r"\s*\d{4}-", str(export.columns[name].loc[row]))
                    for name in qualtrics.DATES[:2])
-        problems.append(at(
+        yield at(
             export, row, "EndDate", "a date before StartDate", "a later one",
             "export again, and do not edit the file", severity="error" if sure else "warning",
-            kind="" if sure else "dates of ends before dates of starts"))
-    problems += [
-        at(export, row, "EndDate", "dates that a change of clocks would explain",
-           "an end after the start, as long as the duration",
-           "nothing to do where clocks were changed that night", severity="warning",
-           kind="dates up to an hour off: was the clock changed while somebody answered?")
-        for row in clock.index[clock]
-    ]
+            kind="" if sure else "dates of ends before dates of starts")
+    for row in clock.index[clock]:
+        yield at(export, row, "EndDate", "dates that a change of clocks would explain",
+                 "an end after the start, as long as the duration",
+                 "nothing to do where clocks were changed that night", severity="warning",
+                 kind="dates up to an hour off: was the clock changed while somebody answered?")
     differ = (off.abs() > _SLACK) & ~clock & ~back
     if differ.any():
         row = differ.index[differ][0]
-        problems.append(Problem(
+        yield doubt(
             DURATION, f"{int(differ.sum()):,} rows whose duration is not end minus start (first: "
             f"row {row}, {said[row]:,.0f} s against {taken[row]:,.0f} s)",
             f"the same but for {_SLACK} seconds", "find out which of them was edited, or which "
-            "clock the dates follow", severity="warning"))
-    return problems
+            "clock the dates follow")
 
 
-def told(export: Export, column: str, rows: pd.Index, expected: str, mend: str) -> list[Problem]:
+def told(
+    export: Export, column: str, rows: pd.Index, expected: str, mend: str, kind: str = ""
+) -> Iterator[Problem]:
     """A problem for each of the rows, up to a thousand."""
-    problems = []
     if len(rows) > MOST:
-        problems.append(Problem(
-            column, f"{len(rows):,} such cells, of which {MOST:,} are listed", expected, mend))
+        yield Problem(
+            column, f"{len(rows):,} such cells, of which {MOST:,} are listed", expected, mend)
     cells = export.columns[column].loc[rows[:MOST]]
-    return problems + [at(export, row, column, short(cell), expected, mend)
-                       for row, cell in cells.items()]
+    for row, cell in cells.items():
+        yield at(export, row, column, short(cell), expected, mend, kind=kind)
 
 
-def written_ids(export: Export, registration: Registration) -> list[Problem]:
+def written_ids(export: Export, registration: Registration) -> Iterator[Problem]:
     """Keys of persons that a spreadsheet or a float has rounded, or that are written in two ways.
     """
-    problems = []
     for name in {*qualtrics.key_columns(registration), registration.design.respondent}:
         if name not in export.columns:
             continue
         sample = export.columns[name].iloc[:_SAMPLE]
         cells = [text for cell in distinct(sample) if (text := str(cell).strip())]
         digits = [text for text in cells if re.fullmatch(r"\d{9,}", text)]
-        powers = [text for text in cells
-                  if re.fullmatch(r"-?\d+([.,]\d+)?[eE][+-]?\d+", text)]
+        powers = [text for text in cells if re.fullmatch(r"-?\d+([.,]\d+)?[eE][+-]?\d+", text)]
         zeros = [text for text in digits if re.fullmatch(r"\d{15,}0|\d{5,}0{4}", text)]
         floats = [text for text in cells if re.fullmatch(r"\d+[.,]0+", text)]
         why = ""
@@ -154,24 +177,21 @@ def written_ids(export: Export, registration: Registration) -> list[Problem]:
                 for bits, kind in ((24, np.float32), (53, float))):
             why = f"long numbers of which each is one that a float can hold, such as {digits[0]!r}"
         if why:
-            problems.append(Problem(
-                name, f"ids that were rounded: {why}", "ids as the panel gave them",
-                "export again as text: rounded ids make different people one", severity="warning",
-                kind="ids of persons that were rounded"))
+            yield doubt(name, f"ids that were rounded: {why}", "ids as the panel gave them",
+                        "export again as text: rounded ids make different people one",
+                        "ids of persons that were rounded")
         chance = _by_chance(cells, np.count_nonzero(~blanks(sample)))
         if chance and registration.design.respondent is None:
-            problems.append(Problem(
+            yield doubt(
                 name, chance, "ids that tell people apart", "export whole ids: cut ones make "
-                "different people one", severity="warning", kind="ids too short to tell people"))
+                "different people one", "ids too short to tell people")
         seen: dict[str, str] = {}
         for text in cells:
             if (other := seen.setdefault(_same_id(text), text)) != text:
-                problems.append(Problem(
-                    name, f"{short(other)} and {short(text)}, two ways to write one id",
-                    "one way to write an id", "find out whether they are one person's",
-                    severity="warning", kind="ids that differ in capitals, zeros or signs alone"))
+                yield doubt(name, f"{short(other)} and {short(text)}, two ways to write one id",
+                            "one way to write an id", "find out whether they are one person's",
+                            "ids that differ in capitals, zeros or signs alone")
                 break
-    return problems
 
 
 def _by_chance(different: list[str], rows: int) -> str:
@@ -193,35 +213,51 @@ def _same_id(text: str) -> str:
     return "".join(filter(str.isprintable, text)).casefold().lstrip("0")
 
 
-def test_rows(export: Export, kept: pd.DataFrame) -> list[Problem]:
-    """Rows that no respondent gave, and that no registered rule takes out."""
-    problems = []
-    for name, words in (("Status", qualtrics.TESTS),
-                        ("DistributionChannel", {"preview", "test", "synthetic"})):
-        if name not in export.columns:
+_MARKED = re.compile(         # words for rows that do not count, in names of columns or in cells
+    r"screened|screen[ _-]?out|quota|terminat|disqualif|duplicat|ballot|fraud|spam|preview|\btest")
+_TESTS = {"Status": "|".join(qualtrics.TESTS), "DistributionChannel": "preview|test|synthetic",
+          "Progress": r"\d\d?", "gc": "[234]"}        # panels: 1 is a good complete
+
+
+def test_rows(
+    export: Export, registration: Registration, kept: pd.DataFrame
+) -> Iterator[Problem]:
+    """Rows that nobody gave or finished, or that are marked, and that no registered rule takes out.
+
+    Columns that nothing knows mark up to half of the rows; and one address may be on many.
+    """
+    known = {*known_names(registration)}
+    for name, column in export.columns.items():
+        words = _TESTS.get(name)
+        few = isinstance(column.dtype, pd.CategoricalDtype) and len(column.cat.categories) <= _FEW
+        if not words and (name in known or not few):
             continue
-        odd = [cell for cell in distinct(export.columns[name]) if plain(cell) in words]
-        cells = export.columns[name].loc[kept.index]
-        rows = cells.index[cells.isin(odd)]
-        if len(rows):
-            told = ", ".join(f"{short(cell)} {int((cells == cell).sum()):,}" for cell in odd
-                             if (cells == cell).any())
-            problems.append(Problem(
-                name, f"{len(rows):,} rows stay that no respondent gave: {told}",
-                "answers of respondents",
-                f"register an exclusion on {name!r}, or remove the rows on the platform",
-                severity="warning"))
-    return problems
+        named = _MARKED.search(plain(name)) is not None
+        odd = [cell for cell in distinct(column) if (
+            re.fullmatch(words, plain(cell)) if words else _MARKED.search(plain(cell)) or (
+                named and plain(cell) in ("true", "yes", "1")))]
+        cells = column.loc[kept.index] if odd else column[:0]
+        counts = cells[cells.isin(odd)].astype(str).value_counts()
+        if len(counts) and (words or counts.sum() < len(kept) / 2):
+            told = ", ".join(f"{short(cell)} {count:,}" for cell, count in counts.items())
+            yield doubt(
+                name, f"{counts.sum():,} rows stay that no respondent gave, or finished, or that "
+                f"do not count: {told}", "answers of respondents",
+                f"register an exclusion on {name!r}, or remove the rows on the platform")
+    if "IPAddress" in export.columns and "*" not in export.columns["IPAddress"].iloc[0]:
+        often = repeated(export.columns["IPAddress"].loc[kept.index]).value_counts().max()
+        if often >= max(_OFTEN, len(kept) / 50):      # not so if nobody shares one
+            yield doubt("IPAddress", f"one address on {often:,} rows that stay",
+                        "devices of many people", "find out whether they are different people")
 
 
 def repeats(
     export: Export, registration: Registration, masks: list[np.ndarray]
-) -> list[Problem]:
+) -> Iterator[Problem]:
     """Where persons stand twice, something must say which of their rows was first.
 
     `masks` say which rows are there before each exclusion (see `staying`).
     """
-    problems = []
     for rule, there in zip(registration.exclusions, masks, strict=False):
         if not rule.repeats:
             continue
@@ -234,11 +270,10 @@ def repeats(
         odd |= pd.Series([_form(t) not in (forms or {_form(t)}) for t in texts], odd.index, bool)
         if odd.any():
             row = often[odd].idxmax()
-            problems.append(Problem(
-                rule.column, f"{short(texts[row])} on "
-                f"{often[row]:,} rows, of which one stays", "an id for each person",
-                f"map the values of {rule.column!r} that are no ids to `missing`",
-                severity="warning", kind="ids on several rows that are hardly one person's"))
+            yield doubt(rule.column, f"{short(texts[row])} on "
+                        f"{often[row]:,} rows, of which one stays", "an id for each person",
+                        f"map the values of {rule.column!r} that are no ids to `missing`",
+                        "ids on several rows that are hardly one person's")
         start = pd.Series(pd.NaT, index=keys.index)
         if "StartDate" in export.columns:
             cells = export.columns["StartDate"].loc[keys.index]
@@ -246,12 +281,11 @@ def repeats(
         same = start.isna() | pd.DataFrame({"key": keys, "start": start}).duplicated(keep=False)
         if same.any():
             row = same.index[same][0]
-            problems.append(Problem(
+            yield doubt(
                 rule.column, f"{int(same.sum()):,} rows of persons with several, whose start is "
                 f"missing or the same (first: row {row})",
                 "StartDate: the row that was begun first stays",
-                "export the dates, or remove the rows that do not count", severity="warning"))
-    return problems
+                "export the dates, or remove the rows that do not count")
 
 
 def _form(text: str) -> tuple[int, bool, bool, bool]:
@@ -261,74 +295,84 @@ def _form(text: str) -> tuple[int, bool, bool, bool]:
 
 def unanswered(
     export: Export, registration: Registration, kept: pd.DataFrame
-) -> list[Problem]:
-    """Blank cells that a rule cannot judge, items without any answer, and numbers like 99.
-
-    A number of nines (98 and 99, ...), sevens or eights is hardly an answer where three or more
-    respondents, and one in fifty, gave it, and more than twice as many as gave any other within
-    three of it; nor are one to three different negative ones among more others.
-    """
-    problems = []
+) -> Iterator[Problem]:
+    """Blank cells that a rule cannot judge, items without any answer, and numbers that are none."""
     for rule in registration.exclusions:
         blank = blanks(export.columns[rule.column])
         if count := np.count_nonzero(blank[export.columns.index.isin(kept.index)]):
-            problems.append(Problem(
+            yield doubt(
                 rule.column, f"{count:,} rows stay that the exclusion {rule.label!r} cannot judge: "
                 "their cell is blank", "a value in every row",
-                f"find out why {rule.column!r} is blank", severity="warning",
-                kind="rows stay that an exclusion cannot judge, for their cell is blank"))
+                f"find out why {rule.column!r} is blank",
+                "rows stay that an exclusion cannot judge, for their cell is blank")
     for name, item in registration.instrument.items.items():
         scale = registration.instrument.scales[item.scale]
         if scale.kind == "text" or name not in kept:
             continue
-        if kept[name].isna().all():
-            problems.append(Problem(
-                name, "no answer of anybody who stays", "answers", f"export {name!r}",
-                severity="warning", kind="items without any answer of those who stay"))
-        counts = kept[name].value_counts() if scale.kind == "numeric" else pd.Series(dtype=int)
-        few = (counts.index < 0) & (sum(counts.index < 0) <= 3 < sum(counts.index >= 0))
-        for value, count in counts[few | (counts >= max(3, len(kept) / 50))].items():
-            near = counts[(counts.index != value) & (abs(counts.index - value) <= 3)]
-            code = re.fullmatch(r"-?(9*[789]|(66|77|88)\d*)", f"{value:g}") and (
-                abs(value) > 9 and count > 2 * max([0, *near]))
-            if code or (value < 0 and few.any()):
-                problems.append(Problem(
-                    name, f"{value:g} in {count:,} rows that stay", "answers",
-                    f"if it is no answer, map it: `values: {{{name}: {{\"{value:g}\": missing}}}}`",
-                    severity="warning", kind="numbers that may be no answers"))
+        if kept[name].isna().all() and not export.meanings[name].strange:
+            yield doubt(name, "no answer of anybody who stays", "answers", f"export {name!r}",
+                        "items without any answer of those who stay")
+        if scale.kind == "numeric" and kept[name].notna().any():
+            yield from _numbers(name, scale, kept[name].value_counts(), len(kept))
         answered = kept[name].notna().to_numpy()[asked(registration, kept, item.asked)]
         ends = [np.argmax(side) for side in (answered, answered[::-1]) if answered.any()]
         within = np.count_nonzero(~answered) - sum(ends)
         chance = (within + 1) / (len(answered) - sum(ends) + 1)
         if ends and max(ends) >= _OFTEN and chance ** max(ends) < RARE / 100:
-            problems.append(Problem(
-                name, f"nobody answered the {'first' if ends[0] == max(ends) else 'last'} "
-                f"{max(ends):,} rows that stay", "answers all along",
-                "find out whether it was asked then, or cells have moved", severity="warning",
-                kind="items that were answered in a part of the file only"))
-    return problems
+            yield doubt(name, f"nobody answered the {'first' if ends[0] == max(ends) else 'last'} "
+                        f"{max(ends):,} rows that stay", "answers all along",
+                        "find out whether it was asked then, or cells have moved",
+                        "items that were answered in a part of the file only")
 
 
-def written_numbers(export: Export, registration: Registration) -> list[Problem]:
+def _numbers(name: str, scale: Scale, counts: pd.Series, rows: int) -> Iterator[Problem]:
+    """Numbers like 99, and numbers of another scale; `counts` says how often each was given.
+
+    A number of nines (98 and 99, ...), sevens or eights is hardly an answer where three or more
+    respondents, and one in fifty, gave it, and more than twice as many as gave any other within
+    three of it. Nor is one that stands apart from 15 others by more than a quarter of their range;
+    nor are one to three different negative ones among more others.
+    """
+    few = (counts.index < 0) & (sum(counts.index < 0) <= 3 < sum(counts.index >= 0))
+    for value, count in counts[few | (counts >= max(3, rows / 50))].items():
+        others = counts[counts.index != value]
+        gaps = abs(others.index - value)
+        code = re.fullmatch(r"-?(9*[789]|(66|77|88)\d*)", f"{value:g}") and (
+            abs(value) > 9 and count > 2 * max([0, *others[gaps <= 3]]))
+        apart = len(others) >= 15 and min(gaps) > np.ptp(others.index) / 4
+        if code or apart or (value < 0 and few.any()):
+            yield doubt(
+                name, f"{value:g} in {count:,} rows that stay", "answers",
+                f"if it is no answer, map it: `values: {{{name}: {{\"{value:g}\": missing}}}}`",
+                "numbers that may be no answers")
+    low, high = scale.minimum, scale.maximum
+    if None not in (low, high) and counts.sum() >= 20 and (
+            counts.index.max() <= low + (high - low) / 10):
+        yield doubt(
+            name, f"no number above {counts.index.max():g}", f"numbers from {low:g} to {high:g}",
+            "find out whether they were stored on another scale",
+            "numbers in the lowest tenth of their scale")
+
+
+def written_numbers(export: Export, registration: Registration) -> Iterator[Problem]:
     """Numbers such as 1.250, where no other has decimals: the point may part thousands."""
     names = [name for name in registration.instrument.items
              if registration.scale_of(name).kind == "numeric"]
     names += [rule.column for rule in registration.exclusions if rule.by_number]
-    problems = []
     for name in [name for name in names if name in export.columns]:
         pointed = [cell for cell in distinct(export.columns[name]) if "." in plain(cell)]
         if pointed and all(re.fullmatch(r"-?\d{1,3}(\.\d{3})+", plain(cell)) for cell in pointed):
-            problems.append(Problem(
+            yield doubt(
                 name, f"numbers such as {pointed[0]!r}", "numbers whose point is a decimal one",
-                "export numbers without marks between thousands", severity="warning",
-                kind="numbers whose point may part thousands"))
-    return problems
+                "export numbers without marks between thousands",
+                "numbers whose point may part thousands")
 
 
-def recalled(registration: Registration, kept: pd.DataFrame) -> list[Problem]:
-    """Recall that agrees with the assignment hardly more than by chance: Cohen's kappa below .25.
+def recalled(registration: Registration, kept: pd.DataFrame) -> Iterator[Problem]:
+    """Recall that agrees with the assignment hardly more than by chance (Cohen's kappa below .25).
+
+    Or a level of which twice as many name another one.
     """
-    problems = []
     for name, item in registration.instrument.items.items():
         if not item.recalls or name not in kept:
             continue
@@ -337,48 +381,44 @@ def recalled(registration: Registration, kept: pd.DataFrame) -> list[Problem]:
         given = given[named.index]
         chance = (named.value_counts(normalize=True) * given.value_counts(normalize=True)).sum()
         agree = float((named == given).mean())
-        if len(named) >= 20 and agree - chance < (1 - chance) / 4:
-            problems.append(Problem(
-                name, f"{agree:.0%} name the assigned level of {item.recalls!r}, as chance would",
+        pairs = pd.crosstab(given, named)
+        other = [level for level, row in pairs.iterrows()
+                 if row.max() >= max(_OFTEN, 2 * row.get(level, 0))]
+        if len(named) >= 20 and (agree - chance < (1 - chance) / 4 or other):
+            yield doubt(
+                name, f"{agree:.0%} name the assigned level of {item.recalls!r}, " + (
+                    f"most of {', '.join(other)} another" if other else "as chance would"),
                 "recall that follows the assignment", "find out whether levels, or rows, were "
-                "interchanged", severity="warning", kind="recall that does not follow assignment"))
-    return problems
+                "interchanged", "recall that does not follow assignment")
 
 
-def sorted_alone(registration: Registration, kept: pd.DataFrame) -> list[Problem]:
+def sorted_alone(registration: Registration, kept: pd.DataFrame) -> Iterator[Problem]:
     """Columns in which equal answers all stand together, as after sorting: perhaps it alone was."""
-    problems = []
     for name in [*registration.design.factors, *registration.instrument.items]:
-        if name not in kept or registration.scale_of(name) and (
-                registration.scale_of(name).kind == "text"):
+        scale = registration.scale_of(name)
+        if name not in kept or (scale and scale.kind == "text"):
             continue
         codes = pd.factorize(kept[name])[0]
         codes = codes[codes >= 0]
         counts = np.sort(np.bincount(codes, minlength=2))
         runs = np.count_nonzero(np.diff(codes)) + 1
         if counts[-2] >= _OFTEN and len(codes) >= 20 and runs == len(counts):
-            problems.append(Problem(
-                name, "equal answers all stand together", "rows in the order of time",
-                "find out whether a spreadsheet has sorted that column alone", severity="warning",
-                kind="columns that stand in order: was one sorted without the others?"))
-    return problems
+            yield doubt(name, "equal answers all stand together", "rows in the order of time",
+                        "find out whether a spreadsheet has sorted that column alone",
+                        "columns that stand in order: was one sorted without the others?")
 
 
-def allocation(registration: Registration, kept: pd.DataFrame) -> list[Problem]:
+def allocation(registration: Registration, kept: pd.DataFrame) -> Iterator[Problem]:
     """Chi-square of the counts of each factor's levels against the registered probabilities."""
-    problems = []
     for name, factor in registration.design.factors.items():
         counts = kept[name].value_counts().reindex(list(factor.levels), fill_value=0).to_numpy()
         chances = np.array([level.probability for level in factor.levels.values()])
         total = counts.sum()
         p = _chance(counts, total * chances / chances.sum()) if total else 1
         if p < RARE:
-            problems.append(Problem(
-                name, f"counts {', '.join(map(str, counts))} (p = {p:.2g})",
-                "counts near the registered probabilities",
-                "find out how the levels were assigned", severity="warning",
-            ))
-    return problems
+            yield doubt(name, f"counts {', '.join(map(str, counts))} (p = {p:.2g})",
+                        "counts near the registered probabilities",
+                        "find out how the levels were assigned")
 
 
 def _chance(counts: np.ndarray, expected: np.ndarray, freedom: int | None = None) -> float:
@@ -389,9 +429,8 @@ def _chance(counts: np.ndarray, expected: np.ndarray, freedom: int | None = None
     return float(chdtrc(len(counts) - 1 if freedom is None else freedom, far))
 
 
-def platform(export: Export, registration: Registration) -> list[Problem]:
+def platform(export: Export, registration: Registration) -> Iterator[Problem]:
     """Words in the platform's columns, and texts instead of numbers, that no rule would know."""
-    problems = []
     rules = {rule.column: rule for rule in registration.exclusions}
     for name in sorted({*qualtrics.ANSWERS, *rules} & set(export.columns)):
         cells, rule = export.columns[name], rules.get(name)
@@ -407,23 +446,22 @@ def platform(export: Export, registration: Registration) -> list[Problem]:
             strange = [c for c in given if plain(c) not in known | qualtrics.ANSWERS[name]]
         for cell in strange[:20]:
             row = int(cells.index[cells == cell][0])
-            problems.append(at(
+            yield at(
                 export, row, name, short(cell), expected,
                 f"map the values of {name!r}, such as {{{short(cell[:40])}: ...}}",
-            ))
+            )
     there = [blanks(export.columns[name]) for name in ("ResponseId", "StartDate")
              if name in export.columns]
     nobody = np.any([mask for mask in there if not mask.all()], axis=0)
     if np.any(nobody):
-        problems.append(Problem(
+        yield doubt(
             "rows", f"{np.count_nonzero(nobody):,} without an id of the platform or a start (first:"
             f" row {export.columns.index[nobody][0]})", "both in each row that somebody answered",
-            "remove rows that a spreadsheet or a join has added", severity="warning",
-            kind="rows without an id of the platform, or without a start"))
-    return problems
+            "remove rows that a spreadsheet or a join has added",
+            "rows without an id of the platform, or without a start")
 
 
-def questions(export: Export, registration: Registration) -> list[Problem]:
+def questions(export: Export, registration: Registration) -> Iterator[Problem]:
     """Columns whose own question text is the wording of another item: names were moved.
 
     A platform puts a stem, tags or "Selected Choice" around a wording, or cuts it off.
@@ -431,7 +469,6 @@ def questions(export: Export, registration: Registration) -> list[Problem]:
     items = registration.instrument.items
     often = Counter(_asks(item.wording) for item in items.values())
     wordings = {_asks(item.wording): name for name, item in items.items()}
-    problems = []
     for name in items:
         text, own = _asks(export.texts.get(name, "")), _asks(items[name].wording)
         if name not in export.columns or own in text or own.startswith(text):
@@ -441,10 +478,8 @@ def questions(export: Export, registration: Registration) -> list[Problem]:
                 wording in text or wording.startswith(text))))]
         shared = set(own.split()) & set(text.split())
         if others and 2 * len(shared) < len(set(own.split())):
-            problems.append(Problem(
-                name, f"the question text of {others[0]!r}", f"{items[name].wording!r}",
-                "find out which question the column holds, and map it"))
-    return problems
+            yield Problem(name, f"the question text of {others[0]!r}", f"{items[name].wording!r}",
+                          "find out which question the column holds, and map it")
 
 
 def _asks(text: str) -> str:
@@ -454,7 +489,7 @@ def _asks(text: str) -> str:
 
 def persons(
     export: Export, registration: Registration, frame: pd.DataFrame, kept: pd.DataFrame
-) -> list[Problem]:
+) -> Iterator[Problem]:
     """Responses that stand twice, and respondents who stay but saw two arms.
 
     Rows that an exclusion drops as repeats are as registered. What is told: an id of the platform
@@ -463,14 +498,11 @@ def persons(
     """
     factors = list(registration.design.factors)
     keys = qualtrics.key_columns(registration)
-    problems = []
     if "ResponseId" in export.columns and "ResponseId" not in keys:
         ids = repeated(export.columns["ResponseId"])
-        problems += [
-            at(export, row, "ResponseId", "the id of an earlier row", "an id of its own",
-               "remove the repeated row: the platform gives each response its own id")
-            for row in ids.index[ids.duplicated()][:MOST]
-        ]
+        for row in ids.index[ids.duplicated()][:MOST]:
+            yield at(export, row, "ResponseId", "the id of an earlier row", "an id of its own",
+                     "remove the repeated row: the platform gives each response its own id")
     for name in [c for c in export.columns if c in keys or PANEL.fullmatch(c)]:
         shared = repeated(export.columns[name])
         rows = frame.loc[shared.index]
@@ -490,22 +522,18 @@ def persons(
                       and (row in before or row in stay or name not in keys)]
             if others and assigned[stay[0]]:
                 other = others[0]
-                problems.append(at(
-                    export, stay[0], name, f"the person of row {other}, who saw another arm",
-                    "each person in one arm", "decide which row counts, and exclude the other",
-                    severity="error" if len(stay) > 1 else "warning",
-                    kind="" if len(stay) > 1 else "persons who saw another arm before"))
+                yield at(export, stay[0], name, f"the person of row {other}, who saw another arm",
+                         "each person in one arm", "decide which row counts, exclude the other",
+                         "error" if len(stay) > 1 else "warning",
+                         "" if len(stay) > 1 else "persons who saw another arm before")
             elif len(stay) > 1:
-                problems.append(at(
-                    export, stay[1], name, f"the person of row {stay[0]} again",
-                    "each person once", "register an exclusion of repeats, or remove the row",
-                    severity="warning", kind="persons who stay twice"))
-    return problems
+                yield at(export, stay[1], name, f"the person of row {stay[0]} again",
+                         "each person once", "register an exclusion of repeats, or remove the row",
+                         "warning", "persons who stay twice")
 
 
-def uneven(missing: pd.DataFrame, rare: float) -> list[Problem]:
+def uneven(missing: pd.DataFrame) -> Iterator[Problem]:
     """Items whose missing answers differ between arms by more than chance (chi-square test)."""
-    problems = []
     for (item, factor), part in missing.groupby(["item", "factor"], sort=False):
         asked, *absent = part[["asked", "unanswered", "blank"]].to_numpy().T
         gone = sum(absent)
@@ -514,12 +542,9 @@ def uneven(missing: pd.DataFrame, rare: float) -> list[Problem]:
         share = gone.sum() / asked.sum()
         p = _chance(np.r_[gone, asked - gone], np.r_[asked * share, asked * (1 - share)],
                     freedom=len(part) - 1)
-        if p < rare:
-            shares = ", ".join(
-                f"{level} {share:.0%}" for level, share in
-                zip(part["level"], gone / asked, strict=True))
-            problems.append(Problem(
+        if p < RARE:
+            shares = ", ".join(f"{level} {share:.0%}" for level, share in
+                               zip(part["level"], gone / asked, strict=True))
+            yield doubt(
                 str(item), f"missing by {factor}: {shares} (p = {p:.2g})",
-                "about as many missing in each arm", "find out why answers are missing there",
-                severity="warning"))
-    return problems
+                "about as many missing in each arm", "find out why answers are missing there")

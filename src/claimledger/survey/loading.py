@@ -28,7 +28,7 @@ from claimledger.errors import (
 from claimledger.project import sha256_file
 from claimledger.registration.models import Registration
 from claimledger.survey import checks, qualtrics
-from claimledger.survey.checks import RARE, at
+from claimledger.survey.checks import at
 from claimledger.survey.disclosure import (
     anonymity,
     assert_public,
@@ -168,8 +168,9 @@ def examine(export: Export, registration: Registration, root: Path | None = None
     problems += checks.questions(export, registration)
     problems += checks.written_ids(export, registration)
     problems += checks.written_numbers(export, registration)
-    if any(p.row is None and p.severity == "error" for p in problems):
-        return Findings(_sorted(problems))
+    decisive = {*registration.design.factors, *(rule.column for rule in registration.exclusions)}
+    if any(p.severity == "error" and (p.row is None or p.column in decisive) for p in problems):
+        return Findings(_sorted(problems))      # who stays where is not known before it is mended
     masks = staying(frame, registration)
     kept, flow = exclude(frame, registration, masks)
     kept = kept.drop(columns=[name for name in (*qualtrics.DATES, "ResponseId") if name in kept
@@ -185,11 +186,11 @@ def examine(export: Export, registration: Registration, root: Path | None = None
         problems += checks.unanswered(export, registration, kept)
         problems += checks.sorted_alone(registration, kept)
         problems += checks.recalled(registration, kept)
-        problems += checks.test_rows(export, kept)
+        problems += checks.test_rows(export, registration, kept)
         problems += checks.repeats(export, registration, masks)
         if registration.design.respondent is None:  # else persons have several rows each
             problems += checks.persons(export, registration, frame, kept)
-        problems += checks.uneven(missing, RARE)
+        problems += checks.uneven(missing)
     del frame
     give_back()
     if len(kept) and not any(p.severity == "error" for p in problems):
@@ -251,13 +252,20 @@ def _columns(export: Export, registration: Registration) -> list[Problem]:
                 kind="columns that are not registered")
         for name in strangers
     ]
+    if not {*there, *clashing} & {*needed}:
+        return [Problem("file", f"none of the {len(needed)} registered columns, but "
+                        + ", ".join(short(name[:40]) for name in there[:5]),
+                        "the survey's answers, with names of columns in the first line",
+                        "look at what the file is: a page, an archive or another survey?")]
+    bare = {plain(stranger): stranger for stranger in strangers}
     for name in needed:
         if name in there or name in clashing:
             continue
-        near = get_close_matches(name, strangers, n=1)
+        near = [bare[found] for found in get_close_matches(plain(name), bare, n=2)]
+        others = " or ".join(map(repr, near))
         problems.append(Problem(
-            name, f"no such column{f' (but {near[0]!r})' if near else ''}", "the column",
-            f"map {near[0]!r} to {name!r}" if near else f"export {name!r}, or map a column to it",
+            name, f"no such column{f' (but {others})' if near else ''}", "the column",
+            f"map {others} to {name!r}" if near else f"export {name!r}, or map a column to it",
         ))
     for name, meaning in export.meanings.items():
         if meaning.form != OPEN:
@@ -298,7 +306,8 @@ def _wanted(registration: Registration, column: str) -> tuple[str, str]:
     ends = [f"{'from' if at == 0 else 'to'} {end:g}"
             for at, end in enumerate((scale.minimum, scale.maximum)) if end is not None]
     return (" ".join(["a number", *ends]),
-            f"correct {column!r} on the platform, or exclude the row there")
+            f"correct {column!r} on the platform, or say that it is no answer in a mapping: "
+            f"`values: {{{column}: {{...: missing}}}}`")
 
 
 def _empty_arms(registration: Registration, kept: pd.DataFrame, severity: str) -> list[Problem]:

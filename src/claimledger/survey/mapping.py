@@ -80,19 +80,14 @@ def read_mapping(
     if path is None:
         return Mapping()
     source = Source.read(path, "a mapping of names", texts=True)
-    _refuse_unfinished(path, list(_unfinished(source.content, columns)))
-    mapping = validated(source, Mapping, source.content)
-    _check_targets(path, mapping, registration)
-    return mapping
-
-
-def _refuse_unfinished(path: Path, found: list[str]) -> None:
-    if found:
+    if found := list(_unfinished(source.content, columns)):
         raise LedgerError(
             path, found=f"{len(found)} unfinished: " + "; ".join(found[:20]),
             expected=f"no {OPEN!r} left",
-            mend="replace each `?` by what it means; delete lines of what was not asked",
-        )
+            mend="replace each `?` by what it means; delete lines of what was not asked")
+    mapping = validated(source, Mapping, source.content)
+    _check_targets(path, mapping, registration)
+    return mapping
 
 
 def _unfinished(content: object, columns: Collection[str], above: str = "") -> Iterable[str]:

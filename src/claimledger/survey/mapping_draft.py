@@ -6,7 +6,8 @@ number means, which way a scale runs, and which answer is none, is never guessed
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
@@ -50,8 +51,8 @@ class Draft:
 class Question:
     """A column's question in a .qsf file: its wording, the text of each code, its kind.
 
-    `row` is the text of the row alone, where a question has several; `chosen` says that a cell is
-    filled where the choice was made, and blank where it was not.
+    `row` is the text of the row alone, where a question has several, and `id` its import id;
+    `chosen` says that a cell is filled where the choice was made, and blank where it was not.
     """
 
     wording: str
@@ -59,6 +60,7 @@ class Question:
     numeric: bool = False
     row: str = ""
     chosen: bool = False
+    id: str = ""
 
 
 def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tuple[Draft, Table]:
@@ -178,14 +180,16 @@ def _find(
     if name in table.cells:
         return name, "by its name"
     wanted = plain(wording)
+    rows = {q.id for q in questions.values()}       # a slider's columns may be named by place
+    known = {c: q for c, q in questions.items()
+             if c in table.cells and table.ids.get(c) not in rows - {q.id}}
     ways = [
         ("by its name", [c for c in table.cells if plain(c) == plain(name)]),
         ("by its question text", [c for c in table.cells
                                   if wanted in (plain(c), plain(table.texts.get(c, "")))]),
-        ("by the .qsf", [c for c, q in questions.items()
-                         if plain(q.wording) == wanted and c in table.cells]),
-        ("by its row in the .qsf", [c for c, q in questions.items() if q.row
-                                    and plain(q.row) == wanted and c in table.cells]),
+        ("by the .qsf", [c for c, q in known.items() if plain(q.wording) == wanted]),
+        ("by its row in the .qsf", [c for c, q in known.items() if q.row
+                                    and plain(q.row) == wanted]),
     ]
     for how, found in ways:
         if len(found) == 1:
@@ -279,17 +283,8 @@ def _line(old: str, new: str, comment: str, deep: int = 2) -> str:
 
 def _quoted(text: str) -> str:
     """A text in double quotes, with each sign that does not print as its number."""
-    kept = []
-    for sign in text:
-        if sign in '"\\':
-            kept.append("\\" + sign)
-        elif sign.isprintable():
-            kept.append(sign)
-        else:
-            number = ord(sign)
-            kept.append(f"\\x{number:02x}" if number < 0x100 else
-                        f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}")
-    return '"' + "".join(kept) + '"'
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(s if s.isprintable() else f"\\U{ord(s):08x}" for s in text) + '"'
 
 
 @dataclass(frozen=True)
@@ -332,33 +327,41 @@ def read_definition(path: Path, wanted: Collection[str] = ()) -> Definition:
         named = {key: str(block.get("Description") or "Questions") for key, block in found.items()}
         gone = {one for key, block in found.items() if block.get("Type") == "Trash"
                 for one in inside[key]}
-        flows = [element["Payload"] for element in elements if element["Element"] == "FL"]
-        order = list(dict.fromkeys([*_blocks(flows), *inside]))
+        steps = [*_steps([one["Payload"] for one in elements if one["Element"] == "FL"])]
+        order = list(dict.fromkeys([*(one["ID"] for one, _ in steps if "ID" in one), *inside]))
         place = {one: key for key in order for one in inside.get(key, [])}
         questions, blocks, unread = {}, {}, {}
         for one in dict.fromkeys([*place, *asked]):
             if one in asked and one not in gone:
-                made = _worded(asked[one], asked, wanted)
+                made = {}
+                with suppress(KeyError, TypeError, AttributeError):     # another form of a kind
+                    made = _worded(asked[one], asked, wanted)
                 if not made and asked[one].get("QuestionType") not in _SILENT:
-                    text = _words(asked[one]["QuestionText"])
+                    text = _words(asked[one].get("QuestionText"))
                     unread[plain(text)] = str(asked[one].get("QuestionType"))
                 questions |= made
                 blocks |= dict.fromkeys(made, named.get(place.get(one), "Questions"))
-        fields: dict[str, list[str]] = {}
+        fields: dict[str, dict[str, None]] = {}
         shown: dict[str, dict[str, str]] = {}
-        says = {key: " ".join(_words(str(asked[one]["QuestionText"])) for one in members
+        says = {key: " ".join(_words(asked[one]["QuestionText"]) for one in members
                               if one in asked and asked[one].get("QuestionType") == "DB")
                 for key, members in inside.items()}
-        for flow in flows:
-            _randomized(flow, False, fields)
-            _one_of(flow, named, says, shown)
+        for step, within in steps:
+            for one in step.get("EmbeddedData") or [] if within else []:
+                if value := str(one.get("Value") or ""):
+                    fields.setdefault(str(one["Field"]), {})[value] = None
+            ids = [one.get("ID") for one in step.get("Flow") or []]
+            if step.get("Type") in _RANDOM and len(ids) > 1 and (
+                    str(step.get("SubSet") or "1") == "1" and {*ids} <= {*named}):
+                shown[str(step.get("FlowID") or f"FL_{len(shown) + 1}")] = {
+                    named[one]: says[one] for one in ids}
         arms = {title for titles in shown.values() for title in titles}
         first = next((place for place, key in enumerate(order) if named.get(key) in arms), 0)
         early = {named.get(key) for key in order[:first]}
         before = {name for name, block in blocks.items() if block in early}
         title = str((content.get("SurveyEntry") or {}).get("SurveyName") or Path(path).stem)
         return Definition(title, questions, blocks,
-                          {k: v for k, v in fields.items() if len(v) > 1}, shown, before, unread)
+                          {k: [*v] for k, v in fields.items() if len(v) > 1}, shown, before, unread)
     except FileNotFoundError as error:
         raise LedgerError(path, found="no such file", expected="a survey's .qsf file") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -368,37 +371,14 @@ def read_definition(path: Path, wanted: Collection[str] = ()) -> Definition:
         ) from error
 
 
-def _blocks(flows: list[dict]) -> list:
-    """Ids of the blocks in the order of the survey's flow."""
-    found = []
-    for one in flows:
-        found += [one["ID"]] if "ID" in one else []
-        found += _blocks(one.get("Flow") or [])
-    return found
+def _steps(flow: list[dict], within: bool = False) -> Iterator[tuple[dict, bool]]:
+    """Each element of a survey's flow, and whether it stands within a randomizer."""
+    for one in flow:
+        yield one, within
+        yield from _steps(one.get("Flow") or [], within or one.get("Type") in _RANDOM)
 
 
-def _one_of(flow: dict, named: dict, says: dict, found: dict[str, dict[str, str]]) -> None:
-    """Blocks of which a randomizer shows one: arms, as long as each is a block by itself."""
-    inner = flow.get("Flow") or []
-    ids = [one.get("ID") for one in inner]
-    if flow.get("Type") in ("Randomizer", "BlockRandomizer") and len(inner) > 1 and (
-            str(flow.get("SubSet") or "1") == "1" and all(one in named for one in ids)):
-        found[str(flow.get("FlowID") or f"FL_{len(found) + 1}")] = {
-            named[one]: says[one] for one in ids}
-    for one in inner:
-        _one_of(one, named, says, found)
-
-
-def _randomized(flow: dict, within: bool, found: dict[str, list[str]]) -> None:
-    """Values that a randomizer's elements give to embedded fields."""
-    for one in flow.get("EmbeddedData") or [] if within else []:
-        value = str(one.get("Value") or "")
-        if value and value not in found.setdefault(str(one["Field"]), []):
-            found[str(one["Field"])].append(value)
-    for one in flow.get("Flow") or []:
-        _randomized(one, within or flow.get("Type") in ("Randomizer", "BlockRandomizer"), found)
-
-
+_RANDOM = {"Randomizer", "BlockRandomizer"}
 _READ = {"MC", "TE", "Matrix", "SBS", "Slider", "SS", "CS", "RO", "DD", "PGR", "HotSpot"}
 _SILENT = {"DB", "Timing", "Meta", "Captcha"}      # where nobody is asked
 
@@ -430,26 +410,30 @@ def _questions(payload: dict) -> dict[str, Question]:
     wording = _words(payload["QuestionText"])
     selector, below = str(payload.get("Selector")), str(payload.get("SubSelector"))
     recoded, own = (_entries(payload.get(key)) for key in ("RecodeValues", "ChoiceDataExportTags"))
-    texts, answers = (
-        {n: _words(one["Display"]) for n, one in _entries(payload.get(key)).items()}
-        for key in ("Choices", "Answers"))
-    choices, answers = ({str(recoded.get(n, n)): text for n, text in some.items()}
-                        for some in (texts, answers))
-    rows = {name: text for n, text in texts.items()
+    texts = _texts(payload.get("Choices"))
+    choices = _by_code(texts, recoded)
+    rows = {name: n for n in texts
             for name in (f"{tag}_{n}", str(own.get(n) or f"{tag}_{n}"))}
+    scales = _entries(payload.get("Answers"))
+    if selector == "Profile":       # each row has answers of its own
+        scales = {n: _by_code(_texts(one), recoded) for n, one in scales.items()}
+        return {name: Question(f"{wording} {texts[n]}", scales.get(n, {}), row=texts[n])
+                for name, n in rows.items()}
+    answers = _by_code(_texts(scales), recoded)
     if kind == "SBS":           # side by side: each column is a question over the same rows
         return {name: one for place, part in _entries(payload.get("AdditionalQuestions")).items()
                 for name, one in _questions({
                     "QuestionType": "Matrix", **part, "DataExportTag": f"{tag}#{place}",
+                    "QuestionID": f"{payload.get('QuestionID')}#{place}",
                     "Choices": payload.get("Choices"), "ChoiceDataExportTags": False}).items()}
     several = below.startswith("Multiple")
     if kind == "Matrix" and (several or selector in ("TE", "CS", "RO")):
         return {f"{name}_{code}": Question(
-                    f"{wording} {row} {text}", {"1": text} if several else {},
-                    selector in ("CS", "RO"), f"{row} - {text}", several)
-                for name, row in rows.items() for code, text in answers.items()}
+                    f"{wording} {texts[n]} {text}", {"1": text} if several else {},
+                    selector in ("CS", "RO"), f"{texts[n]} - {text}", several)
+                for name, n in rows.items() for code, text in answers.items()}
     if kind == "PGR":           # pick, group and rank: who is in a group, and on which rank
-        groups = [_words(str(one.get("Display") if isinstance(one, dict) else one))
+        groups = [_words(one.get("Display") if isinstance(one, dict) else one)
                   for one in _entries(payload.get("Groups")).values()]
         return {f"{tag}_{place}_GROUP": Question(f"{wording} {group}", {}, row=group)
                 for place, group in enumerate(groups)} | {
@@ -457,8 +441,10 @@ def _questions(payload: dict) -> dict[str, Question]:
                                                 f"{group} - {text}")
             for place, group in enumerate(groups) for n, text in texts.items()}
     if kind in ("Matrix", "HotSpot", "Slider", "CS", "RO", "DD") or selector == "FORM":
-        return {name: Question(f"{wording} {row}", answers if kind in ("Matrix", "HotSpot") else {},
-                               kind in ("Slider", "CS", "RO"), row) for name, row in rows.items()}
+        return {name: Question(f"{wording} {texts[n]}",
+                               answers if kind in ("Matrix", "HotSpot") else {},
+                               kind in ("Slider", "CS", "RO"), texts[n],
+                               id=f"{payload.get('QuestionID')}_{n}") for name, n in rows.items()}
     if kind == "MC" and selector.startswith(("MA", "MSB")):
         return {f"{tag}_{code}": Question(f"{wording} {text}", {"1": text}, row=text, chosen=True)
                 for code, text in choices.items()}
@@ -466,13 +452,26 @@ def _questions(payload: dict) -> dict[str, Question]:
     return {tag: Question(wording, choices, numeric)}
 
 
+def _texts(choices: object) -> dict[str, str]:
+    return {n: _words(one["Display"]) for n, one in _entries(choices).items()}
+
+
+def _by_code(texts: dict[str, str], recoded: dict[str, Any]) -> dict[str, str]:
+    """The text of each code: all of them, where one code stands for several choices."""
+    found: dict[str, str] = {}
+    for n, text in texts.items():
+        code = str(recoded.get(n, n))
+        found[code] = f"{found[code]} / {text}" if code in found else text
+    return found
+
+
 def _entries(value: object) -> dict[str, Any]:
-    """Entries by number: the platform writes a list, or false, in the place of a dictionary."""
+    """Entries by number: a list (which begins at 0), or false, may stand for a dictionary."""
     if isinstance(value, list):
-        return {str(n): one for n, one in enumerate(value, start=1)}
+        return {str(n): one for n, one in enumerate(value)}
     return {str(n): one for n, one in value.items()} if isinstance(value, dict) else {}
 
 
-def _words(html: str) -> str:
-    inline = re.sub(r"</?(b|i|u|em|strong|span|font|sup|sub|a)\b[^>]*>", "", html)
+def _words(html: object) -> str:
+    inline = re.sub(r"</?(b|i|u|em|strong|span|font|sup|sub|a)\b[^>]*>", "", str(html))
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", inline)).split())
