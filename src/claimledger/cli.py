@@ -358,11 +358,13 @@ def diagnose(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from claimledger.ledger.entries import dump
     from claimledger.ledger.rehearsal import needs_rehearsal, rehearse
+    from claimledger.pipeline.kernel_server import keep_memory
     from claimledger.project import write_atomic
     from claimledger.registration.loading import load
     from claimledger.simulation.assumptions import FILE, load_simulation
     from claimledger.statistics import design_diagnosis as diagnosis
 
+    keep_memory()
     run = _run()
     registration = load(run.registration)
     simulation = load_simulation(run.root / FILE, registration)

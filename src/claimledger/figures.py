@@ -22,7 +22,6 @@ import seaborn as sns
 from IPython.display import Markdown, display
 from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
@@ -40,8 +39,7 @@ POINTS = _WHOLE | {"color": INK, "markersize": 5.5, "err_kws": {"linewidth": 1.5
 INNER = _WHOLE | {"color": INK, "marker": "", "err_kws": {"linewidth": 5, "alpha": 0.35}}
 FONTS, TYPE = Path(__file__).parent / "fonts", "Libertinus Serif"
 CANVASES = {  # what draws each format, and what of its metadata is left out: days and versions
-    "svg": (FigureCanvasSVG, "Date"), "pdf": (FigureCanvasPdf, "CreationDate"),
-    "png": (FigureCanvasAgg, "Software"),
+    "svg": (FigureCanvasSVG, "Date"), "png": (FigureCanvasAgg, "Software"),
 }
 LAYOUTS = ConstrainedLayoutEngine, TightLayoutEngine
 NOTE = "Simulated data: no person gave these answers"
@@ -75,7 +73,7 @@ def use_style() -> None:
         "axes.edgecolor": "#4a4f57", "xtick.color": "#4a4f57", "ytick.color": "#4a4f57",
         "xtick.labelcolor": "black", "ytick.labelcolor": "black",
         "grid.color": "#dddddd", "grid.linewidth": 0.6, "legend.frameon": False,
-        "svg.hashsalt": "claimledger", "svg.fonttype": "path", "pdf.fonttype": 42,
+        "svg.hashsalt": "claimledger", "svg.fonttype": "path",
         "figure.dpi": 100, "savefig.dpi": 200, "figure.constrained_layout.use": True,
         "figure.constrained_layout.h_pad": 0.07, "figure.constrained_layout.w_pad": 0.07,
         "figure.facecolor": "white",
@@ -110,7 +108,7 @@ def bare(*axes) -> None:
 
 
 def show_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
-    """Write `label`.svg, .pdf and .png, and show them: each renderer takes what it prefers.
+    """Write `label`.svg and .png, and show both: Word takes the PNG, all others the drawing.
 
     The note says in the picture where its data are from. A figure keeps its width, so that its
     type has the same size as that of all others.
@@ -146,9 +144,8 @@ def show_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
             made[kind] = slim(made[kind].decode()).encode()
         write_atomic(paths[kind], made[kind])
     plt.close(figure)
-    display({"image/svg+xml": made["svg"].decode(), "image/png": base64.b64encode(
-        made["png"]).decode(), "application/pdf": base64.b64encode(made["pdf"]).decode(),
-        "text/plain": label}, raw=True)
+    display({"image/svg+xml": made["svg"].decode(), "text/plain": label,
+             "image/png": base64.b64encode(made["png"]).decode()}, raw=True)
 
 
 def show_table(table: pd.DataFrame) -> None:

@@ -3,8 +3,8 @@
 import os
 import re
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -299,7 +299,12 @@ def _paper_step(run: Run, formats: list[str], chosen: renderer.Renderer) -> Step
     engine = [*PACKAGE.rglob("*"), *(run.root / "_extensions").rglob("*")]
     engine = [path for path in engine if path.is_file() and "__pycache__" not in path.parts]
     inputs = [*made, *sources, *prose, *engine, *_shared_inputs(run)]
-    action = partial(renderer.run_renderer, run, formats, chosen, partial(check_prose, run))
+
+    def action(report: Report) -> list[Path]:
+        with ThreadPoolExecutor(1) as pool:  # while pandoc reads: it imports pandas for its part
+            checked = pool.submit(check_prose, run)
+            return renderer.run_renderer(run, formats, chosen, checked.result, report)
+
     date = os.environ.get("SOURCE_DATE_EPOCH", "")
     config = {"renderer": chosen.name, "formats": formats, "date": date}
     return Step("paper", action, inputs, config, after=["ledger"], produced=made)
