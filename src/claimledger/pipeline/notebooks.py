@@ -81,6 +81,8 @@ def execute(run: Run, stem: str, on_cell: OnCell = lambda number, of: None) -> P
     Raises LedgerError for a notebook that cannot be read, an unknown parameter, a failing cell,
     a cell over its time limit, and a notebook that records nothing.
     """
+    import nbformat
+
     kernels.warm(run)
     run.note()
     run = run_for(run, stem)
@@ -99,7 +101,7 @@ def execute(run: Run, stem: str, on_cell: OnCell = lambda number, of: None) -> P
         )
     clean(executed, run)
     require_cells(executed, _fragment(run, stem), run.relative(source))
-    return write_atomic(executed_of(run, stem), _to_text(executed))
+    return write_atomic(executed_of(run, stem), nbformat.writes(executed) + "\n")
 
 
 def _read(source: Path):
@@ -204,12 +206,6 @@ def _message(error) -> str:
 def _last_words(folder: str) -> str:
     lines = (Path(folder) / kernels.SAID).read_text("utf-8", "replace").splitlines()
     return "\n".join(f"    {line}" for line in lines if "WARNING" not in line)[-600:]
-
-
-def _to_text(notebook) -> str:
-    import nbformat
-
-    return nbformat.writes(notebook).rstrip("\n") + "\n"
 
 
 def clean(notebook, run: Run) -> None:
