@@ -48,25 +48,15 @@ def test_a_ledger_is_read_back_or_refused(tmp_path):
         load_ledger(path)
 
 
-@pytest.mark.parametrize(
-    ("value", "decimals", "text"),
-    [(-0.3123, 2, "−0.31"), (0.004, 2, "0.00"), (-0.004, 2, "0.00"), (1502, 0, "1,502"),
-     (-1234.5, 1, "−1,234.5"), (0.115, 2, "0.12")],
-)  # fmt: skip
-def test_numbers_have_a_real_minus_and_no_signed_zero(value, decimals, text):
-    assert number(value, decimals) == text
-
-
-@pytest.mark.parametrize(
-    ("p", "text"),
-    [(0.00099, "< .001"), (0.001, "= .001"), (0.0421, "= .042"), (0.5, "= .500"), (1, "> .999")])
-def test_p_values_carry_their_relation(p, text):
-    assert p_value(p) == text
-
-
-def test_shares_print_as_percentages():
-    assert percent(0.5333) == "53.3%"
-    assert texts(0.5333, unit="share", ci=[0.5, 0.56], decimals=0)["ci"] == "[50%, 56%]"
+@pytest.mark.parametrize(("said", "text"), [
+    (number(-0.3123), "−0.31"), (number(0.004), "0.00"), (number(-0.004), "0.00"),
+    (number(1502, 0), "1,502"), (number(-1234.5, 1), "−1,234.5"), (number(0.115), "0.12"),
+    (p_value(0.00099), "< .001"), (p_value(0.001), "= .001"), (p_value(0.0421), "= .042"),
+    (p_value(0.5), "= .500"), (p_value(1), "> .999"), (percent(0.5333), "53.3%"),
+    (texts(0.5333, unit="share", ci=[0.5, 0.56], decimals=0)["ci"], "[50%, 56%]")])
+def test_numbers_as_they_are_printed(said, text):
+    """A real minus and no signed zero; p values with their relation; shares as percentages."""
+    assert said == text
 
 
 def test_texts_hold_only_what_is_known():

@@ -123,11 +123,3 @@ def test_only_the_audit_says_registered(record, frame):
                          status=status)
     with pytest.raises(LedgerError, match="one of: H1, H2, H3, measures"):
         record("H9", table(frame, {"x": "Intercept"}))
-
-
-def test_normal_p_values_and_plain_errors_are_refused(frame):
-    with pytest.raises(LedgerError, match="use_t"):
-        results({"x": smf.ols("corrective ~ misalignment", frame).fit(cov_type="HC2")},
-                {"x": "Intercept"})
-    with pytest.raises(LedgerError, match="nonrobust"):
-        results({"x": smf.ols("corrective ~ misalignment", frame).fit()}, {"x": "Intercept"})

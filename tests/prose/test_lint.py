@@ -70,80 +70,56 @@ def test_what_only_looks_like_something_passed_over():
     assert linted("Nearly 5 percent.") == numeral("5", "percent")
 
 
-def test_formulas_may_count_but_not_claim():
-    assert linted("$y_1 = x_2$, $\\frac{1}{2}$, $2k$, $\\sum_{i=1}^5 x_i$") == []
-    assert linted("$b = -0.21$ and $p < .05$ and $0.5$") == numeral("-0.21", ".05", "0.5")
-
-
-WHEN = '::: {{.when {}}}\n{}\n:::'
-
-
-def test_a_condition_vouches_for_verdict_words_and_never_for_numerals():
-    text = WHEN.format('H1="supported"', "Support is significantly lower by 5.")
-    assert linted(text) == numeral("5")
-    assert linted('So [it is lower by 5]{.when a.b="lower"}.') == numeral("5")
-
-
-def test_a_condition_that_cannot_fail_vouches_for_nothing():
-    always = 'H1="supported refuted negligible undecided"'
-    assert linted(WHEN.format(always, "It is significant.")) == verdict_word("significant")
-
-
-def test_the_status_of_the_data_vouches_for_nothing():
-    assert linted(WHEN.format('data.status="simulated"', "It is lower.")) == verdict_word("lower")
-
-
-def test_direction_needs_a_condition_that_has_one():
-    both = "“lower” under a condition that admits opposite verdicts"
-    assert linted(WHEN.format('H1="supported refuted"', "It is significantly lower.")) == [both]
-    assert linted(WHEN.format('a.b="higher lower"', "It is lower.")) == [both]
-    assert linted(WHEN.format('H1="supported undecided"', "It is not clearly lower.")) == []
-    inner = 'It is [lower]{.when H1="supported"}.'
-    assert linted(WHEN.format('H1="supported refuted"', inner)) == []
-
-
-def test_the_name_of_an_excluded_verdict():
-    text = WHEN.format('H1="supported"', "It refutes the other view; H2 is not undecided.")
-    assert linted(text) == [
-        "“refutes” where H1 is supported", "“undecided” where H1 is supported"]
-    assert linted(WHEN.format('H1="supported"', "H1 is supported.")) == []
-
-
-def test_names_that_are_ordinary_words_are_not_taken_for_verdicts():
-    assert linted(WHEN.format('H.pattern="some all"', "But none of it is new.")) == []
-
-
-def test_words_of_another_section_or_after_the_block_are_on_their_own():
-    text = WHEN.format('H1="supported"', "x") + "\n\nIt is lower."
-    assert linted(text) == verdict_word("lower")
+def when(condition: str, text: str) -> str:
+    return f"::: {{.when {condition}}}\n{text}\n:::"
 
 
 def says(**phrases: str) -> str:
     return "{{< says H1 " + " ".join(f'{v}="{p}"' for v, p in phrases.items()) + " >}}"
 
 
-def test_phrases_are_vouched_for_by_the_verdicts_that_share_them():
-    assert linted(says(supported="less", refuted="more", negligible="no less")) == []
-    assert linted(says(supported="less", refuted="less", negligible="x")) == [
-        "“less” under a condition that admits opposite verdicts, in a phrase of says"]
-    every = dict.fromkeys(("supported", "refuted", "negligible", "undecided"), "significant")
-    assert linted(says(**every)) == ["typed verdict word “significant”, in a phrase of says"]
-    assert linted(says(supported="by 5", refuted="x")) == ["typed numeral “5”, in a phrase of says"]
-    assert linted(says(supported="rather than less", refuted="at least x")) == []
-    assert linted(says(**dict.fromkeys(every, "at least as often"))) == []
-    assert linted(says(supported="not refuted", refuted="x")) == [
-        "“refuted” where H1 is supported, in a phrase of says"]
+ALWAYS = "supported refuted negligible undecided"
+EVERY = dict.fromkeys(ALWAYS.split(), "significant")
+BOTH = "“{}” under a condition that admits opposite verdicts"
 
 
-def test_a_marked_block_excuses_nothing():
-    assert linted("::: {.typed reason='all of it'}\n5 more\n:::") == (
-        numeral("5") + verdict_word("more"))
-
-
-def test_a_mark_that_nothing_needs_is_refused():
-    source = Source("paper.qmd", '# R {#sec-r}\n[cat]{.typed reason="x"} [5]{.typed reason="y"}')
-    (problem,) = lint_sources([source], LEDGER, ["sec-r"])
-    assert problem.mend == "take the mark away" and problem.column == 1
+@pytest.mark.parametrize(("text", "found"), [
+    # Formulas may count, and not claim.
+    ("$y_1 = x_2$, $\\frac{1}{2}$, $2k$, $\\sum_{i=1}^5 x_i$", []),
+    ("$b = -0.21$ and $p < .05$ and $0.5$", numeral("-0.21", ".05", "0.5")),
+    # A condition vouches for verdict words, and never for numerals.
+    (when('H1="supported"', "Support is significantly lower by 5."), numeral("5")),
+    ('So [it is lower by 5]{.when a.b="lower"}.', numeral("5")),
+    (when('H1="supported"', "x") + "\n\nIt is lower.", verdict_word("lower")),
+    # One that cannot fail, and the status of the data, vouch for nothing.
+    (when(f'H1="{ALWAYS}"', "It is significant."), verdict_word("significant")),
+    (when('data.status="simulated"', "It is lower."), verdict_word("lower")),
+    # A direction needs a condition that has one.
+    (when('H1="supported refuted"', "It is significantly lower."), [BOTH.format("lower")]),
+    (when('a.b="higher lower"', "It is lower."), [BOTH.format("lower")]),
+    (when('H1="supported undecided"', "It is not clearly lower."), []),
+    (when('H1="supported refuted"', 'It is [lower]{.when H1="supported"}.'), []),
+    # The name of an excluded verdict is refused; names that are ordinary words are none.
+    (when('H1="supported"', "It refutes the other view; H2 is not undecided."),
+     ["“refutes” where H1 is supported", "“undecided” where H1 is supported"]),
+    (when('H1="supported"', "H1 is supported."), []),
+    (when('H.pattern="some all"', "But none of it is new."), []),
+    # Phrases are vouched for by the verdicts that share them.
+    (says(supported="less", refuted="more", negligible="no less"), []),
+    (says(supported="less", refuted="less", negligible="x"),
+     [BOTH.format("less") + ", in a phrase of says"]),
+    (says(**EVERY), ["typed verdict word “significant”, in a phrase of says"]),
+    (says(supported="by 5", refuted="x"), ["typed numeral “5”, in a phrase of says"]),
+    (says(supported="rather than less", refuted="at least x"), []),
+    (says(**dict.fromkeys(EVERY, "at least as often")), []),
+    (says(supported="not refuted", refuted="x"),
+     ["“refuted” where H1 is supported, in a phrase of says"]),
+    # Words are marked as typed, not blocks; and only words that need it.
+    ("::: {.typed reason='all of it'}\n5 more\n:::", numeral("5") + verdict_word("more")),
+    ('[cat]{.typed reason="x"} [5]{.typed reason="y"}',
+     ["marked as typed, but no word in it needs the mark"])])
+def test_what_vouches_for_a_word(text, found):
+    assert linted(text) == found
 
 
 PAPER = """---
@@ -192,12 +168,10 @@ def mend(text: str) -> str:
 
 
 def test_the_entry_whose_text_is_the_typed_number_is_suggested():
-    assert mend("It fell by x, 0.21.") == "say it with {{< says ID verdict=\"...\" >}} or in a " \
-        ".when, or mark it as typed"
-    assert mend("By 0.21 points.") == "in the ledger: {{< num H1 abs >}}"
-    assert mend("By -0.21 points.") == "in the ledger: {{< num H1 >}}"
-    assert mend("Of 1202 people.") == "in the ledger: {{< num H1 n >}}"
-    assert mend("Five arms.") == "in the ledger: {{< num design.arms word >}}"
+    assert mend("It fell by x.").startswith("say it with {{< says ID")
+    for text, shown in [("By 0.21 points.", "H1 abs"), ("By -0.21 points.", "H1"),
+                        ("Of 1202 people.", "H1 n"), ("Five arms.", "design.arms word")]:
+        assert mend(text) == f"in the ledger: {{{{< num {shown} >}}}}"
     assert mend("By 0.77.") == "bind it with `num`, or mark it as typed"
 
 
