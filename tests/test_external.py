@@ -3,7 +3,6 @@
 import datetime
 import hashlib
 import json
-from dataclasses import replace
 
 import pytest
 import yaml
@@ -65,18 +64,17 @@ def test_the_data_count_only_with_the_right_bytes(folder, one):
     with pytest.raises(LedgerError, match="the data of other-one"):
         _ = one.present
     with pytest.raises(LedgerError, match="no such file"):
-        external.places(folder, ["other-one=typo.csv"])
+        external.placed(Run.open(folder), ["other-one=typo.csv"])
 
 
 def test_a_place_is_named_by_study_and_file(folder):
-    for wrong in ("other-one", "another=x.csv", "other-one="):
-        with pytest.raises(LedgerError, match="NAME=FILE, with NAME one of: other-one"):
-            external.places(folder, [wrong])
+    for wrong, said in (("another=x.csv", "one of: other-one"), ("other-one=", "NAME=FILE"),
+                        ("other-one", "NAME=FILE")):
+        with pytest.raises(LedgerError, match=said):
+            external.placed(Run.open(folder), [wrong])
     (folder / "here.csv").write_bytes(DATA)
-    run = replace(Run.open(folder), external=external.places(folder, ["other-one=here.csv"]))
+    run = external.placed(Run.open(folder), ["other-one=here.csv"])
     assert external.named(run, "other-one").data == folder / "here.csv"
-    with pytest.raises(LedgerError, match="no such study"):
-        external.named(run, "other")
 
 
 def test_recorded_results_belong_to_these_data_and_this_registration(folder, one):

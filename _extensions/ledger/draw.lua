@@ -62,17 +62,8 @@ local function statistic(entry)
   return number(entry.statistic) .. df
 end
 
-local function deviation(found)
-  if type(found) ~= "table" then return "deviation: " .. tostring(found) end
-  local parts = {}
-  for _, key in ipairs({ "registered", "run", "reason", "when", "impact" }) do
-    if given(found[key]) then table.insert(parts, key .. ": " .. tostring(found[key])) end
-  end
-  return "deviation. " .. table.concat(parts, "; ")
-end
-
 local function standing(entry)
-  if given(entry.deviation) then return deviation(entry.deviation) end
+  if given(entry.deviation) then return "deviation: " .. entry.deviation end
   if entry.status == "registered" and given(entry.source) then
     return "registered (see the registration of " .. entry.source .. "), run as registered"
   end

@@ -110,7 +110,8 @@ HOSTILE = {
     "a part recorded": ('study.record("H3", table_of("H3").iloc[:2])', "", "as a whole"),
     "recorded twice": ('rest(); study.record("H3", table_of("H3"))', "", "recorded twice"),
     "a fact that calls itself registered": (
-        'study.record.fact("mine", 1, "mine", status="registered")', "", "status registered"),
+        'rest(); study.record.fact("mine", 1, "mine", status="registered")', "",
+        "status registered"),
     "an entry put in by hand": (
         'rest(); e = study.record.entries; e["H3b"] = e["H3b"].model_copy('
         'update={"verdict": "supported"})', "", "H3b, verdict"),

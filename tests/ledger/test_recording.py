@@ -111,15 +111,6 @@ def test_a_value_that_is_not_finite_never_enters(record):
         record.fact("x", float("nan"), "nothing")
 
 
-def test_only_the_audit_says_registered(record, frame):
-    one = fit(frame)
-    for status in ("registered", "deviation"):
-        with pytest.raises(LedgerError, match="study.record"):
-            record.fact("x", 1, "x", status=status)
-        with pytest.raises(LedgerError, match="study.record"):
-            record.means("x", one, status=status)
-        with pytest.raises(LedgerError, match="study.record"):
-            record.tests(table(frame, {"x": "Intercept"}), {"x": "x"}, fits=one,
-                         status=status)
+def test_a_group_that_is_not_registered_is_not_recorded(record, frame):
     with pytest.raises(LedgerError, match="one of: H1, H2, H3, measures"):
         record("H9", table(frame, {"x": "Intercept"}))

@@ -45,11 +45,6 @@ def test_a_picture_without_alt_text_is_an_error(tmp_path):
         write_formats(Run.open(root), ["html"])
 
 
-def test_an_unknown_format_is_an_error(tmp_path):
-    with pytest.raises(LedgerError, match="html, pdf, docx"):
-        write_formats(Run.open(make_project(tmp_path / "project")), ["epub"])
-
-
 def test_a_failed_render_leaves_the_last_good_one(tmp_path):
     root = make_project(tmp_path / "project")
     good = {n: p.read_bytes() for n, p in write_formats(Run.open(root)).items()}

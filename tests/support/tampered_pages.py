@@ -34,7 +34,7 @@ TAMPERED = [
         ">The data are simulated.<", ">The data are collected.<")),
     ("a card's digits", "claims", "H1", ("estimate 0.2123456789", "estimate 0.7123456789")),
     ("a card's standing", "claims", "H1", (
-        "<dd>deviation. registered: HC1", "<dd>registered: HC1")),
+        "<dd>deviation: vcov", "<dd>vcov")),
     ("a card's label", "claims", "H1", ("failing against keeping <b>", "keeping and failing <b>")),
     ("a value of the ledger", "claims", "H1", ('"value":0.2123456789', '"value":0.7123456789')),
     ("a text of the ledger", "claims", "H1", ('"est":"0.21"', '"est":"0.22"')),

@@ -58,19 +58,16 @@ def externals(run: Run) -> list[External]:
         for name, given in listed.items()]
 
 
-def places(root: Path, given: list[str]) -> dict[str, Path]:
-    """Where the data of other studies lie, from `NAME=FILE` of a command line."""
-    known, found = list(settings(root)["ledger"].get("external") or {}), {}
+def placed(run: Run, given: list[str]) -> Run:
+    """The run with data of other studies where `NAME=FILE` of a command line says they lie."""
+    found = {}
     for one in given:
-        name, sign, file = one.partition("=")
-        if not (sign and file and name in known):
-            raise LedgerError(
-                f"--external {one}", found="no such study" if sign else "no `=`",
-                expected="NAME=FILE, with NAME one of: " + (", ".join(known) or "none"))
-        found[name] = Path(file).resolve()
+        name, _, file = one.partition("=")
+        found[named(run, name).name] = Path(file).resolve()
         if not found[name].is_file():
-            raise LedgerError(file, found="no such file", expected=f"the data of {name}")
-    return found
+            raise LedgerError(f"--external {one}", found="no such file",
+                              expected=f"NAME=FILE: the data of {name}")
+    return replace(run, external=found)
 
 
 def named(run: Run, name: str) -> External:

@@ -138,7 +138,8 @@ def audited(
             raise LedgerError(
                 f"{origin[id]}: {id}", found=f"status {entry['status']}",
                 expected="a status that the notebook may give: this is no registered result",
-                mend="record it as exploratory, as an alternative, or as a description")
+                mend="record it as exploratory, as an alternative, or as a description; what is "
+                'registered as a whole: study.record("H3", table)')
     return found, rows
 
 

@@ -61,20 +61,17 @@ class Record:
         self.audit.compare(group, handed, where)
         found = self.audit.entries(group, handed)
         for one in found.values():
-            self.add(one, audited=True)
+            self.add(one)
         self.deviations += self.audit.deviation_rows(group, found)
 
-    def add(self, one: Entry, audited: bool = False) -> Entry:
-        """Keep an entry, as it will stand in the ledger; an id is recorded once."""
-        where = f"{self.notebook}: {one.id}"
-        if one.status in ("registered", "deviation") and not audited:
-            raise LedgerError(
-                where, found=f"status {one.status}",
-                expected="exploratory, description, alternative, design or public",
-                mend='what is registered is recorded as a whole: study.record("H3", table)')
+    def add(self, one: Entry) -> Entry:
+        """Keep an entry, as it will stand in the ledger; an id is recorded once.
+
+        A status that only the audit may give is refused when the ledger is made (`merging`).
+        """
         if one.id in self.entries:
-            raise LedgerError(where, found="recorded twice", expected="once",
-                              mend="give the second result another id")
+            raise LedgerError(f"{self.notebook}: {one.id}", found="recorded twice",
+                              expected="once", mend="give the second result another id")
         one = one.model_copy(update={"notebook": self.notebook, "cell": current_cell()})
         one = Entry.model_validate(one.record())  # exhibits are drawn from what is kept
         self.entries[one.id] = one

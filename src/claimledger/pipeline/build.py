@@ -10,7 +10,7 @@ from pathlib import Path
 
 import claimledger
 from claimledger.errors import LedgerError
-from claimledger.ledger.external import external_of, places, run_for
+from claimledger.ledger.external import external_of, placed, run_for
 from claimledger.pipeline import kernels
 from claimledger.pipeline import notebooks as execute
 from claimledger.pipeline.task_graph import Step, alone, digests, holder, run_steps
@@ -40,8 +40,7 @@ def open_run(
             "--world and --data", found="both", expected="one of them: simulated answers or a file",
             mend="leave one out",
         )
-    record = Run.open()
-    record = replace(record, external=places(record.root, external or []))
+    record = placed(Run.open(), external or [])
     if world:
         if not re.fullmatch(r"[a-z][\w-]*", world) or world == "record":
             raise LedgerError(f"--world {world}", found="no name of a world", expected="a name")

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from claimledger.errors import LedgerError
+from claimledger.ledger.entries import load_ledger
 from claimledger.project import Run, sha256_file, sha256_tree, write_atomic
 from claimledger.prose.source import read_sources
 from claimledger.rendering import document, tools
@@ -52,12 +53,7 @@ class Press:
     @cached_property
     def ledger(self) -> dict:
         """The ledger of results."""
-        try:
-            return json.loads(self.run.ledger.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise LedgerError(
-                self.run.ledger, found=str(error), expected="the ledger", mend="claimledger build"
-            ) from error
+        return load_ledger(self.run.ledger)
 
     @cached_property
     def paper(self) -> Paper:
@@ -354,9 +350,6 @@ def write_formats(
     `progress` and `check` are those of `Press.files`. Returns the path of each format's file.
     """
     formats = tuple(formats)
-    for name in formats:
-        if name not in FILES:
-            raise LedgerError("render", found=name, expected=f"one of {', '.join(FILES)}")
     with pressing(run, formats) as press:
         ready = press.files(progress, check)
     written = {name: write_atomic(run.output / name, content) for name, content in ready.items()}
