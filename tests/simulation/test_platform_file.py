@@ -44,24 +44,16 @@ def test_every_row_says_that_it_is_simulated_and_names_nobody(exported):
     assert "\n" in comments and "’" in comments and "👍" in comments and "=1+1" in comments
 
 
-def test_each_exclusion_drops_its_rows_and_exactly_n_stay(exported, registration, simulation):
-    frame, _ = coded(read_export(exported, registration), registration)
-    kept, flow = exclude(frame, registration)
-    assert len(kept) == 400
-    added = extras(registration, simulation.fieldwork.extra, 0, 400)
-    assert flow["dropped"].tolist() == [0, *added]
-    assert min(added) > 0
-    assert flow["left"].iloc[0] == 400 + sum(added)
-
-
-def test_exactly_n_stay_beyond_one_block(files, tmp_path):
-    path = tmp_path / "x.csv"
-    export(path, *files, "null", 9, n=BLOCK + 250)
-    registration = load(files[0])
+def test_each_exclusion_drops_its_rows_and_exactly_n_stay(
+        files, tmp_path, registration, simulation):
+    path, n = tmp_path / "x.csv", BLOCK + 250      # beyond one block
+    export(path, *files, "null", 9, n=n)
     kept, flow = exclude(coded(read_export(path, registration), registration)[0], registration)
-    assert len(kept) == BLOCK + 250
-    rates = {r.id: n for r, n in zip(registration.exclusions, flow["dropped"][1:], strict=True)}
-    assert rates["unfinished"] == round(0.048 * (BLOCK + 250))
+    assert len(kept) == n
+    added = extras(registration, simulation.fieldwork.extra, 0, n)
+    assert flow["dropped"].tolist() == [0, *added] and min(added) > 0
+    assert flow["left"].iloc[0] == n + sum(added)
+    assert flow.set_index("id").loc["unfinished", "dropped"] == round(0.048 * n)
 
 
 def test_the_unfinished_stop_and_those_without_consent_see_nothing(exported):

@@ -14,7 +14,6 @@ from claimledger.statistics.decision import (
     equivalence_p,
     holm,
     jzs_bayes_factor,
-    verdict_name,
 )
 
 
@@ -92,10 +91,6 @@ def test_an_estimate_of_zero_and_a_p_value_of_one():
     np.testing.assert_array_equal(found.p, 1)
     assert found.tost_p[0] == pytest.approx(stats.t.sf(0.01, 30)) and found.tost_p[1] == 1
     assert found.names == ["undecided", "undecided"]
-
-
-def test_names_of_codes():
-    assert verdict_name(1, 0) == "lower" and verdict_name(np.int64(1), -1) == "refuted"
 
 
 @pytest.mark.parametrize(

@@ -147,15 +147,10 @@ def _leans(registration: Registration, h: Hypothesis, covariates: str) -> bool:
     return h.frame != "stacked" and (covariates == "lin" or bool(named))
 
 
-def _options(registration: Registration, covariates: str, weights: str) -> tuple[bool, bool]:
-    """Whether any analysis leans on the background, and whether any uses weights."""
-    for name, option in (("covariates", covariates), ("weights", weights)):
-        if option not in OPTIONS[name]:
-            raise LedgerError(name, found=option, expected=" or ".join(OPTIONS[name]),
-                              mend="correct the name")
-    hypotheses = registration.hypotheses
-    return (any(_leans(registration, h, covariates) for h in hypotheses),
-            weights == "raked" or any(h.weighted for h in hypotheses))
+def _check(name: str, option: str) -> None:
+    if option not in OPTIONS[name]:
+        raise LedgerError(name, found=option, expected=" or ".join(OPTIONS[name]),
+                          mend="correct the name")
 
 
 def experiments_of(
@@ -168,10 +163,11 @@ def experiments_of(
     weights : (n,) or None. With weights, or where an analysis leans on the background, the people
     of the frame are held fixed. LedgerError for an analysis that cannot be diagnosed.
     """
+    _check("covariates", covariates)
     latent = calibrate(registration, simulation, world)
     outcomes = Outcomes(registration, simulation, latent)
-    people = frame is not None and any(
-        _options(registration, covariates, "none" if weights is None else "raked"))
+    people = frame is not None and (weights is not None or any(
+        _leans(registration, h, covariates) for h in registration.hypotheses))
     rows = pd.DataFrame(product(*latent.factors.values()), columns=list(latent.factors))
     rows = frame if people else rows.astype(
         {name: pd.CategoricalDtype(levels) for name, levels in latent.factors.items()})
@@ -347,13 +343,16 @@ def power_grid(
             "diagnose", found=f"sizes {sizes}, effects {effects}",
             expected="sizes of 50 or more, and finite effects in standard deviations",
             mend="give lists such as 500,1000 and 0,0.1,0.2")
-    fixed, found = any(_options(registration, covariates, weights)), []
-    design = None if fixed else experiments_of(registration, simulation)
+    _check("weights", weights)
+    hypotheses, found = registration.hypotheses, []
+    raked = weights == "raked" or any(h.weighted for h in hypotheses)
+    fixed = raked or any(_leans(registration, h, covariates) for h in hypotheses)
+    design = None if fixed else experiments_of(registration, simulation, covariates=covariates)
     with engine.processes(workers) as many:
         for i, n in enumerate(sizes):
             if fixed:
                 design = _simulated_people(
-                    registration, simulation, n, seed, root, covariates, weights)
+                    registration, simulation, n, seed, root, covariates, raked)
             found.append(_power_at(
                 design, n, effects, simulations, seed, many, progress and (
                     lambda done, total, i=i: progress(i * total + done, len(sizes) * total)),
@@ -391,15 +390,13 @@ def _power_at(design, n, effects, simulations, seed, many, progress) -> dict[str
     return found
 
 
-def _simulated_people(registration, simulation, n, seed, root, covariates, weights):
+def _simulated_people(registration, simulation, n, seed, root, covariates, raked: bool):
     """One simulated survey of n people without effects, whose people are held fixed."""
     drawn = Simulator(registration, simulation, NO_EFFECT).draw(
         np.random.default_rng([seed, n]), n)
     people = recode(to_frame(drawn, registration), registration)
-    raked = None
-    if _options(registration, covariates, weights)[1]:
-        raked = rake_as_registered(people, registration, root).weights.to_numpy()
-    return experiments_of(registration, simulation, NO_EFFECT, people, covariates, raked)
+    weights = rake_as_registered(people, registration, root).weights.to_numpy() if raked else None
+    return experiments_of(registration, simulation, NO_EFFECT, people, covariates, weights)
 
 
 def default_sizes(registered: int) -> tuple[int, ...]:
