@@ -316,6 +316,7 @@ def map_(
     out: Annotated[Path, typer.Option(help="The mapping to write.")] = Path("mapping.yml"),
 ) -> None:
     """Start the mapping of an export's names and codes; what is not certain is left to finish."""
+    from claimledger.errors import shown
     from claimledger.project import write_atomic
     from claimledger.registration.loading import load
     from claimledger.survey.mapping_draft import draft, write_draft
@@ -325,7 +326,7 @@ def map_(
                           mend="name another with --out, or remove it")
     made, table = draft(export, load(_run().registration), qsf)
     write_atomic(out, write_draft(made, export, table.form))
-    print(f"{export}: {table.form}; {len(table.cells):,} records")
+    print(f"{shown(export)}: {table.form}; {len(table.cells):,} records")
     print(f"{_shown(out.resolve())}: {made.open} to finish, marked `?`")
 
 

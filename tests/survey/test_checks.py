@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -182,7 +183,8 @@ def test_dates_with_slashes_are_dates(spoil, registration, exported):
 def test_the_report_escapes_and_says_what_to_mend(spoil, registration):
     path = spoil(("Quite a lot", "<script>alert(1)</script>"), (",rival_arms,", ",<b>x</b>,"))
     read = read_export(path, registration)
-    page = html_report(read, examine(read, registration), registration)
+    page = html_report(replace(read, path="\x1b\udcff"), examine(read, registration), registration)
+    assert b"\x1b" not in page.encode() and r"\x1b\udcff" in page
     assert "<script" not in page and "<b>" not in page and "&lt;script&gt;" in page
     assert "cannot be built" in page and "R_" in page and "map the values" in page
     assert "default-src 'none'" in page

@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -96,6 +97,7 @@ def test_a_cell_cannot_break_out_of_the_mapping(spoil, registration, tmp_path):
     path = spoil(("Quite a lot", '"' + evil.replace('"', '""') + '"'), count=10_000)
     made, mapping = written(path, registration, tmp_path)
     assert {e[0] for lines in made.values.values() for e in lines} == {evil}
+    assert b"\x1b" not in write_draft(made, Path("\x1b\udcff\n.csv"), "CSV").encode()
     with pytest.raises(LedgerError, match="unfinished"):
         read_export(path, registration, mapping)
     mapping.write_text(re.sub(r'"\?"', "4", mapping.read_text()))

@@ -405,7 +405,7 @@ def html_report(export: Export, findings: Findings, registration: Registration) 
     private = pd.DataFrame({"column": private_columns(export.columns)})
     parts += [("How answers were read", forms),
               ("Columns that may tell who answered: read, and never passed on", private)]
-    return page(f"Check of {Path(export.path).name}", parts)
+    return page(f"Check of {shown(Path(export.path).name)}", parts)
 
 
 def grouped(problems: list[Problem]) -> pd.DataFrame:

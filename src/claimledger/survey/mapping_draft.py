@@ -13,7 +13,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-from claimledger.errors import LedgerError
+from claimledger.errors import LedgerError, shown
 from claimledger.registration.models import Registration, Scale
 from claimledger.survey import qualtrics
 from claimledger.survey.mapping import MISSING, NUMBER, OPEN, Mapping
@@ -257,7 +257,7 @@ def _given(table: Table, column: str) -> list[str]:
 
 def write_draft(made: Draft, source: Path, form: str) -> str:
     """The mapping as YAML with comments."""
-    head = [f"# Mapping of {' '.join(source.name.split())} ({form}) to the registration.",
+    head = [f"# Mapping of {shown(source.name)} ({form}) to the registration.",
             f"# Replace each `{OPEN}`; until then the file is refused."]
     parts = ["columns:   # name in the export: name in the registration"]
     parts += [_line(*entry) for entry in made.columns] or ["  {}"]
