@@ -3,15 +3,11 @@
 -- once, and then each run of plain words and claims stands as one token, and each table without its rows.
 -- That saves a third of pandoc's time. `finish.lua` puts everything back.
 
-local function script(name)
-  return quarto and quarto.utils.resolve_path(name)
-    or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
-end
-local core, draw = dofile(script("core.lua")), dofile(script("draw.lua"))
+local core = claimledger_core
 if claimledger_aside then return claimledger_aside end
 local aside, runs, bodies, MARK = {}, {}, {}, "rows-aside"
 claimledger_aside = aside
-local handlers = dofile(script("shortcodes.lua"))
+local draw, handlers = core.load("draw"), core.load("shortcodes")
 
 -- A span that Quarto's reader makes of a shortcode; one inside another is left to Quarto.
 local function answered(span)

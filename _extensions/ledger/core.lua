@@ -17,6 +17,13 @@ function core.setting(name) return said[name] and tostring(said[name]) or nil en
 
 core.root = core.setting("root") or (quarto and quarto.project.directory) or "."
 
+-- Another script of this folder, or a file of it.
+function core.script(name)
+  return quarto and quarto.utils.resolve_path(name)
+    or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
+end
+function core.load(name) return dofile(core.script(name .. ".lua")) end
+
 -- Only the paper itself has the cards; in a notebook's page a number is plain text.
 if quarto then
   core.input = quarto.doc.input_file or ""
@@ -51,32 +58,30 @@ core.own = not quarto or (core.read(core.root .. "/_quarto.yml") or ""):match("\
 
 function core.exists(name) return core.read(core.root .. "/" .. name) ~= nil end
 
+-- The article and the files that it includes: their names in it, and their paths.
+local function article()
+  local names = pandoc.List({ pandoc.path.filename(core.input) })
+  for name in (core.read(core.input) or ""):gmatch("{{<%s*include%s+(%S+)%s*>}}") do names:insert(name) end
+  local folder = pandoc.path.directory(core.input)
+  return names, names:map(function(name) return pandoc.path.join({ folder, name }) end)
+end
+
 -- The files in which a token may stand: the paper, what it includes, and the executed notebooks.
 local function sources()
   local folder = core.setting("notebooks") or core.root .. "/build/notebooks"
   local there, names = pcall(pandoc.system.list_directory, folder)
-  local paths = pandoc.List()
-  for _, name in ipairs(there and names or {}) do
-    if name:match("%.ipynb$") then paths:insert(folder .. "/" .. name) end
-  end
-  table.sort(paths)
-  local place = 1
-  for name in (core.read(core.input) or ""):gmatch("{{<%s*include%s+(%S+)%s*>}}") do
-    paths:insert(place, pandoc.path.join({ pandoc.path.directory(core.input), name }))
-    place = place + 1
-  end
-  paths:insert(1, core.input)
-  return paths
+  names = pandoc.List(there and names or {}):filter(function(name) return name:match("%.ipynb$") end)
+  names:sort()
+  local _, paths = article()
+  return paths .. names:map(function(name) return pandoc.path.join({ folder, name }) end)
 end
 
 -- The words of the paper, by which its commit can be found: SHA-1 over the name and the git object
 -- of the article and of each file that it includes (claimledger.replication.elsewhere does the same).
 function core.words()
-  local article = core.read(core.input) or ""
-  local folder, names = pandoc.path.directory(core.input), pandoc.List({ pandoc.path.filename(core.input) })
-  for name in article:gmatch("{{<%s*include%s+(%S+)%s*>}}") do names:insert(name) end
-  local lines = names:map(function(name)
-    local text = core.read(pandoc.path.join({ folder, name })) or ""
+  local names, paths = article()
+  local lines = names:map(function(name, place)
+    local text = core.read(paths[place]) or ""
     return name .. " " .. pandoc.utils.sha1("blob " .. #text .. "\0" .. text) .. "\n"
   end)
   return pandoc.utils.sha1(table.concat(lines))
@@ -139,25 +144,43 @@ function core.given(value)
   return value
 end
 
+-- Whether the texts of an entry are texts, by field, and its verdicts a list of words.
+local function shaped(entry)
+  if type(entry) ~= "table" then return false end
+  for _, key in ipairs({ "text", "verdicts" }) do
+    local part = core.given(entry[key]) or {}
+    if type(part) ~= "table" then return false end
+    for _, word in pairs(part) do
+      if type(word) == "number" or type(word) == "table" then return false end
+    end
+  end
+  return true
+end
+
 core.SCHEMA = 1 -- the newest form of a ledger that this extension reads
 local store
 function core.ledger()
-  if not store then
-    core.path = core.setting("ledger") or core.root .. "/results/ledger.json"
-    core.json = core.read(core.path) or core.read(core.root .. "/ledger.json")
-    if not core.json then
-      stop(core.path, "no file", "the ledger of results", "claimledger build, or write one: docs/extension.md")
-    end
-    local read, found = pcall(pandoc.json.decode, core.json, false)
-    if not read or type(found) ~= "table" or type(found.entries) ~= "table" then
-      stop(core.path, "no ledger", "JSON with `entries`, by id")
-    end
-    store = found
-    local schema = core.given(store.schema)
-    if type(schema) == "number" and schema > core.SCHEMA then
-      stop(core.path, ("schema %d"):format(schema), core.SCHEMA .. ", or older", "take the extension of the engine that wrote it")
+  if store then return store end
+  local own = "/results/ledger.json"
+  core.path = core.setting("ledger") or core.root .. (core.exists(own) and own or "/ledger.json")
+  core.json = core.read(core.path)
+  if not core.json then
+    stop(core.path, "no file", "the ledger of results, here or in results/", "write it, or have it written: claimledger build")
+  end
+  local read, found = pcall(pandoc.json.decode, core.json, false)
+  if not read or type(found) ~= "table" or type(found.entries) ~= "table" then
+    stop(core.path, found == nil and "no JSON" or "no `entries`", "JSON with `entries`, by id")
+  end
+  local schema = core.given(found.schema)
+  if type(schema) == "number" and schema > core.SCHEMA then
+    stop(core.path, ("schema %d"):format(schema), core.SCHEMA .. ", or older", "take the extension of the engine that wrote it")
+  end
+  for id, entry in pairs(found.entries) do
+    if not shaped(entry) then
+      stop(core.path, ("entry `%s` of another form"):format(id), '"text": {"est": "4.1"}, "verdicts": ["supported", "refuted"]')
     end
   end
+  store = found
   return store
 end
 

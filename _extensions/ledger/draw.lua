@@ -1,8 +1,7 @@
 -- What the ledger puts on the page by itself: the list of entries behind the cards,
 -- the colophon, the deviations, and the link from an exhibit to its notebook cell.
 
-local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
-  or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
+local core = claimledger_core
 if claimledger_draw then return claimledger_draw end
 local draw = {}
 claimledger_draw = draw

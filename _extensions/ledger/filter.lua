@@ -1,12 +1,9 @@
 -- Unwraps `.typed`, fills the blocks that the ledger writes, links each exhibit to its notebook
 -- cell, and closes the page with the ledger.
 
-local function script(name)
-  return quarto and quarto.utils.resolve_path(name)
-    or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
-end
-local core, draw, panel = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("panel.lua"))
-local page, bind = dofile(script("page.lua")), dofile(script("bind.lua"))
+local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
+  or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
+local draw, panel, page, bind = core.load("draw"), core.load("panel"), core.load("page"), core.load("bind")
 
 local fills = {
   ["typed-exceptions"] = function() return draw.exceptions() end,

@@ -5,8 +5,7 @@ local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
   or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
 if not quarto or core.html or FORMAT == "typst" then return {} end
 
-local function script(name) return dofile(quarto.utils.resolve_path(name)) end
-local word, jats, aside = script("word.lua"), script("jats.lua"), script("aside.lua")
+local word, jats, aside = core.load("word"), core.load("jats"), core.load("aside")
 local docx, xml = FORMAT == "docx", FORMAT:match("jats") ~= nil
 local KINDS = { fig = "Figure", tbl = "Table" }
 

@@ -1,7 +1,6 @@
 -- The elements that pandoc's JATS writer has no words for: labels, alternative texts, boxes.
 
-local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
-  or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
+local core = claimledger_core
 local jats, escape = {}, core.escape
 
 local function raw(text) return pandoc.RawBlock("jats", text) end

@@ -1,19 +1,15 @@
 -- The page around the text, the same from both renderers: style and scripts, who wrote it, the
 -- notebooks, pictures that are part of the page, callouts, and tables that scroll by themselves.
 
-local function script(name)
-  return quarto and quarto.utils.resolve_path(name)
-    or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
-end
-local core, draw, tables = dofile(script("core.lua")), dofile(script("draw.lua")), dofile(script("tables.lua"))
-local word, aside = dofile(script("word.lua")), dofile(script("aside.lua"))
+local core = claimledger_core
+local draw, tables, word, aside = core.load("draw"), core.load("tables"), core.load("word"), core.load("aside")
 local page = {}
 local text_of = pandoc.utils.stringify
 
 -- All files of an ending in one element: a page opened from a file asks for nothing beside it.
 local function inlined(tag, ending)
   local parts = pandoc.List({ "page", "cards", "exhibits" }):map(function(name)
-    return core.read(script("page/" .. name .. ending))
+    return core.read(core.script("page/" .. name .. ending))
   end)
   return ("<%s>\n%s</%s>"):format(tag, table.concat(parts):gsub("\n%s+", "\n"), tag)
 end

@@ -1,8 +1,7 @@
 -- The panel of what the design can find: a grid of simulated surveys as tables, which the script
 -- turns into two sliders. `::: {.power-panel grid="fig-power"}` reads FIGURES/fig-power.json.
 
-local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
-  or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
+local core = claimledger_core
 local panel, escape = {}, core.escape
 local SHARES = { "power", "supported", "refuted", "negligible", "undecided" }
 local HEADS = { "Respondents", "Effect", "Found", "Supported", "Refuted", "Negligible", "Undecided" }
@@ -32,9 +31,6 @@ local function cells(tag, texts)
   return "<tr>" .. table.concat(out) .. "</tr>"
 end
 
--- A row of the table; HTML lets the ends of cells and rows go unsaid.
-local function row_of(texts) return "<tr><td>" .. table.concat(texts, "<td>") end
-
 -- One hypothesis: a row for each size and effect; and the largest standard error in it.
 local function hypothesis_table(id, grid)
   local found, rows, worst = grid.hypotheses[id], pandoc.List(), 0
@@ -45,7 +41,7 @@ local function hypothesis_table(id, grid)
         table.insert(texts, escape(percent(found[share][i][k])))
         worst = math.max(worst, found.mcse and found.mcse[share] and found.mcse[share][i][k] or 0)
       end
-      rows:insert(row_of(texts))
+      rows:insert(cells("td", texts))
     end
   end
   local entry = core.ledger().entries[id]

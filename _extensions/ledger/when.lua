@@ -2,11 +2,8 @@
 -- It runs first of all: a dropped passage is never asked for its numbers, and a block may be a
 -- `.when` and a callout at once, which Quarto's own syntax tree would no longer show.
 
-local function script(name)
-  return quarto and quarto.utils.resolve_path(name)
-    or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/" .. name
-end
-local core = dofile(script("core.lua"))
+local core = dofile(quarto and quarto.utils.resolve_path("core.lua")
+  or pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/core.lua")
 
 local review = core.setting("review") ~= nil
 local keep = { traverse = "topdown" }
@@ -99,4 +96,4 @@ function keep.Inlines(inlines)
   return out
 end
 
-return { keep, { Pandoc = dofile(script("aside.lua")).off } }
+return { keep, { Pandoc = core.load("aside").off } }

@@ -79,7 +79,6 @@ def test_a_render_that_goes_no_further_leaves_the_pages_as_they_were(tmp_path, m
     new.write_text("<p>{{&lt; num x &gt;}}</p>")
     monkeypatch.chdir(run.root)
     monkeypatch.setenv("QUARTO_PROJECT_OUTPUT_DIR", str(run.output))
-    monkeypatch.setenv("QUARTO_PROJECT_OUTPUT_FILES", "_manuscript/paper.xml")
     with pytest.raises(SystemExit, match="a shortcode that nothing resolved"):
         quarto.main()
     assert page.read_bytes() == text and not new.exists()

@@ -177,18 +177,15 @@ def prepare(run: Run) -> None:
 # --- after it ---------------------------------------------------------------------------------
 
 
-def polish(root: Path, output: Path, made: list[Path] | None = None) -> list[Path]:
-    """Mend the pages below `output`; return those that were changed.
-
-    `made` names the files of this render, all files below `output` by default: what an earlier
-    render left there does not stop this one.
+def polish(root: Path, output: Path) -> list[Path]:
+    """Mend the files below `output`; return those that were changed.
 
     Raises:
         LedgerError: something unresolved or a request outside, with all places.
     """
     run, changed, problems = Run.open(root), [], []
     moment = renderer.moment(run)
-    for path in sorted({*(output.rglob("*") if made is None else made), *output.rglob("*.css")}):
+    for path in sorted(output.rglob("*")):
         beside = path.parent == output and path.suffix in (".xml", ".docx")
         if not (beside or path.suffix in (".html", ".css")):
             continue
@@ -318,20 +315,18 @@ def main() -> None:
 
 def finish(run: Run, output: Path) -> None:
     """All that follows once Quarto has written a render's files below `output`."""
-    made = os.environ.get("QUARTO_PROJECT_OUTPUT_FILES", "").splitlines()
-    made = [run.root / name for name in made if (run.root / name).is_file()]
     for path in sorted(output.rglob("*"), reverse=True):  # a folder after what is in it
         if path.is_dir():
             with suppress(OSError):  # it holds something
                 path.rmdir()
         elif path.stat().st_mtime == BROUGHT:
             path.unlink()
-    page = not made or any(path.suffix == ".html" for path in made)
+    page = list(output.glob("*.html"))
     if page and FAST in os.environ.get("QUARTO_PROFILE", "").split(","):
         with pressing(run, [name for name in FILES if name != "html"]) as press:
             for name, content in press.files().items():
                 write_atomic(output / name, content)
-    polish(run.root, output, made or None)
+    polish(run.root, output)
     bundle(run.root, output)
     if page:
         write_notebook_pages(run, output)

@@ -84,6 +84,8 @@ def _run_quarto(run: Run, formats: list[str], program: str, report: Report) -> N
     """One call for the whole manuscript, or one for each format that was asked for."""
     whole = set(formats) == set(QUARTO_FORMAT)
     calls = [[]] if whole else [["--to", QUARTO_FORMAT[name]] for name in formats]
+    for later in calls[1:]:
+        later.append("--no-clean")  # or it would remove what the one before has made
     environment = {
         **os.environ, "PATH": _path(),
         "QUARTO_PYTHON": sys.executable, "SOURCE_DATE_EPOCH": str(moment(run))}
