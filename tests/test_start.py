@@ -90,7 +90,7 @@ def test_every_design_is_whole(tmp_path, design):
     assert {name for name in names if "/" not in name} == {
         "Makefile", "CITATION.cff", "LICENSE", "README.md", "registration.yml", "references.bib",
         "registration.lock", "registration.schema.json", "settings.schema.json", "paper.qmd",
-        "_quarto.yml", ".gitignore"}
+        "_quarto.yml", "_quarto-fast.yml", ".gitignore"}
     assert names >= {"notebooks/01_results.ipynb", "notebooks/_metadata.yml",
                      "data/simulation.yml", "_extensions/ledger/_extension.yml"}
 

@@ -78,12 +78,6 @@ def test_a_joint_test_of_as_many_contrasts_as_degrees_of_freedom_is_refused():
     assert found.wald(np.eye(6)[1:3])[2] > 0
 
 
-def test_clusters_of_one_row_are_hc2(rng):
-    X = np.column_stack([np.ones(40), rng.normal(size=(40, 2))])
-    fit = sm.OLS(rng.normal(size=40), X).fit()
-    np.testing.assert_allclose(of_fit(fit, np.arange(40)).cov, fit.cov_HC2, rtol=1e-10)
-
-
 @pytest.mark.parametrize("correction", ["CR2", "stata", "survey"])
 def test_order_labels_shift_and_scale(data, correction):
     found = of_fit(fitted(data), data["g"], correction).contrast(PRODUCT)

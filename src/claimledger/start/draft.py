@@ -251,18 +251,16 @@ def _conjoint(
     head = re.escape(heads.pop())
     places = {name: tuple(map(int, found.groups())) for name in table.cells
               if (found := re.fullmatch(rf"{head}(\d+)-(\d+)-(\d+)", name))}
-    names = {found.groups(): name for name in table.cells
+    names = {tuple(map(int, found.groups())): name for name in table.cells
              if (found := re.fullmatch(rf"{head}(\d+)-(\d+)", name))}
     tasks, profiles = (max(place[part] for place in places.values()) for part in (0, 1))
-    for column, (task, _, place) in places.items():
-        named = names.get((str(task), str(place)))
-        named = f"attribute {place}" if named is None else table.cells[named]
-        pairs = pd.DataFrame({"name": named, "level": table.cells[column]}).astype(str)
-        for name, level in pairs[pairs["level"].str.strip() != ""].drop_duplicates().to_numpy():
-            arms.setdefault(name, Arms(name, shown=True)).levels[level] = ""
-    for one in arms.values():
-        one.levels = dict.fromkeys(sorted(one.levels, key=lambda text: (
-            [float(number) for number in re.findall(r"\d+\.?\d*", text)], text)), "")
+    pairs = pd.concat([pd.DataFrame({
+        "name": table.cells[names[task, place]] if (task, place) in names else f"attribute {place}",
+        "level": table.cells[column]}) for column, (task, _, place) in places.items()]).astype(str)
+    pairs = pairs[pairs["level"].str.strip() != ""]
+    for name, levels in pairs.groupby("name", sort=False)["level"].unique().items():
+        arms[name] = Arms(name, dict.fromkeys(sorted(levels, key=lambda text: (
+            [float(number) for number in re.findall(r"\d+\.?\d*", text)], text)), ""), shown=True)
     used, same = {*places, *names.values()}, {}
     for name, text in table.texts.items():
         if re.match("QID", table.ids.get(name, "")):

@@ -100,9 +100,8 @@ def known_private(
     public = plain("\n".join(_strings(registration.model_dump())))
     for name, item in registration.instrument.items.items():
         if registration.instrument.scales[item.scale].kind == "text" and name in cells:
-            written = {text for text in distinct(cells[name]) if len(text) >= _LETTERS}
-            known = {text for text in known | written if plain(text) not in public}
-    return known
+            known |= {text for text in distinct(cells[name]) if len(text) >= _LETTERS}
+    return {text for text in known if plain(text) not in public}
 
 
 def _strings(value: object) -> Iterable[str]:
