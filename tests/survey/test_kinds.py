@@ -535,9 +535,6 @@ def test_not_chosen_is_an_answer():
 
 
 @pytest.mark.parametrize(("column", "cell", "said"), [
-    ("panel_id", "NA", "of which one stays"),
-    ("panel_id", "${e://Field/panel_id}", "of which one stays"),
-    ("panel_id", "0" * 8, "of which one stays"),
     ("Duration (in seconds)", "", "cannot judge"), ("Status", " ", "cannot judge"),
     ("age", "99", "99 in"), ("age", "77", "77 in"),
 ])

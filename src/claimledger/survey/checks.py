@@ -154,8 +154,7 @@ def told(
 
 
 def written_ids(export: Export, registration: Registration) -> Iterator[Problem]:
-    """Keys of persons that a spreadsheet or a float has rounded, or that are written in two ways.
-    """
+    """Keys of persons that a spreadsheet or a float rounded, or that are written in two ways."""
     for name in {*qualtrics.key_columns(registration), registration.design.respondent}:
         if name not in export.columns:
             continue
@@ -219,9 +218,7 @@ _TESTS = {"Status": "|".join(qualtrics.TESTS), "DistributionChannel": "preview|t
           "Progress": r"\d\d?", "gc": "[234]"}        # panels: 1 is a good complete
 
 
-def test_rows(
-    export: Export, registration: Registration, kept: pd.DataFrame
-) -> Iterator[Problem]:
+def test_rows(export: Export, registration: Registration, kept: pd.DataFrame) -> Iterator[Problem]:
     """Rows that nobody gave or finished, or that are marked, and that no registered rule takes out.
 
     Columns that nothing knows mark up to half of the rows; and one address may be on many.
@@ -293,9 +290,7 @@ def _form(text: str) -> tuple[int, bool, bool, bool]:
     return len(text).bit_length(), text.isdecimal(), text.isalpha(), text.isalnum()
 
 
-def unanswered(
-    export: Export, registration: Registration, kept: pd.DataFrame
-) -> Iterator[Problem]:
+def unanswered(export: Export, registration: Registration, kept: pd.DataFrame) -> Iterator[Problem]:
     """Blank cells that a rule cannot judge, items without any answer, and numbers that are none."""
     for rule in registration.exclusions:
         blank = blanks(export.columns[rule.column])
@@ -413,8 +408,7 @@ def allocation(registration: Registration, kept: pd.DataFrame) -> Iterator[Probl
     for name, factor in registration.design.factors.items():
         counts = kept[name].value_counts().reindex(list(factor.levels), fill_value=0).to_numpy()
         chances = np.array([level.probability for level in factor.levels.values()])
-        total = counts.sum()
-        p = _chance(counts, total * chances / chances.sum()) if total else 1
+        p = _chance(counts, counts.sum() * chances / chances.sum()) if counts.any() else 1
         if p < RARE:
             yield doubt(name, f"counts {', '.join(map(str, counts))} (p = {p:.2g})",
                         "counts near the registered probabilities",

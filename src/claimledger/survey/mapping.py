@@ -8,6 +8,7 @@ such an export, with a respondent a row, one with a row for each profile.
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -111,25 +112,20 @@ def known_names(registration: Registration) -> list[str]:
 
 def _check_targets(path: Path, mapping: Mapping, registration: Registration) -> None:
     """Names, codes and levels on the right-hand side must be the registration's."""
-    names = known_names(registration)
-    twice = [name for name in mapping.columns.values()
-             if list(mapping.columns.values()).count(name) > 1
-             and name not in registration.instrument.items]
-    if twice:
-        raise LedgerError(f"{path}: columns", found=f"{twice[0]!r} twice",
-                          expected="once: only an item can stand in several columns")
+    names, items = known_names(registration), registration.instrument.items
+    for name, often in Counter(mapping.columns.values()).items():
+        if often > 1 and name not in items:
+            raise LedgerError(f"{path}: columns", found=f"{name!r} twice", mend="keep one of them",
+                              expected="once: only an item can stand in several columns")
     for key, used in (("columns", mapping.columns.values()), ("values", mapping.values),
                       ("codes", mapping.codes)):
         for name in used:
             if name not in names:
                 _unknown(f"{path}: {key}", name, names)
-    items, scales = registration.instrument.items, registration.instrument.scales
     for name, values in mapping.values.items():
-        allowed: list[str] | None = None
-        if name in registration.design.factors:
-            allowed = list(registration.design.factors[name].levels)
-        elif name in items and scales[items[name].scale].labels:
-            allowed = [str(code) for code in scales[items[name].scale].labels]
+        scale = registration.scale_of(name)
+        factor = registration.design.factors.get(name)
+        allowed = [*factor.levels] if factor else [*map(str, scale.labels)] if scale else []
         seen: dict[str, str] = {}
         for key, value in values.items():
             if seen.setdefault(plain(key), value) != value:
@@ -138,10 +134,10 @@ def _check_targets(path: Path, mapping: Mapping, registration: Registration) -> 
                     expected="one: capitals, quotes and spaces do not tell answers apart",
                     mend="keep one of the lines",
                 )
-            if allowed is not None and value not in (*allowed, MISSING):
+            if allowed and value not in (*allowed, MISSING):
                 _unknown(f"{path}: values.{name}", value, [*allowed, MISSING])
     for name, way in mapping.codes.items():
-        kind = scales[items[name].scale].kind if name in items else "no item"
+        kind = registration.scale_of(name).kind if name in items else "no item"
         if kind not in ("ordinal", "nominal") or (way == "reversed" and kind == "nominal"):
             raise LedgerError(
                 f"{path}: codes.{name}", found=f"{way!r} for {kind}",
@@ -197,10 +193,8 @@ def _joined(cells: pd.DataFrame, first: str, other: str, path: Path) -> pd.DataF
 def unused(name: str, values: dict[str, str], given: list[str]) -> list[str]:
     """Answers that the mapping names and no cell has, in words."""
     there = {plain(cell) for cell in given}
-    absent = sorted(key for key in values if plain(key) not in there)
-    if not absent:
-        return []
-    return [f"mapping: no cell of {name!r} says " + ", ".join(map(repr, absent[:5]))]
+    absent = ", ".join(map(repr, sorted(key for key in values if plain(key) not in there)[:5]))
+    return [f"mapping: no cell of {name!r} says {absent}"] if absent else []
 
 
 def replaced(cells: pd.Series, values: dict[str, str]) -> pd.Series:

@@ -91,8 +91,7 @@ def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tu
         if scale is None:
             given = _given(table, column)
             one = meaning_of_levels(given, factors[name])
-            unsure = [cell for cell in given if cell in one.strange or one.uncertain]
-            if unsure:
+            if unsure := [cell for cell in given if cell in one.strange or one.uncertain]:
                 result.values[name] = [
                     (cell, OPEN, "one of " + ", ".join(factors[name].levels))
                     for cell in unsure[:_MANY]]
@@ -102,13 +101,11 @@ def draft(path: Path, registration: Registration, qsf: Path | None = None) -> tu
     for name in sorted(set(clashes) & {
             *qualtrics.ANSWERS, *(rule.column for rule in registration.exclusions)}):
         result.columns.append((f"{OPEN} {name}", name, clashes[name]))
-    for name, words in qualtrics.ANSWERS.items():
-        if name in table.cells and name not in clashes:
-            odd = [cell for cell in _given(table, name)
-                   if plain(cell) not in words]
-            if odd:
-                result.values[name] = [
-                    (cell, OPEN, "what the platform writes in English") for cell in odd[:_MANY]]
+    for name in [one for one in qualtrics.ANSWERS if one in table.cells and one not in clashes]:
+        words = qualtrics.ANSWERS[name]
+        if odd := [cell for cell in _given(table, name) if plain(cell) not in words]:
+            result.values[name] = [
+                (cell, OPEN, "what the platform writes in English") for cell in odd[:_MANY]]
     for rule in registration.exclusions:
         known = {*registration.instrument.items, *registration.design.factors, *table.cells}
         if rule.column not in known and rule.column not in clashes and not any(
@@ -273,12 +270,11 @@ def write_draft(made: Draft, source: Path, form: str) -> str:
 
 def _line(old: str, new: str, comment: str, deep: int = 2) -> str:
     """A line that can be read back, whatever stands in the cell."""
-    shown = " ".join(comment.split())
-    shown = "".join(c for c in shown if c.isprintable())[:200]
-    key = _quoted(old)
+    said = "".join(filter(str.isprintable, " ".join(comment.split())))[:200]
+    key, margin = _quoted(old), " " * deep
     if len(key) > _LONG:            # YAML takes longer keys only in this form
-        return f"{' ' * deep}? {key}\n{' ' * deep}: {_quoted(new)}   # {shown}"
-    return f"{' ' * deep}{key}: {_quoted(new)}   # {shown}"
+        key = f"? {key}\n{margin}"
+    return f"{margin}{key}: {_quoted(new)}   # {said}"
 
 
 def _quoted(text: str) -> str:
@@ -412,8 +408,7 @@ def _questions(payload: dict) -> dict[str, Question]:
     recoded, own = (_entries(payload.get(key)) for key in ("RecodeValues", "ChoiceDataExportTags"))
     texts = _texts(payload.get("Choices"))
     choices = _by_code(texts, recoded)
-    rows = {name: n for n in texts
-            for name in (f"{tag}_{n}", str(own.get(n) or f"{tag}_{n}"))}
+    rows = {name: n for n in texts for name in (f"{tag}_{n}", str(own.get(n) or f"{tag}_{n}"))}
     scales = _entries(payload.get("Answers"))
     if selector == "Profile":       # each row has answers of its own
         scales = {n: _by_code(_texts(one), recoded) for n, one in scales.items()}
