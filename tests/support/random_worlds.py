@@ -24,7 +24,7 @@ from claimledger.prose.tokens import tokens
 from claimledger.registration.loading import load
 from claimledger.replication.differences import resolve
 from claimledger.settings import settings
-from claimledger.statistics.decision import decide, verdict_name
+from claimledger.statistics.decision import decide
 
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRATION = load(ROOT / "registration.yml")
@@ -146,7 +146,7 @@ class World:
                 p, adjusted = decision.p[i], decision.p_adjusted[i]
                 entries[id] = RECORD["entries"].get(id, {"id": id, "status": "registered"}) | {
                     "value": estimate[i], "decision": name, "verdicts": VERDICTS[name],
-                    "verdict": verdict_name(int(decision.verdict[i]), signs[i]),
+                    "verdict": decision.names[i],
                     "ci_level": 0.95, "unit": "points, 1 to 5",
                     "text": texts(estimate[i], ci=[estimate[i] - half, estimate[i] + half], p=p,
                                   p_adjusted=adjusted, n=int(n[i]), bound=bound[i], sd=sd[i])

@@ -163,4 +163,4 @@ def verdicts(table: pd.DataFrame, alpha: float = 0.05) -> list[str]:
     equivalence = table.get("p_equivalence", np.full(len(table), np.nan))
     codes = decision.verdict_codes(np.sign(table["estimate"].to_numpy(float)), direction,
                                    significant, np.asarray(equivalence, float) < alpha)
-    return [decision.verdict_name(int(c), int(d)) for c, d in zip(codes, direction, strict=True)]
+    return decision.verdict_names(codes, direction)

@@ -40,17 +40,16 @@ class Contrast(NamedTuple):
 class ClusterRobust:
     """Cluster-robust covariance of a linear model.
 
-    params : (k,) coefficients; cov : (k, k); correction : one of CORRECTIONS; clusters : their
-    number; strata : theirs (1 where there are none). For the degrees of freedom of CR2, rows
-    sorted by cluster: X, XW : (n, k) design, and design times weights; B : (n, k) adjusted design
-    A_g W_g X_g M; starts : (G,) first row of each cluster; M : (k, k) inverse of X'WX; S2 : X'WWX.
+    params : (k,) coefficients; cov : (k, k); correction : one of CORRECTIONS; df : clusters less
+    strata (1 where there are none). For the degrees of freedom of CR2, rows sorted by cluster:
+    X, XW : (n, k) design, and design times weights; B : (n, k) adjusted design A_g W_g X_g M;
+    starts : (G,) first row of each cluster; M : (k, k) inverse of X'WX; S2 : X'WWX.
     """
 
     params: np.ndarray
     cov: np.ndarray
     correction: str
-    clusters: int
-    strata: int
+    df: float
     X: np.ndarray
     XW: np.ndarray
     B: np.ndarray
@@ -69,7 +68,7 @@ class ClusterRobust:
         if not np.all(variance > 1e-14 * scale):
             raise _error("a contrast whose variance is zero", "contrasts that the data inform",
                          "look for a constant outcome or a contrast of weights all zero")
-        df = np.full(variance.shape, float(self.clusters - self.strata))
+        df = np.full(variance.shape, self.df)
         if self.correction == "CR2":
             df = np.reshape([_satterthwaite(self, c) for c in np.atleast_2d(C)], variance.shape)
         return Contrast(C @ self.params, np.sqrt(variance), df)
@@ -84,7 +83,7 @@ class ClusterRobust:
         rows = np.atleast_2d(np.asarray(weights, dtype=float))
         cov = rows @ self.cov @ rows.T
         _check_rank(cov)  # before the degrees of freedom, which need it
-        df, scale = float(self.clusters - self.strata), 1.0
+        df, scale = self.df, 1.0
         if self.correction == "CR2":
             wishart = _hotelling(self, rows)
             df = wishart - len(rows) + 1
@@ -181,8 +180,8 @@ def cluster_robust(
         scores, layers = _centered_in_strata(scores, strata, order, starts, sizes)
     elif correction == "stata":
         scores = scores * np.sqrt((n - 1) / (n - k) * groups / (groups - 1))
-    return ClusterRobust(params, scores.T @ scores, correction, groups, layers, X, XW, B, starts,
-                         M, S2)
+    return ClusterRobust(params, scores.T @ scores, correction, float(groups - layers), X, XW, B,
+                         starts, M, S2)
 
 
 def clustered_scores(scores, clusters, strata=None, centered: bool = False) -> np.ndarray:

@@ -55,12 +55,12 @@ class Decision:
     @property
     def names(self) -> list[str]:
         """Verdicts in words, for one family (a one-dimensional decision)."""
-        return [verdict_name(c, d) for c, d in zip(self.verdict, self.direction, strict=True)]
+        return verdict_names(self.verdict, self.direction)
 
 
-def verdict_name(code: int, direction: int) -> str:
-    """Name of a verdict code: of a comparison where the direction is 0, else of a hypothesis."""
-    return (COMPARISON if direction == 0 else HYPOTHESIS)[code]
+def verdict_names(codes, direction) -> list[str]:
+    """Names of verdict codes: of a comparison where the direction is 0, else of a hypothesis."""
+    return [(HYPOTHESIS if d else COMPARISON)[c] for c, d in zip(codes, direction, strict=True)]
 
 
 def decide(
