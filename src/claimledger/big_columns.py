@@ -1,12 +1,14 @@
-"""Columns of a big file: read in pieces by polars, texts packed, so that memory stays small."""
+"""Columns of a big file: read in pieces by polars, texts packed on the disk: memory stays small."""
 
 import csv
 import ctypes
 import io
+import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,9 @@ PIECE = 1 << 23                     # bytes looked at at once
 FIRST = 2000                        # cells of which half must repeat in a column of categories
 _TOGETHER = 1 << 16                 # records of which each column is one part
 _LONGEST = 1 << 26                  # bytes of a record from which on it is read with care
+
+
+Packed = tuple[IO[bytes], int, int]     # a file, where in it a part begins, and how long it is
 
 
 class TextsType(ExtensionDtype):
@@ -32,20 +37,20 @@ class TextsType(ExtensionDtype):
 class Texts(ExtensionArray):
     """A column of many different texts, of which none is missing, packed until it is looked at.
 
-    Packed by polars it takes a tenth of the memory of Python's own texts, which `astype(object)`
-    makes. What is asked of it is found part by part, so that one part is unpacked at a time.
+    What is asked of it is found part by part, so that one part is unpacked at a time; Python's own
+    texts, which `astype(object)` makes, take a hundred times the memory.
     """
 
     dtype = TextsType()
 
-    def __init__(self, parts: list[bytes], sizes: list[int]):
+    def __init__(self, parts: list[Packed], sizes: list[int]):
         """Hold packed parts (see `pack`), and how many texts each has."""
         self.parts, self.ends = parts, np.cumsum(sizes, dtype=int)
 
     @classmethod
-    def of(cls, series) -> "Texts":
-        """A polars Series of texts, packed."""
-        return cls([pack(series)], [len(series)])
+    def of(cls, *series) -> "Texts":
+        """Parts, each a polars Series of texts, packed in memory."""
+        return cls([pack(one, io.BytesIO()) for one in series], [*map(len, series)])
 
     def _each(self, found: Callable) -> np.ndarray:
         """What is found in each part, a polars Series, in a row."""
@@ -90,7 +95,7 @@ class Texts(ExtensionArray):
                  for part, start, low, high in zip(self.parts, starts, [0, *cuts], cuts,
                                                    strict=False) if high > low]
         if np.array_equal(order, np.arange(len(order))):
-            return Texts([*map(pack, found)], [*map(len, found)])
+            return Texts.of(*found)
         import polars as pl
 
         return Texts.of(pl.concat(found).gather(np.argsort(order)))
@@ -140,20 +145,22 @@ class Texts(ExtensionArray):
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return sum(map(len, self.parts))
+        return sum(size for *_, size in self.parts)
 
 
-def pack(series) -> bytes:
-    """A polars Series in few bytes."""
+def pack(series, file: IO[bytes]) -> Packed:
+    """A polars Series in few bytes at the end of a file."""
     packed = io.BytesIO()
     series.alias("").to_frame().write_parquet(packed, compression="lz4", statistics=False)
-    return packed.getvalue()
+    return file, file.seek(0, io.SEEK_END), file.write(packed.getbuffer())
 
 
-def _unpacked(part: bytes):
+def _unpacked(part: Packed):
     import polars as pl
 
-    return pl.read_parquet(io.BytesIO(part)).to_series()
+    file, start, size = part
+    file.seek(start)
+    return pl.read_parquet(io.BytesIO(file.read(size))).to_series()
 
 
 def at_once(
@@ -171,28 +178,36 @@ def at_once(
               else pl.Categorical(pl.Categories.random()) for n, cells in enumerate(first)}
     parts: dict[str, list] = {name: [] for name in schema}
     texts, codes = pl.col(pl.String), pl.col(pl.Categorical)
+    file = tempfile.TemporaryFile()     # noqa: SIM115 - without a name; it ends with the columns
     sizes, missing, waiting = [], 0, []
-    for piece in _pieces(path, lines):
+
+    def put() -> None:
+        """Make one part of the texts that wait."""
+        together = pl.concat(waiting)
+        waiting.clear()
+        sizes.append(len(together))
+        for cells in together:
+            parts[cells.name].append(pack(cells, file))
+
+    for piece, quotes in _pieces(path, lines):
         scan = pl.scan_csv(piece, separator=separator, has_header=False, schema=schema,
                            empty_string_is_null=False)
         try:
             frame = scan.with_columns(codes.fill_null("").to_physical()).collect()
         except pl.exceptions.PolarsError as error:
             raise csv.Error(str(error)) from error
-        waiting.append(frame.select(texts))
-        signs = np.frombuffer(piece, np.uint8)
-        missing += np.count_nonzero((signs != ord('"')) & (signs != ord("\r"))) + (
+        missing += len(piece) - quotes - piece.count(b"\r") + (
             not piece.endswith(b"\n")) - width * len(frame)
         missing -= sum(map(sum, frame.select(texts.str.len_bytes().sum()).rows()))
         missing += sum(map(sum, frame.select(texts.str.count_matches('["\r]').sum()).rows()))
-        for name, cells in zip(schema, frame.iter_columns(), strict=True):
-            if cells.dtype != pl.String:
-                numbers = cells.to_numpy()
-                parts[name].append(numbers.astype(np.min_scalar_type(numbers.max(initial=0))))
+        for cells in frame.select(pl.exclude(pl.String)):
+            numbers = cells.to_numpy()
+            parts[cells.name].append(numbers.astype(np.min_scalar_type(numbers.max(initial=0))))
+        waiting.append(frame.select(texts))
         if sum(map(len, waiting)) >= _TOGETHER:
-            _put(waiting, parts, sizes)
+            put()
     if waiting:
-        _put(waiting, parts, sizes)
+        put()
     columns: list[pd.Categorical | Texts] = []
     for name, kind in schema.items():
         if kind == pl.String:
@@ -209,47 +224,39 @@ def at_once(
     return columns
 
 
-def _put(waiting: list, parts: dict[str, list], sizes: list[int]) -> None:
-    """Make one part of the texts that wait, and one of all categories so far."""
-    import polars as pl
-
-    texts = pl.concat(waiting)
-    waiting.clear()
-    sizes.append(len(texts))
-    for name, known in parts.items():
-        parts[name] = [*known, pack(texts[name])] if name in texts.columns else [
-            np.concatenate(known)]
-
-
 def give_back() -> None:
     """Give freed memory back to the system, where the C library can (GNU's)."""
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _pieces(path: Path, lines: int) -> Iterable[bytes]:
-    """What follows so many lines, cut behind records: after a line end with all quotes closed."""
+def _pieces(path: Path, lines: int) -> Iterable[tuple[bytes, int]]:
+    """What follows so many lines, cut behind records: at a line end with all quotes closed.
+
+    With each piece, how many quotes are in it.
+    """
     with open(path, "rb") as file:
         _require_line_feeds(b"".join(file.readline() for _ in range(lines)))
         rest = b""
         while more := file.read(PIECE):
             piece = rest + more
             _require_line_feeds(piece.removesuffix(b"\r"))
+            quotes = np.frombuffer(piece, np.uint8) == ord('"')
             end = piece.rfind(b"\n") + 1
-            if piece.count(b'"', 0, end) % 2:    # within a quoted cell
-                signs = np.frombuffer(piece, np.uint8)
-                open_cell = np.bitwise_xor.accumulate(signs == ord('"'))
-                ends = np.flatnonzero((signs == ord("\n")) & ~open_cell)
-                end = int(ends[-1]) + 1 if len(ends) else 0
+            if np.count_nonzero(quotes[:end]) % 2:    # within a quoted cell
+                ends = np.frombuffer(piece, np.uint8) == ord("\n")
+                closed = np.flatnonzero(ends & ~np.bitwise_xor.accumulate(quotes))
+                end = int(closed[-1]) + 1 if len(closed) else 0
             rest = piece[end:]
             if end:
-                yield piece[:end]
+                yield piece[:end], np.count_nonzero(quotes[:end])
         _require_line_feeds(rest)
         if rest:
-            yield rest
+            yield rest, rest.count(b'"')
 
 
 def _require_line_feeds(piece: bytes) -> None:
     """Raise csv.Error for what a fast reader takes otherwise, or a record that is a whole file."""
-    if b"\0" in piece or len(piece) > _LONGEST or piece.count(b"\r") != piece.count(b"\r\n"):
+    returns = piece.count(b"\r")
+    if b"\0" in piece or len(piece) > _LONGEST or (returns and returns != piece.count(b"\r\n")):
         raise csv.Error("signs that a fast reader takes otherwise")

@@ -284,7 +284,7 @@ def check(
     read = read_export(export, registration, mapping)
     print(f"{name}: {read.form}; {len(read.columns):,} records")
     print(f"answers: {read.forms}")
-    findings = examine(read, registration, run.root)
+    findings = examine(read, registration, run.root, whole=False)
     if html:
         print(f"report: {write_atomic(html, html_report(read, findings, registration))}")
     for line in warning_lines(findings.problems):

@@ -12,8 +12,9 @@ from claimledger.simulation.platform_file import export, extras
 from claimledger.simulation.respondents import BLOCK
 from claimledger.survey import qualtrics
 from claimledger.survey.loading import examine
-from claimledger.survey.reading import coded, read_export
+from claimledger.survey.reading import read_export
 from claimledger.survey.recoding import exclude
+from exports import coded
 
 
 def rows_of(path) -> list[list[str]]:

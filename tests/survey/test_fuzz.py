@@ -15,9 +15,9 @@ from claimledger.errors import LedgerError
 from claimledger.simulation.platform_file import export
 from claimledger.survey.loading import examine, html_report
 from claimledger.survey.mapping_draft import draft, write_draft
-from claimledger.survey.reading import coded, read_export
+from claimledger.survey.reading import read_export
 from claimledger.survey.tables import plain
-from exports import answers
+from exports import answers, coded
 
 FUZZ = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[
     HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])

@@ -17,12 +17,11 @@ from claimledger.survey.reading import (
     CODES,
     OPEN,
     TEXTS,
-    coded,
     meaning,
     meaning_of_levels,
     read_export,
 )
-from exports import check, kept
+from exports import check, coded, kept
 
 FIVE = Scale(kind="ordinal", labels={1: "Not at all", 2: "A little", 3: "Somewhat",
                                      4: "Quite a lot", 5: "Completely"})

@@ -9,7 +9,8 @@ from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
 from claimledger.simulation.platform_file import export
 from claimledger.survey.mapping_draft import draft, rated, read_definition, write_draft
-from claimledger.survey.reading import coded, read_export
+from claimledger.survey.reading import read_export
+from exports import coded
 
 
 def written(path, registration, tmp_path, qsf=None):

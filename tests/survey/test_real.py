@@ -8,9 +8,9 @@ import pytest
 from claimledger.errors import LedgerError
 from claimledger.registration.loading import load
 from claimledger.survey.loading import examine, open_survey, provenance
-from claimledger.survey.reading import coded, read_export
+from claimledger.survey.reading import read_export
 from claimledger.survey.recoding import exclude
-from exports import check
+from exports import check, coded
 
 REGISTRATION = """
 schema: 1

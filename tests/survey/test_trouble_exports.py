@@ -10,8 +10,8 @@ from claimledger.errors import LedgerError, warning_lines
 from claimledger.registration.loading import load
 from claimledger.survey.loading import examine
 from claimledger.survey.mapping_draft import draft, write_draft
-from claimledger.survey.reading import coded, read_export
-from exports import kept
+from claimledger.survey.reading import read_export
+from exports import coded, kept
 
 
 @pytest.fixture(scope="module")

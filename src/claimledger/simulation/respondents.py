@@ -243,7 +243,7 @@ class Simulator:
 def breaks(answers: np.ndarray, rule: Exclusion, scale: Scale) -> np.ndarray:
     """Whether answers (codes, of any shape) are dropped by an exclusion, as when it is applied."""
     if rule.by_number:
-        return outside(answers, rule) & (answers > NOT_ASKED)
+        return outside(answers, rule.below, rule.above) & (answers > NOT_ASKED)
     named = {code for code, label in scale.labels.items()
              if label in (rule.equals or rule.differs_from)}
     listed = np.isin(answers, [*named, *(x for x in (rule.equals or rule.differs_from)

@@ -294,7 +294,7 @@ def unanswered(export: Export, registration: Registration, kept: pd.DataFrame) -
     """Blank cells that a rule cannot judge, items without any answer, and numbers that are none."""
     for rule in registration.exclusions:
         blank = blanks(export.columns[rule.column])
-        if count := np.count_nonzero(blank[export.columns.index.isin(kept.index)]):
+        if count := np.count_nonzero(blank[kept.places]):
             yield doubt(
                 rule.column, f"{count:,} rows stay that the exclusion {rule.label!r} cannot judge: "
                 "their cell is blank", "a value in every row",
@@ -371,15 +371,20 @@ def recalled(registration: Registration, kept: pd.DataFrame) -> Iterator[Problem
     for name, item in registration.instrument.items.items():
         if not item.recalls or name not in kept:
             continue
-        given = kept[item.recalls].astype(object)
-        named = kept[name].astype(float).map(item.answers)[given.notna()].dropna()
-        given = given[named.index]
-        chance = (named.value_counts(normalize=True) * given.value_counts(normalize=True)).sum()
+        levels = list(registration.design.factors[item.recalls].levels)
+        named = kept[name].map({c: levels.index(level) for c, level in item.answers.items()})
+        given = kept[item.recalls].cat.codes
+        both = (named.notna() & (given >= 0)).to_numpy()
+        if both.sum() < 20:
+            continue
+        named, given = (one.to_numpy()[both].astype(int) for one in (named, given))
+        chance = sum((named == n).mean() * (given == n).mean() for n in range(len(levels)))
         agree = float((named == given).mean())
-        pairs = pd.crosstab(given, named)
-        other = [level for level, row in pairs.iterrows()
-                 if row.max() >= max(_OFTEN, 2 * row.get(level, 0))]
-        if len(named) >= 20 and (agree - chance < (1 - chance) / 4 or other):
+        pairs = np.bincount(given * len(levels) + named, minlength=len(levels) ** 2)
+        other = sorted(level for level, n, row in zip(
+            levels, range(len(levels)), pairs.reshape(-1, len(levels)), strict=True)
+            if row.max() >= max(_OFTEN, 2 * row[n]))
+        if agree - chance < (1 - chance) / 4 or other:
             yield doubt(
                 name, f"{agree:.0%} name the assigned level of {item.recalls!r}, " + (
                     f"most of {', '.join(other)} another" if other else "as chance would"),
@@ -499,8 +504,9 @@ def persons(
                      "remove the repeated row: the platform gives each response its own id")
     for name in [c for c in export.columns if c in keys or PANEL.fullmatch(c)]:
         shared = repeated(export.columns[name])
-        rows = frame.loc[shared.index]
-        rows = rows.loc[in_time(rows)]
+        begun = in_time(frame, shared.index)
+        rows = pd.DataFrame({one: frame[one].loc[begun] for one in (*factors, "StartDate")
+                             if one in frame}, index=begun)
         staying = set(rows.index[rows.index.isin(kept.index)])
         saw = dict(zip(rows.index, rows[factors].itertuples(index=False, name=None), strict=True))
         assigned = rows[factors].notna().all(axis=1).to_dict()

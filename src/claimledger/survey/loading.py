@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from claimledger.big_columns import give_back
 from claimledger.errors import (
     LedgerError,
     Problem,
@@ -37,8 +36,8 @@ from claimledger.survey.disclosure import (
     private_columns,
     words_of,
 )
-from claimledger.survey.reading import OPEN, Export, coded, read_export
-from claimledger.survey.recoding import WEIGHT, asked, exclude, recode, staying
+from claimledger.survey.reading import OPEN, Coded, Export, read_export
+from claimledger.survey.recoding import WEIGHT, asked, exclude, outside, recode, staying
 from claimledger.survey.tables import distinct, plain
 from claimledger.survey.weighting import Raking, rake_as_registered
 from claimledger.templates import page
@@ -154,15 +153,15 @@ class Findings:
     raking: Raking | None = None
 
 
-def examine(export: Export, registration: Registration, root: Path | None = None) -> Findings:
+def examine(export: Export, registration: Registration, root: Path | None = None,
+            whole: bool = True) -> Findings:
     """Every problem, and the tables that go with them.
 
-    With the project's `root` the registered margins are read, and raking is tried, too.
+    With the project's `root` the registered margins are read, and raking is tried, too. Where the
+    frame is not wanted `whole`, it has only the columns that a report needs.
     """
-    problems = _file(export) + _columns(export, registration)
-    frame, strange = coded(export, registration)
-    problems += _strange(export, registration, frame, strange)
-    del strange
+    problems = _file(export) + _columns(export, registration) + _strange(export, registration)
+    frame = Coded(export, registration)
     problems += checks.dates(export)
     problems += checks.platform(export, registration)
     problems += checks.questions(export, registration)
@@ -173,8 +172,6 @@ def examine(export: Export, registration: Registration, root: Path | None = None
         return Findings(_sorted(problems))      # who stays where is not known before it is mended
     masks = staying(frame, registration)
     kept, flow = exclude(frame, registration, masks)
-    kept = kept.drop(columns=[name for name in (*qualtrics.DATES, "ResponseId") if name in kept
-                              and name not in qualtrics.named(registration)])
     flow["doubt"] = checks.implausible(flow)
     problems += checks.losses(registration, flow)
     missing = made = raking = None
@@ -191,13 +188,12 @@ def examine(export: Export, registration: Registration, root: Path | None = None
         if registration.design.respondent is None:  # else persons have several rows each
             problems += checks.persons(export, registration, frame, kept)
         problems += checks.uneven(missing)
-    del frame
-    give_back()
     if len(kept) and not any(p.severity == "error" for p in problems):
         try:
-            made = recode(kept, registration)
-            del kept
-            give_back()
+            made = recode(kept, registration,
+                          None if whole else identifying_variables(registration))
+            if not whole:       # what all columns are called
+                assert_public(recode(kept[np.array([], dtype=int)], registration))
             assert_public(made, known_private(export.columns, registration, words_of(made)))
             if root is not None and registration.weighting and registration.weighting.margins:
                 raking = rake_as_registered(made, registration, root)
@@ -278,19 +274,17 @@ def _columns(export: Export, registration: Registration) -> list[Problem]:
     return problems
 
 
-def _strange(
-    export: Export, registration: Registration, frame: pd.DataFrame, strange: pd.DataFrame
-) -> list[Problem]:
+def _strange(export: Export, registration: Registration) -> list[Problem]:
     """Cells that mean nothing registered, and numbers outside the registered range."""
     problems = []
-    for name in strange:
-        scale, wrong = registration.scale_of(name), strange[name]
+    for name, meaning in export.meanings.items():
+        scale, wrong = registration.scale_of(name), {*meaning.strange}
         if scale and scale.kind == "numeric":
-            low = -np.inf if scale.minimum is None else scale.minimum
-            high = np.inf if scale.maximum is None else scale.maximum
-            wrong = wrong | (frame[name].notna() & ~frame[name].between(low, high))
-        problems += checks.told(
-            export, name, strange.index[wrong.to_numpy()], *_wanted(registration, name))
+            wrong |= {cell for cell, number in meaning.table.items()
+                      if outside(number, scale.minimum, scale.maximum)}
+        if wrong:
+            rows = export.columns.index[export.columns[name].isin(wrong)]
+            problems += checks.told(export, name, rows, *_wanted(registration, name))
     return problems
 
 
@@ -336,7 +330,7 @@ def _kept(export: Export, registration: Registration, kept: pd.DataFrame) -> lis
                f"find out why {factor!r} was not assigned, or exclude the row")
             for row, cell in cells.items() if cell not in unknown
         ]
-    assigned = kept[list(registration.design.factors)].notna().all(axis=1).to_numpy()
+    assigned = np.all([kept[f].notna() for f in registration.design.factors], axis=0)
     outsiders = {sample: assigned & ~asked(registration, kept, sample)
                  for sample in registration.samples}
     for name, item in registration.instrument.items.items():
@@ -361,15 +355,16 @@ def missing_by_arm(
     """
     rows = []
     items, factors = registration.instrument.items, registration.design.factors
-    arms = {(factor, level): (kept[factor] == level).to_numpy(dtype=bool)
-            for factor, about in factors.items() for level in about.levels}
+    arms = {(factor, level): (cells == level).to_numpy(dtype=bool)
+            for factor, about in factors.items() for cells in [kept[factor]]
+            for level in about.levels}
     for name, item in items.items():
         if item.role != "outcome" or name not in kept:
             continue
         shown_it = asked(registration, kept, item.asked)
         marked = [cell for cell in distinct(export.columns[name])
                   if plain(cell) == qualtrics.UNANSWERED]
-        seen = export.columns[name].loc[kept.index].isin(marked).to_numpy()
+        seen = export.columns[name].isin(marked).to_numpy()[kept.places]
         blank = kept[name].isna().to_numpy() & ~seen
         for (factor, level), arm in arms.items():
             here = shown_it & arm

@@ -117,23 +117,14 @@ def columns(registration: Registration) -> list[str]:
 
 def header(registration: Registration) -> str:
     """The three header rows: names, question texts, import ids as JSON."""
-    names, texts, ids = [], [], []
-    for name, (text, identifier) in BEFORE.items():
-        zone = {"timeZone": ZONE} if name in DATES else {}
-        names.append(name)
-        texts.append(text)
-        ids.append({"ImportId": identifier, **zone})
+    found = [(name, text, {"ImportId": identifier} | ({"timeZone": ZONE} if name in DATES else {}))
+             for name, (text, identifier) in BEFORE.items()]
     for number, (name, item) in enumerate(registration.instrument.items.items(), start=1):
-        names.append(name)
-        texts.append(item.wording)
-        suffix = "_TEXT" if registration.instrument.scales[item.scale].kind == "text" else ""
-        ids.append({"ImportId": f"QID{number}{suffix}"})
-    for name in embedded(registration):
-        names.append(name)
-        texts.append(name)
-        ids.append({"ImportId": name})
-    rows = [names, texts, [json.dumps(i, separators=(",", ":")) for i in ids]]
-    return "".join(line(row) for row in rows)
+        suffix = "_TEXT" if registration.scale_of(name).kind == "text" else ""
+        found.append((name, item.wording, {"ImportId": f"QID{number}{suffix}"}))
+    found += [(name, name, {"ImportId": name}) for name in embedded(registration)]
+    names, texts, ids = zip(*found, strict=True)
+    return "".join(map(line, (names, texts, [json.dumps(i, separators=(",", ":")) for i in ids])))
 
 
 def line(cells: Iterable[str]) -> str:

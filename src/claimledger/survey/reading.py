@@ -30,7 +30,7 @@ from claimledger.survey.tables import (
     read_csv,
 )
 
-TEXTS, CODES, NUMBERS = "choice texts", "codes", "numbers"
+TEXTS, CODES, NUMBERS, FREE = "choice texts", "codes", "numbers", "free text"
 OPEN = "not certain"
 
 
@@ -47,6 +47,18 @@ class Meaning:
     table: dict[str, float | str | None]
     strange: frozenset[str] = frozenset()
     uncertain: str = ""
+
+    def of(self, cells: pd.Series, levels: Iterable[str] = ()) -> pd.Series:
+        """What each cell means: a number, or a category of the levels where some are given."""
+        codes, texts = factorized(cells)
+        found = [self.table.get(text) for text in texts]
+        if levels:
+            places = pd.Categorical(found, [*levels]).codes
+            places = np.append(places, places.dtype.type(-1))
+            values = pd.Categorical.from_codes(places[codes], [*levels])
+        else:
+            values = np.array([*found, None], dtype=float)[codes]
+        return pd.Series(values, index=cells.index, name=cells.name)
 
 
 @dataclass(frozen=True)
@@ -118,16 +130,16 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
                for old in table.cells}
     labels = {renamed[name]: given for name, given in table.labels.items() if name in renamed}
     meanings, doubts = {}, [*table.doubts]
-    for name in registration.instrument.items:
-        if name in cells:
-            scale = registration.scale_of(name)
-            meanings[name] = meaning(
-                distinct(cells[name]), scale, labels.get(name, {}), meant.values.get(name, {}),
-                meant.codes.get(name))
-    for name, factor in registration.design.factors.items():
-        if name in cells:
-            meanings[name] = meaning_of_levels(
-                distinct(cells[name]), factor, meant.values.get(name, {}), labels.get(name))
+    for name in [*registration.instrument.items, *registration.design.factors]:
+        if name not in cells:
+            continue
+        factor, scale = registration.design.factors.get(name), registration.scale_of(name)
+        if factor or scale.kind != "text":
+            cells[name] = pd.Categorical.from_codes(*factorized(cells[name]))
+        given, said = distinct(cells[name]), meant.values.get(name, {})
+        meanings[name] = (
+            meaning_of_levels(given, factor, said, labels.get(name)) if factor else
+            meaning(given, scale, labels.get(name, {}), said, meant.codes.get(name)))
     for name, values in meant.values.items():
         if name not in cells:
             continue
@@ -230,7 +242,7 @@ def meaning(
         elif cell not in blank:
             rest.append((cell, bare))
     if scale.kind == "text":
-        return Meaning("free text", table)
+        return Meaning(FREE, table)
     if scale.kind == "numeric":
         for cell, bare in rest:
             if names.NUMBER.fullmatch(bare):
@@ -246,55 +258,45 @@ def _labeled(
     often = Counter(plain(label) for label in scale.labels.values())
     labels = {plain(label): code for code, label in scale.labels.items()}
     flip = min(scale.labels) + max(scale.labels) if way == "reversed" else None
-    codes = {code: float(code) if flip is None else float(flip - code) for code in scale.labels}
-    of_file = {plain(text) for text in file_labels.values()}
-    kinds: dict[str, list[str]] = {"text": [], "code": [], "both": [], "same": []}
-    strange = []
+    codes = {code: float(code if flip is None else flip - code) for code in scale.labels}
+    of_file = set() if way else {plain(text) for text in file_labels.values()}
+    kinds: dict[str, str] = {}
     for cell, bare in rest:
         number = _whole(bare)
         text, code = bare in labels, number in codes
-        if of_file and way is None:       # the file says which cells are texts
+        if of_file:       # the file says which cells are texts
             text, code = text and bare in of_file, code and bare not in of_file
-        if not text and not code:
-            strange.append(cell)
-        elif text and code:
-            kinds["same" if labels[bare] == number and flip is None else "both"].append(cell)
-        else:
-            kinds["text" if text else "code"].append(cell)
-    texts_first = way == "texts" or (way is None and (bool(kinds["text"]) or bool(of_file)))
+        same = text and code and labels[bare] == number and flip is None
+        kinds[cell] = "same" if same else "both" if text and code else (
+            "text" if text else "code" if code else "strange")
+    texts, numbers, both = ([cell for cell, one in kinds.items() if one == kind]
+                            for kind in ("text", "code", "both"))
+    texts_first = way == "texts" or of_file or (way is None and texts)
     for cell, bare in rest:
-        if cell in strange:
-            continue
-        number = _whole(bare)
-        as_text = bare in labels and (texts_first or number not in codes) and not (
-            of_file and way is None and bare not in of_file)
-        if way == "texts" and not as_text:
-            strange.append(cell)
-            continue
-        table[cell] = float(labels[bare]) if as_text else codes[number]
-    twice = [text for _, text in rest if often[text] > 1]
-    doubled = _doubled(file_labels, labels)
+        if kinds[cell] == "text" or (texts_first and kinds[cell] in ("both", "same")):
+            table[cell] = float(labels[bare])
+        elif kinds[cell] != "strange" and way != "texts":
+            table[cell] = codes[_whole(bare)]
+    strange = frozenset(cell for cell in kinds if cell not in table)
     known = [text for text in file_labels.values() if plain(text) in labels]
-    beside = bool(kinds["code"] and (kinds["text"] or known))
-    why = ""
-    if twice and way is None:
-        why = f"the label {twice[0]!r}, which the registration gives to two codes"
-    elif doubled and way is None:
-        why = doubled
-    elif way is None and beside and not _same_way(file_labels, labels, scale):
-        why = (f"numbers ({_few(kinds['code'])}) beside texts ({_few(kinds['text'] or known)}): "
-               "the numbers may run the other way")
-    elif way is None and kinds["both"] and not kinds["text"] and not kinds["code"] and not of_file:
-        why = f"{_few(kinds['both'])}: a label of the scale, and the code of another"
-    form = TEXTS if kinds["text"] else CODES if kinds["code"] or kinds["both"] else \
-        TEXTS if kinds["same"] else "empty" if not strange else "others"
-    if beside:
-        form = "choice texts and codes"
-    if why:
-        form = OPEN
-    elif strange and form not in ("others",):
+    beside, why = bool(numbers and (texts or known)), ""
+    if way is None:
+        twice = [text for _, text in rest if often[text] > 1]
+        if twice:
+            why = f"the label {twice[0]!r}, which the registration gives to two codes"
+        elif doubled := _doubled(file_labels, labels):
+            why = doubled
+        elif beside and not _same_way(file_labels, labels, scale):
+            why = (f"numbers ({_few(numbers)}) beside texts ({_few(texts or known)}): "
+                   "the numbers may run the other way")
+        elif both and not texts and not numbers and not of_file:
+            why = f"{_few(both)}: a label of the scale, and the code of another"
+    form = "choice texts and codes" if beside else TEXTS if texts else (
+        CODES if numbers or both else TEXTS if "same" in kinds.values() else
+        "others" if strange else "empty")
+    if strange and form != "others":
         form = f"{form} and others"
-    return Meaning(form, table, frozenset(strange), why)
+    return Meaning(OPEN if why else form, table, strange, why)
 
 
 def _doubled(file_labels: dict[str, str], labels: Collection[str]) -> str:
@@ -360,46 +362,43 @@ def _few(cells: list[str]) -> str:
     return ", ".join(map(repr, sorted(cells)[:4])) + (", ..." if len(cells) > 4 else "")
 
 
-def _apply(cells: pd.Series, one: Meaning, factor: Factor | None) -> tuple[pd.Series, pd.Series]:
-    """The meaning of each cell (levels of a factor as categories), and a mask of the strange."""
-    codes, texts = factorized(cells)
-    odd = np.array([*(text in one.strange for text in texts), False])[codes]
-    found = [one.table.get(text) for text in texts]
-    if factor is not None:
-        places = {level: place for place, level in enumerate(factor.levels)}
-        kinds = np.array([*(places.get(level, -1) for level in found), -1])
-        values = pd.Categorical.from_codes(kinds[codes], list(factor.levels))
-    else:
-        numbers = np.array([*found, None], dtype=float)
-        for kind in (np.float32, np.float16):    # a part of the memory, if numbers stay the same
-            with np.errstate(over="ignore"):     # what is too large becomes infinite, so another
-                short = numbers.astype(kind)
-            numbers = short if np.array_equal(short, numbers, equal_nan=True) else numbers
-        values = numbers[codes]
-    return (pd.Series(values, index=cells.index, name=cells.name),
-            pd.Series(odd, index=cells.index, name=cells.name))
+class Coded:
+    """Rows of an export with items as codes and factors as level ids; a frame that takes no memory.
 
-
-def coded(export: Export, registration: Registration) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The export with items as codes and factors as level ids, and a mask of strange cells.
-
-    Free texts, the columns that the registration names, dates and ids of responses stay as they
-    are; all others are left out. Columns that are absent stay absent.
+    Each column is made when it is asked for. Free texts, the columns that the registration names,
+    dates and ids of responses stay as they are; all others are left out, and what is absent stays
+    absent. `places`: of the rows in the export, from 0.
     """
-    named = {*qualtrics.named(registration), "ResponseId", *qualtrics.DATES}
-    columns: dict[str, pd.Series] = {}
-    strange: dict[str, pd.Series] = {}
-    items = registration.instrument.items
-    for name in export.columns:
-        cells = export.columns[name]
-        factor = registration.design.factors.get(name)
-        if factor or (name in items and registration.scale_of(name).kind != "text"):
-            columns[name], strange[name] = _apply(cells, export.meanings[name], factor)
-        elif name in named or name in items:
-            columns[name] = cells
-    order = [n for n in [*items, *registration.design.factors] if n in strange]
-    return (pd.DataFrame(columns, index=export.columns.index, copy=False),
-            pd.DataFrame({n: strange[n] for n in order}, index=export.columns.index, copy=False))
+
+    def __init__(
+        self, export: Export, registration: Registration, places: np.ndarray | None = None
+    ):
+        """All rows, or those at some places."""
+        self.export, self.registration = export, registration
+        self.places = np.arange(len(export.columns), dtype=np.int32) if places is None else places
+        self.index = export.columns.index[self.places]
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.places)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is such a column."""
+        known = (*self.export.meanings, *qualtrics.named(self.registration), "ResponseId",
+                 *qualtrics.DATES)
+        return name in known and name in self.export.columns
+
+    def __getitem__(self, what: str | np.ndarray) -> "pd.Series | Coded":
+        """A column, or the rows that a mask names."""
+        if not isinstance(what, str):
+            return Coded(self.export, self.registration, self.places[what])
+        cells = self.export.columns[what]
+        if len(self) < len(cells):
+            cells = pd.Series(cells.array.take(self.places), self.index, name=what, copy=False)
+        one, factor = self.export.meanings.get(what), self.registration.design.factors.get(what)
+        if one is None or one.form == FREE:
+            return cells
+        return one.of(cells, factor.levels if factor else ())
 
 
 def arms(cells: pd.DataFrame, registration: Registration, path: Path) -> pd.DataFrame:

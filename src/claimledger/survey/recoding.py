@@ -1,5 +1,7 @@
 """From codes to the frame that is analyzed: factors, items, derived variables, long form."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +9,7 @@ from claimledger.big_columns import Texts
 from claimledger.errors import LedgerError
 from claimledger.registration.models import Derived, Exclusion, Registration, evaluate
 from claimledger.survey import qualtrics
-from claimledger.survey.tables import blanks, factorized, plain
+from claimledger.survey.tables import blanks, factorized, is_blank, plain
 
 RESPONDENT = "respondent"
 WEIGHT = "weight"                        # weights that come with the answers
@@ -55,7 +57,7 @@ def _matches(column: pd.Series, rule: Exclusion) -> np.ndarray:
     codes, texts = factorized(column)
     if rule.by_number:
         numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
-        return np.append(outside(numbers, rule), False)[codes]
+        return np.append(outside(numbers, rule.below, rule.above), False)[codes]
     values = rule.equals or rule.differs_from
     if pd.api.types.is_numeric_dtype(column):
         listed = [text in values for text in texts]
@@ -65,11 +67,10 @@ def _matches(column: pd.Series, rule: Exclusion) -> np.ndarray:
     return np.array([*listed, False])[codes] == bool(rule.equals)
 
 
-def outside(numbers, rule: Exclusion):
-    """Which numbers a rule drops, for they are too small or too large."""
-    low = -np.inf if rule.below is None else rule.below
-    high = np.inf if rule.above is None else rule.above
-    return (numbers < low) | (numbers > high)
+def outside(numbers, low: float | None, high: float | None):
+    """Which numbers are too small or too large; a missing one, or a missing end, is neither."""
+    return (numbers < (-np.inf if low is None else low)) | (
+        numbers > (np.inf if high is None else high))
 
 
 def repeated(column: pd.Series) -> pd.Series:
@@ -79,9 +80,11 @@ def repeated(column: pd.Series) -> pd.Series:
     """
     if isinstance(column.array, Texts):
         column = column[column.array.perhaps_repeated()]
-    keys = column[~blanks(column)].astype(str).str.strip()
-    keys = keys[keys.duplicated(keep=False)]
-    return pd.Series(pd.factorize(keys)[0], index=keys.index)
+    codes, texts = factorized(column)
+    persons = pd.factorize(pd.Series([str(text).strip() for text in texts], dtype=object))[0]
+    keys = np.array([*np.where([*map(is_blank, texts)], -1, persons), -1], dtype=int)[codes]
+    there = (keys >= 0) & (np.bincount(keys + 1)[keys + 1] > 1)
+    return pd.Series(pd.factorize(keys[there])[0], index=column.index[there])
 
 
 def _repeats(column: pd.Series, frame: pd.DataFrame) -> pd.Series:
@@ -89,28 +92,30 @@ def _repeats(column: pd.Series, frame: pd.DataFrame) -> pd.Series:
     several = repeated(column)
     again = pd.Series(False, index=column.index)
     if len(several):
-        order = in_time(frame.loc[several.index])
+        order = in_time(frame, several.index)
         again.loc[order[several.loc[order].duplicated().to_numpy()]] = True
     return again
 
 
-def in_time(rows: pd.DataFrame) -> pd.Index:
-    """The index of rows in the order in which they were begun.
+def in_time(frame: pd.DataFrame, rows: pd.Index) -> pd.Index:
+    """Some rows of a frame in the order in which they were begun.
 
     Where starts are equal (or there are none), ends, then the platform's ids decide, and the order
     of the file where those are missing, too. A row without a start comes after those with one.
     """
-    names = [name for name in qualtrics.DATES if name in rows]
-    times, _ = qualtrics.moments({name: rows[name] for name in names})
-    keys = pd.DataFrame(times, index=rows.index)
-    if "ResponseId" in rows:
-        keys["ResponseId"] = rows["ResponseId"].astype(str)
+    names = [name for name in qualtrics.DATES if name in frame]
+    times, _ = qualtrics.moments({name: frame[name].loc[rows] for name in names})
+    keys = pd.DataFrame(times, index=rows)
+    if "ResponseId" in frame:
+        keys["ResponseId"] = frame["ResponseId"].loc[rows].astype(str)
     if keys.empty or not len(keys.columns):
-        return rows.index
+        return rows
     return keys.sort_values(list(keys.columns), kind="stable", na_position="last").index
 
 
-def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
+def recode(
+    frame: pd.DataFrame, registration: Registration, keep: Collection[str] | None = None
+) -> pd.DataFrame:
     """One row for each respondent (or rated profile), index 0..n-1.
 
     Columns: `respondent` (serial number from 1), with `task` and `profile` where respondents rate
@@ -119,11 +124,21 @@ def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
     ordinal and numeric ones as numbers (integers where all are whole and nobody failed to answer),
     nominal ones as Categoricals of their labels; `<item>_correct` for recall items and
     `recalled_all`; then the derived variables: groups as Categoricals, all others as floats.
-    Free texts, consent and attention items, and columns of the platform are left behind.
+    Free texts, consent and attention items, and columns of the platform are left behind. With
+    `keep` all numbers but those are, too, once they were made.
     """
     instrument = registration.instrument
-    result: dict[str, object] = {RESPONDENT: _serial(frame, registration)}
-    result |= _places(result[RESPONDENT], registration)
+    result: dict[str, object] = {}
+    wanted = {*(keep or ()), registration.design.blocks, registration.design.clusters}
+    wanted |= {source for rule in instrument.derived.values() for source in rule.sources
+               if source in instrument.derived}
+
+    def put(columns: dict[str, object]) -> None:
+        result.update({name: column for name, column in columns.items() if keep is None
+                       or name in wanted or isinstance(column, pd.Categorical)})
+
+    serial = _serial(frame, registration)
+    put({RESPONDENT: serial} | _places(serial, registration))
     if weighting := registration.weighting:
         if weighting.column:
             result[WEIGHT] = _weights(frame[weighting.column])
@@ -151,14 +166,14 @@ def recode(frame: pd.DataFrame, registration: Registration) -> pd.DataFrame:
         if scale.kind == "nominal":
             labels = list(scale.labels.values())
             places = pd.Series(codes).map({c: i for i, c in enumerate(scale.labels)})
-            result[name] = pd.Categorical.from_codes(places.fillna(-1).astype(int), labels)
+            put({name: pd.Categorical.from_codes(places.fillna(-1).astype(int), labels)})
         else:
             whole = np.all(codes == np.floor(codes))  # not so where an answer is missing
-            result[name] = codes.astype(int) if whole else codes
-    result |= _recall(frame, registration)
+            put({name: codes.astype(int) if whole else codes})
+    put(_recall(frame, registration))
     for name in derivation_order(registration):
         rule = instrument.derived[name]
-        result[name] = derive(rule, {source: points(source) for source in rule.sources})
+        put({name: derive(rule, {source: points(source) for source in rule.sources})})
     design = registration.design
     for name, source in ((BLOCK, design.blocks), (CLUSTER, design.clusters)):
         if source:
@@ -190,12 +205,14 @@ def _serial(frame: pd.DataFrame, registration: Registration) -> np.ndarray:
     if column is None:
         return np.arange(1, len(frame) + 1)
     keys = frame[column].astype(str).str.strip()
-    if (nobody := blanks(keys)).any():
-        raise LedgerError(
-            f"column {column}", found=f"{nobody.sum()} rows that are nobody's",
-            expected="the respondent of each row", mend="fill the cells, or exclude the rows",
-        )
+    _refuse(blanks(keys), column, "that are nobody's", "the respondent of each row")
     return pd.factorize(keys)[0] + 1
+
+
+def _refuse(rows: np.ndarray, column: str, found: str, expected: str) -> None:
+    if rows.any():
+        raise LedgerError(f"column {column}", found=f"{int(rows.sum())} rows {found}",
+                          expected=expected, mend="fill the cells, or exclude the rows")
 
 
 def _places(respondents: np.ndarray, registration: Registration) -> dict[str, np.ndarray]:
@@ -217,12 +234,7 @@ def _places(respondents: np.ndarray, registration: Registration) -> dict[str, np
 def _groups(cells: pd.Series, name: str) -> pd.Categorical:
     """Groups of blocks, clusters or strata; every row must have one."""
     texts = cells.astype(object).where(cells.notna(), "").astype(str).str.strip()
-    blank = blanks(texts)
-    if blank.any():
-        raise LedgerError(
-            f"column {cells.name or name}", found=f"{int(blank.sum())} rows without a {name}",
-            expected=f"the {name} of each row", mend="fill the cells, or exclude the rows",
-        )
+    _refuse(blanks(texts), cells.name or name, f"without a {name}", f"the {name} of each row")
     return pd.Categorical(texts)
 
 
@@ -267,12 +279,8 @@ def _check_assignment(frame: pd.DataFrame, registration: Registration) -> None:
 def _weights(cells: pd.Series) -> np.ndarray:
     """Weights as numbers, each above zero."""
     weights = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
-    wrong = ~(np.isfinite(weights) & (weights > 0))
-    if wrong.any():
-        raise LedgerError(
-            f"column {cells.name}", found=f"{int(wrong.sum())} rows without a weight above zero",
-            expected="a weight in each row", mend="fill the cells, or exclude the rows",
-        )
+    _refuse(~(np.isfinite(weights) & (weights > 0)), str(cells.name),
+            "without a weight above zero", "a weight in each row")
     return weights
 
 

@@ -285,10 +285,9 @@ def factorized(cells: pd.Series) -> tuple[np.ndarray, list]:
 
 def distinct(cells: pd.Series) -> list[str]:
     """The different texts of a column."""
-    if isinstance(cells.dtype, pd.CategoricalDtype):
-        often = np.bincount(cells.cat.codes.to_numpy() + 1, minlength=len(cells.cat.categories) + 1)
-        return list(cells.cat.categories[often[1:] > 0])
-    return list(pd.unique(cells.to_numpy()))
+    codes, texts = factorized(cells)
+    often = np.bincount(codes + 1, minlength=len(texts) + 1)[1:]
+    return [text for text, count in zip(texts, often, strict=True) if count]
 
 
 def blanks(cells: pd.Series) -> np.ndarray:
