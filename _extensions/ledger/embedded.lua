@@ -74,9 +74,11 @@ local function typst_exhibit(id, kind, caption, body)
   body:walk({ Table = function(tab) tall = tall or tables.fit(tab) end })
   local open = ("#figure(kind: %s, placement: %s, supplement: none, numbering: none, caption: [")
     :format(kind == "fig" and "image" or "table", (tall or appendix) and "none" or "auto")
-  local out = pandoc.Blocks({ raw(open), pandoc.Plain(caption), raw("])[") })
+  local label = ("<%s>"):format(id)  -- within a table's caption: a link to a float leads elsewhere
+  local out = pandoc.Blocks({ raw(open .. (kind == "tbl" and "#metadata(none) " .. label or "")),
+    pandoc.Plain(caption), raw("])[") })
   out:extend(body)
-  out:insert(raw(("] <%s>"):format(id)))
+  out:insert(raw("] " .. (kind == "fig" and label or "")))
   if appendix and not tall then
     out:insert(1, raw("#block(breakable: false, above: 1.6em, below: 1.6em)["))
     out:insert(raw("]"))

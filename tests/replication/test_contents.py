@@ -79,10 +79,3 @@ def test_the_citation_names_the_study_and_no_other_person(root):
               for work in citation["references"] for one in work["authors"]}
     assert people == {one["name"] for one in promise["authors"]}
     assert citation["cff-version"] == "1.2.0" and citation["message"]
-
-
-def test_the_citation_file_validates(root):
-    cffconvert = pytest.importorskip("cffconvert", reason="cffconvert is not installed: it cannot "
-                                     "share an environment with jupyter")
-    text = (root / "CITATION.cff").read_text("utf-8")
-    cffconvert.Citation(text).validate()

@@ -6,7 +6,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
-from time import monotonic
+from time import process_time
 
 import pytest
 from pypdf import PdfWriter
@@ -124,11 +124,11 @@ HOSTILE = {
 @pytest.mark.parametrize(("name", "content", "found"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_file_is_a_message_in_bounded_time(tmp_path, name, content, found):
     (tmp_path / name).write_bytes(content if content is not None else zipped("other.xml", b"<a/>"))
-    start = monotonic()
+    start = process_time()
     with pytest.raises(LedgerError) as caught:
         read_published(tmp_path / name)
     assert found in caught.value.found and len(caught.value.found) < 400
-    assert monotonic() - start < 30
+    assert process_time() - start < 30
 
 
 def zipped(name, content):
@@ -165,9 +165,9 @@ def test_a_long_pdf_is_read_and_an_encrypted_one_is_a_message(tmp_path):
     for _ in range(1000):
         writer.add_blank_page(300, 300)
     writer.write(tmp_path / "x.pdf")
-    start = monotonic()
+    start = process_time()
     assert len(read_published(tmp_path / "x.pdf").units) == 1000
-    assert monotonic() - start < 60
+    assert process_time() - start < 60
     writer.encrypt("word", algorithm="RC4-128")
     writer.write(tmp_path / "x.pdf")
     with pytest.raises(LedgerError, match="an encrypted PDF"):

@@ -171,7 +171,8 @@ HEADING = '<w:pStyle w:val="Heading1">'
      Unit("text", "1", "1 Introduction", markup=HEADING, turns=(1,))),
     (Unit("text", "F", "Quarto 1.9.38"),
      Unit("text", "F", "the embedded renderer (pandoc 3.9, typst 0.14.2)")),
-    (Unit("text", "page 3", "[link] page 29"), Unit("text", "page 3", "[link] page 28")),
+    (Unit("text", "PDF", "[link] Figure8 to “Table4”"), Unit(
+        "text", "PDF", "[link] Figure8 to “5.6”")),
     (Unit("exhibits", "page 3", "[page] a", content=PAGE + b"1 m"),
      Unit("exhibits", "page 3", "[page] b", content=PAGE + b"2 m")),
 ])

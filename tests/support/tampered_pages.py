@@ -238,6 +238,12 @@ TAMPERED = [
         "<p>Five measures", '<p aria-roledescription="proof">Five measures')),
     ("a phrase bound by a field", "claims", "", (
         'class="claim says" data-verdict="some"', 'class="claim says" data-field="some"')),
+    ("a tag in capitals", "active", "bytes of the page", ("<style>", "<STYLE>")),
+    ("a second attribute of one name", "active", "bytes of the page", (
+        '<main id="text">', '<main id="text" id="x">')),
+    ("a letter of an address as its number", "active", "bytes of the page", (
+        'href="#claim-H1', 'href="#claim-%481')),
+    ("a comment", "active", "bytes of the page", (END, f"<!-- It is proved. -->{END}")),
     ("a head's name that is a property", "header", "head", (
         'meta name="citation_title"', 'meta property="citation_title"'))]
 

@@ -14,7 +14,7 @@ from itertools import pairwise, zip_longest
 
 from claimledger.prose.source import Source
 from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
-from claimledger.replication.reading import PAGE, Bound, Unit
+from claimledger.replication.reading import PAGE, PAINT, Bound, Unit
 
 GROUPS = {
     "text": "text that is not this paper's",
@@ -37,6 +37,9 @@ MAKER = re.compile(  # group, place and whole text of what names the maker, or i
     r"|header\0colophon\0Date: [\d-]+|header\0PDF\0(creator: Typst [\d.]+|/PageLabels|/Names)"
     r"|exhibits\0PDF\0\[formula\].*", re.S)
 HIDES = re.compile(r"<w:(vanish|specVanish|webHidden|color|sz|shd|highlight|d?strike|del|ins)\b")
+CODE = re.compile(  # of a PDF: in one of three dark colors
+    r"(?<=DejaVuSansMono )([\d.]+ 0) \w+ (0 0\.23137255 0\.30980393|0\.34901962|0)(?=>)")
+FLOATS = re.compile(r"(?<=^\[link\] )Figure\d+ to “.*", re.S)  # to where it is called for
 CLOSE = re.compile(r"[ \n\u00a0]")
 WIDTHS = re.compile(r'(?<=<col) style="width: \d+%"|(?<=<table) style="min-width: \d+em"')
 DRAWN = 0.02  # points; drawings of equal numbers differ by less on any machine
@@ -68,6 +71,7 @@ def compare_units(
     """Every difference, in the order of the page.
 
     Where not `strict`, markup is not compared: two renderers write the same page in other tags.
+    Where it is, and nothing differs that anybody sees, hears or runs, the files' bytes are.
     """
     found: list[Difference] = []
     if not strict:
@@ -77,6 +81,11 @@ def compare_units(
         new = [unit for unit in here if unit.group == group]
         for one, other in pairs(old, new):
             found += _differences(one, other)
+    if strict and not found:  # what nobody sees or hears, and nothing runs
+        both = ([unit for unit in units if unit.group == "file"] for units in (published, here))
+        found = [Difference("active", f"bytes of {b.place}", *_near(a.content, b.content),
+                            "no reader sees them")
+                 for a, b in zip(*both, strict=False) if a.content != b.content]
     if any(one.group == "text" for one in found):  # pages that are drawn with other words
         found = [one for one in found if one.note != REWORDED]
     told = {(one.place, one.published, one.here, one.group): one  # markup of a paragraph is
@@ -88,16 +97,16 @@ def _normal(unit: Unit) -> Unit:
     """Without what two renderers write in other ways: blanks in code, numbers of headings, tags."""
     text = unit.masked
     whole = f"{unit.group}\0{unit.place}\0{unit.text}"
-    if MAKER.fullmatch(whole) or unit.content.startswith(PAGE) and unit.place != "PDF" or (
-            unit.place.startswith("page ") and unit.text.startswith("[link] page")):
+    if MAKER.fullmatch(whole) or unit.content.startswith(PAGE) and unit.place != "PDF":
         return replace(unit, group="renderer")
     if unit.place == "Word":  # a part of the file
         runs = re.search(r"vbaProject|activeX|embeddings/", unit.text)
         return replace(unit, group=unit.group if runs else "renderer", markup="")
+    text = FLOATS.sub("", text)
     turns = tuple(sorted({len(CLOSE.sub("", text[:turn])) for turn in unit.turns}))
     if "header-section-number" in unit.markup or 'pStyle w:val="Heading' in unit.markup:
         text, turns = re.sub(r"^[\d.]+\s", "", text), ()
-    kept = "".join(map(_kept, re.findall(r"<[^<]*", unit.markup)))
+    kept = "".join(map(_kept, re.findall(r"<[^<]*", CODE.sub(r"\1", unit.markup))))
     return replace(unit, masked=CLOSE.sub("", text), markup=kept, turns=turns,
                    content=b"" if unit.content.startswith(PAGE) else unit.content)
 
@@ -205,6 +214,14 @@ def _part(one: str, other: str) -> tuple[str, str]:
                  for x, y in ((a, b), (b, a)))
 
 
+def _near(one: bytes, other: bytes) -> Iterator[str]:
+    """Where two stretches of bytes begin to differ."""
+    start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+                 min(len(one), len(other)))
+    return (side[max(0, start - 40):start + 80].decode("utf-8", "replace") or "no more"
+            for side in (one, other))
+
+
 def _turned(unit: Unit) -> str:
     ends = [0, *unit.turns, len(unit.masked)]
     return "|".join(unit.masked[a:b] for a, b in pairwise(ends))
@@ -215,12 +232,13 @@ def _same_drawing(one: Unit, other: Unit) -> bool:
     a, b = one.content, other.content
     if a == b:
         return bool(a)
-    if not all(one.startswith(PAGE) or b"<svg" in one[:2000] for one in (a, b)):
+    if not all(one.startswith((PAGE, PAINT)) or b"<svg" in one[:2000] for one in (a, b)):
         return False
     if NUMBER.sub(b"0", a) != NUMBER.sub(b"0", b):
         return False
     both = ((float(x), float(y)) for x, y in zip(NUMBER.findall(a), NUMBER.findall(b), strict=True))
-    return all(x == y or abs(x - y) <= (DRAWN if abs(x) >= 1 and abs(y) >= 1 else SMALL)
+    small = DRAWN if a.startswith(PAINT) else SMALL  # it has no scale, but distances only
+    return all(x == y or abs(x - y) <= (DRAWN if abs(x) >= 1 and abs(y) >= 1 else small)
                for x, y in both)
 
 

@@ -1,7 +1,7 @@
 """Read a published paper or ledger, which anybody may have written: data, never instructions.
 
-Kind, size, depth, types and characters are checked before anything is compared or shown. A PDF or
-Word file gives the same units as a page; a PDF is read in a process of its own, within limits.
+Kind, size, depth, types and characters are checked before anything is compared or shown. A Word
+file gives the same units as a page.
 """
 
 import io
@@ -9,28 +9,22 @@ import json
 import os
 import re
 import stat
-import subprocess
-import sys
 import unicodedata
 import zipfile
 import zlib
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 from xml.parsers import expat
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from pypdf import PdfReader
-from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject, StreamObject
 
 from claimledger.errors import LedgerError
+from claimledger.replication.pdf import read_strange_pdf
 from claimledger.replication.reading import (
     OWN,
-    PAGE,
     TURN,
     Unit,
     digest,
@@ -43,7 +37,6 @@ from claimledger.replication.reading import (
 
 LARGEST = 64_000_000  # bytes of a file; the paper of record has 3 million
 UNPACKED = 64_000_000  # bytes of all parts of a Word file; the paper's has 2 million
-SECONDS, MEMORY = 120, 4_000_000_000  # of the process that reads a stranger's PDF
 IN_FOLDER = ("_manuscript/index.html", "index.html", "results/ledger.json", "ledger.json")
 PAGES = "build/notebooks"  # beside the paper: the pages of its notebooks
 PARTS = re.compile(
@@ -51,14 +44,6 @@ PARTS = re.compile(
 HEADING = re.compile(r"Heading\d|Title|AbstractTitle")
 LINKS = "word/_rels/document.xml.rels"
 QUARTO = re.compile(r"(.*Rendered by:?\s+)?Quarto \d")
-RUNS_CODE = ("/JavaScript", "/JS", "/Launch", "/SubmitForm", "/ImportData", "/EmbeddedFiles")
-OF_WHOLE = {"/Metadata": "header", "/Lang": "header", "/PageLabels": "header", "/Names": "header",
-            "/Outlines": "text"}
-NOT_SHOWN = {"/Annots", "/Contents", "/Parent"}  # of a page: told apart, or what holds it
-PACKED = ("/Parent", "/Length", "/Filter", "/DecodeParms")
-WITHIN = {"/Span", "/Link", "/Em", "/Strong", "/Code", "/Reference", "/Quote", "/Formula", "/Sub",
-          "/Lbl", "/NonStruct"}  # tags of a PDF within a paragraph
-SAID = ("/Alt", "/ActualText", "/E")
 EXPECTED = "a paper (HTML, PDF or DOCX) or a ledger (JSON)"
 NAME_IT = "name the paper's HTML, PDF or DOCX file, or its ledger.json"
 
@@ -221,12 +206,12 @@ def _once(pairs: list[tuple[str, object]]) -> dict:
     return found
 
 
-# PDF and Word ----------------------------------------------------------------------------------
+# Word ----------------------------------------------------------------------------------------
 
 
 def read_docx(content: bytes, name: str) -> list[Unit]:
     """Paragraphs, rows of tables, alt texts and pictures of a Word file, and what it would run."""
-    parts = _unpacked(content, name)
+    parts, around = _unpacked(content, name)
     if "word/document.xml" not in parts:
         raise _refused(name, "a zip without word/document.xml")
     units: list[Unit] = []
@@ -234,17 +219,18 @@ def read_docx(content: bytes, name: str) -> list[Unit]:
     _Word(LINKS, links, parts, name).read(parts.get(LINKS, b"<none/>"))
     for part, data in sorted(parts.items()):
         if PARTS.fullmatch(part):
-            units += _Word(part, links, parts, name).read(data)
+            units += [*_Word(part, links, parts, name).read(data),
+                      Unit("file", part, "", content=data)]
         else:  # styles, settings, and whatever it runs; a picture is told where it is shown
             told = "" if part.startswith("word/media/") else digest(data)
             units.append(Unit("active", "Word", f"[{part}] {told}"))
-    return units
+    return [*units, Unit("file", "around its parts", "", content=b"%d bytes" % around)]
 
 
-def _unpacked(content: bytes, name: str) -> dict[str, bytes]:
-    """The parts of a zip by name, which are not large together."""
+def _unpacked(content: bytes, name: str) -> tuple[dict[str, bytes], int]:
+    """The parts of a zip by name, which are not large together, and how much is no part of it."""
     parts: dict[str, bytes] = {}
-    left = UNPACKED
+    left, around = UNPACKED, len(content)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             for one in packed.infolist():
@@ -253,12 +239,13 @@ def _unpacked(content: bytes, name: str) -> dict[str, bytes]:
                 with packed.open(one) as file:
                     parts[one.filename] = file.read(left + 1)
                 left -= len(parts[one.filename])
+                around -= one.compress_size
                 if left < 0:
                     raise _refused(name, f"more than {UNPACKED:,} bytes unpacked")
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError,
             zlib.error) as error:
         raise _refused(name, str(error) or "a broken zip") from None
-    return parts
+    return parts, around
 
 
 class _Word:
@@ -351,195 +338,3 @@ class _Word:
         elif tag == "tr" and self.cells is not None:
             self.add("exhibits", " | ".join(self.cells))
             self.cells, self.marks = None, []
-
-
-def read_pdf(content: bytes, name: str) -> list[Unit]:
-    """The sentences of a PDF, what draws its pages, what is read aloud, and what it would run."""
-    reader = PdfReader(io.BytesIO(content))
-    if reader.is_encrypted:
-        raise _refused(name, "an encrypted PDF")
-    about = {key.strip("/").lower(): str(value) for key, value in (reader.metadata or {}).items()}
-    units = [Unit("header", "PDF", f"{key}: {value}") for key, value in sorted(about.items())
-             if key != "producer"]
-    marked = [_marked(page) for page in reader.pages]
-    texts = [whole for whole, *_ in marked]
-    numbers = {page.indirect_reference.idnum: number for number, page in enumerate(reader.pages)}
-    said = list(_structured(reader.root_object.get("/StructTreeRoot", {}), numbers,
-                            [pieces for _, pieces, _ in marked]))
-    units += [Unit(group, "PDF", one, _letters(one)) for group, block in said
-              for one in (sentences(block) if group == "text" else [block])]
-    heads = "|".join({_letters(row) for group, row in said if group == "exhibits"})
-    loose = {re.sub(r"\d+", "#", squeeze(line)) for *_, lines in marked for line in lines
-             if _letters(line) not in heads}  # that of a table stands again on its next page
-    units += [Unit("header", "each page", line) for line in sorted(loose)]
-    objects = _Objects([page.indirect_reference for page in reader.pages])
-    for number, (page, text) in enumerate(zip(reader.pages, texts, strict=True), start=1):
-        place, drawn, shown = f"page {number}", page.get_contents(), []
-        for note in (one.get_object() for one in page.get("/Annots", ArrayObject()).get_object()):
-            if note.get("/Subtype") == "/Link":
-                if (target := objects.target(note)) != units[-1].text.removeprefix("[link] "):
-                    units.append(Unit("text", place, f"[link] {target}"))  # it may fill two lines
-                shown.append(note)
-            else:
-                units.append(Unit("active", place, f"an annotation: {note.get('/Subtype')}"))
-        shown += [page.raw_get(key) for key in sorted(page.keys() - NOT_SHOWN)]
-        content = objects.told(shown, drawn.get_data() if drawn is not None else b"")
-        words = digest(text.encode("utf-8", "replace"))
-        units.append(Unit("exhibits", place, f"[page] {words}", content=content))
-    for key in sorted(reader.root_object.keys() - {"/Pages", "/Type"}):
-        units.append(Unit(OF_WHOLE.get(key, "active"), "PDF", key,
-                          content=objects.told(reader.root_object.raw_get(key))))
-    units += [Unit("exhibits", "PDF", one) for one in objects.said]
-    held = {*reader.xref.get(0, {}), *reader.xref_objStm}
-    parts = {key for number in held for key in RUNS_CODE
-             if key in repr(reader.get_object(number))}
-    return units + [Unit("active", "PDF", key) for key in sorted(parts)]
-
-
-class _Objects:
-    """The objects of a PDF as bytes that two readings share: pages are told by their number."""
-
-    def __init__(self, pages: list):
-        self.pages = {(one.idnum, one.generation): place for place, one in enumerate(pages)}
-        self.digests: dict[int, bytes] = {}  # of streams, such as the type
-        self.said: list[str] = []  # read aloud in place of what is seen
-
-    def told(self, value: object, drawn: bytes = b"") -> bytes:
-        """What an object holds, and all that it refers to, each once."""
-        parts = [PAGE, drawn]
-        self._tell(value, parts, {})
-        return b"\n".join(parts)
-
-    def _tell(self, value: object, parts: list[bytes], known: dict) -> None:
-        if isinstance(value, IndirectObject):
-            key = value.idnum, value.generation
-            if key in self.pages or key in known:
-                parts.append(b"page %d" % self.pages[key] if key in self.pages
-                             else b"@%d" % known[key])
-                return
-            known[key] = len(known)
-            value = value.get_object()
-        if isinstance(value, dict):
-            kind = "formula" if value.get("/S") == "/Formula" else "alt"
-            self.said += [f"[{kind}] {value[key]}" for key in SAID if key in value]
-            for key in sorted(value.keys() - {*PACKED, *SAID}):
-                parts.append(key.encode("utf-8", "replace"))
-                self._tell(dict.__getitem__(value, key), parts, known)
-        elif isinstance(value, list):
-            for one in (*value, "]"):
-                self._tell(one, parts, known)
-        else:
-            parts.append(repr(value).encode("utf-8", "replace"))
-        if isinstance(value, StreamObject) and value.get("/Subtype") == "/Form":
-            parts.append(value.get_data())
-        elif isinstance(value, StreamObject):
-            if id(value) not in self.digests:
-                self.digests[id(value)] = digest(value.get_data()).encode()
-            parts.append(self.digests[id(value)])
-
-    def target(self, link: dict) -> str:
-        """Where a link leads: an address, a page, or a named place."""
-        whole = link | link.get("/A", DictionaryObject()).get_object()
-        found = [whole[key].get_object() for key in ("/URI", "/D", "/Dest") if key in whole]
-        place = found[0] if found else ""
-        page = next(iter(place), None) if isinstance(place, list) else None
-        if isinstance(page, IndirectObject):
-            return f"page {self.pages.get((page.idnum, page.generation), -1) + 1}"
-        return str(place)
-
-
-def _letters(text: str) -> str:
-    """A text of a PDF without what its lines, and the order of accents, do to it."""
-    return re.sub(r"[\s\u00ad\u0300-\u036f]+|(?<=[^\W\d])[\u2010-](?=\s*[^\W\d])", "", text)
-
-
-def _marked(page) -> tuple[str, dict[int, str], list[str]]:
-    """The words of a page: all, each piece that the structure names, and those that it does not."""
-    pieces, loose, within = defaultdict(str), [], []
-
-    def before(operator: bytes, operands: list, *_: object) -> None:
-        if operator in (b"BDC", b"BMC"):
-            about = operands[1] if len(operands) > 1 else None
-            within.append(about.get("/MCID") if isinstance(about, dict) else None)
-        elif operator == b"EMC" and within:
-            within.pop()
-
-    def text(words: str, *_: object) -> None:
-        piece = next((one for one in reversed(within) if one is not None), None)
-        if piece is None:
-            loose.append(words)
-        else:
-            pieces[piece] += words
-
-    return page.extract_text(visitor_operand_before=before, visitor_text=text), pieces, loose
-
-
-def _structured(root: dict, pages: dict[int, int], pieces: list[dict]) -> Iterator[tuple[str, str]]:
-    """Each paragraph, and each row of a table, as a reader hears it: wherever it floats to.
-
-    Within a paragraph, words are in the order in which they are drawn.
-    """
-    blocks: list[tuple[int | None, list]] = [(None, [])]  # its row, and its pieces
-    todo, known, rows = [(root, 0, 0, None)], set(), 0
-    while todo:
-        one, page, block, row = todo.pop()
-        if isinstance(one, IndirectObject):
-            if one.idnum in known:
-                continue
-            known.add(one.idnum)
-            one = one.get_object()
-        if isinstance(one, list):
-            todo += [(each, page, block, row) for each in reversed(one)]
-        elif isinstance(one, dict) and one.get("/Type") != "/OBJR":
-            if "/Pg" in one:
-                page = pages.get(one.raw_get("/Pg").idnum, 0)
-            tag = one.get("/S")
-            if tag == "/TR":
-                row = rows = rows + 1
-            elif tag and (tag not in WITHIN if row is None else tag in ("/TD", "/TH")):
-                block = len(blocks)
-                blocks.append((row, []))
-            todo.append((dict.get(one, "/MCID", dict.get(one, "/K")), page, block, row))
-        elif isinstance(one, int):
-            blocks[block][1].append((page, one))
-    for row, same in groupby(blocks, key=lambda one: one[0]):
-        told = [squeeze("".join(pieces[page].get(one, "") for page, one in sorted(found)))
-                for _, found in same]
-        if row:
-            yield "exhibits", " | ".join(told)
-        else:
-            yield from (("text", one) for one in told if one)
-
-
-def read_strange_pdf(content: bytes, name: str) -> list[Unit]:
-    """The same in a process of its own, which is ended where it takes too long or too much."""
-    command = [sys.executable, "-m", "claimledger.replication.published", name]
-    try:
-        done = subprocess.run(command, input=content, capture_output=True, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        raise _refused(name, f"not read in {SECONDS} s") from None
-    if done.returncode:
-        *_, last = done.stderr.decode("utf-8", "replace").strip().splitlines() or [""]
-        raise _refused(name, re.sub(r"^pypdf[\w.]+: ", "", last) or "no PDF that can be read")
-    return [Unit(*told, content=content.encode("latin-1"))
-            for *told, content in json.loads(done.stdout)]
-
-
-def main() -> None:
-    """Read a PDF from standard input, and write its units as JSON."""
-    try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    except (ImportError, ValueError, OSError):
-        pass  # a system without such limits
-    try:
-        units = read_pdf(sys.stdin.buffer.read(), sys.argv[1])
-    except LedgerError as error:
-        sys.exit(error.found)
-    print(json.dumps([(one.group, one.place, one.text, one.masked, one.content.decode("latin-1"))
-                      for one in units]))
-
-
-if __name__ == "__main__":
-    main()

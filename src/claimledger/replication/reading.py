@@ -16,6 +16,7 @@ from urllib.parse import unquote, unquote_to_bytes
 from claimledger.errors import LedgerError
 
 PAGE = b"%page"  # how the content of a page of a PDF begins: what draws it
+PAINT = b"%paint"  # and that of its lines and pictures
 TAGS = 400_000  # the paper of record has 15 thousand
 DEPTH = 2_000
 BLANK = " \t\n\f\r"  # of HTML and CSS: any other blank is a letter to them, and can be seen
@@ -45,6 +46,8 @@ SENTENCE = re.compile(rf"(?<=[.?!]) (?={TURN}*(?:[^\W_a-z]|[“‘(\"{OPEN}]))")
 CLAIM = re.compile(r"claim (num|says|when)")  # the classes of what is bound
 ENDS = re.compile(r"(?<=<!--)-?>|--!?>")  # where browsers let a comment end
 LINE = re.compile(r"#cb\d+-\d+")  # Quarto makes each line of code a link to itself
+# Of a page's own bytes what is compared otherwise: pictures, its ledger, a folder of a run.
+REST = re.compile(r'(?<=src=")data:image[^"]*|(?<=id="ledger">)[^<]*|(?<=build)/runs/[\w.-]+')
 SVG = "data:image/svg+xml"
 PICTURES = {kind + more for kind in (SVG, "data:image/png", "data:image/jpeg", "data:image/webp")
             for more in ("", ";charset=utf-8", ";base64")}
@@ -65,9 +68,10 @@ class Bound:
 class Unit:
     """A sentence, a row of a table, an alt text, a script: one thing that can be compared.
 
-    `group` is text, exhibits, active or header; `place` the section or exhibit that holds it;
-    `text` what is seen; `masked` the same without the texts of claims; `markup` the tags before it,
-    `turns` where in `masked` tags and links begin and end.
+    `group` is text, exhibits, active, header, or file: bytes that no reader sees; `place` the
+    section or exhibit that holds it; `text` what is seen; `masked` the same without the texts of
+    claims; `markup` the tags before it, or how a PDF draws it; `turns` where in `masked` tags and
+    links begin and end.
     """
 
     group: str
@@ -184,6 +188,7 @@ class _Page:
         self.flush()
         if self.markup:
             self.add("text", "")
+        self.units.append(Unit("file", "the page", "", content=REST.sub("", html).encode()))
 
     def broken(self, what: str, html: str, position: int) -> LedgerError:
         line = html.count("\n", 0, position) + 1

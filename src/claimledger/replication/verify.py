@@ -26,13 +26,8 @@ from claimledger.replication.differences import (
     compare_units,
     sentences_of,
 )
-from claimledger.replication.published import (
-    Published,
-    plain,
-    read_docx,
-    read_pdf,
-    read_published,
-)
+from claimledger.replication.pdf import read_pdf
+from claimledger.replication.published import Published, plain, read_docx, read_published
 from claimledger.replication.reading import Unit, read_page
 from claimledger.settings import notebook_stems
 
@@ -42,8 +37,8 @@ MADE_WITH = ("code", "packages")  # of a ledger's header: what another version m
 BY_QUARTO = {
     "html": "made by Quarto: compared by what is seen and what runs, not by its markup",
     "docx": "made by Quarto: compared by its words, pictures and links, not by its styles",
-    "pdf": "made by Quarto: compared by what is read in it or aloud, by its addresses and by what "
-           "it would run, not by how its pages are drawn",
+    "pdf": "made by Quarto: compared by all that is read, drawn, linked or run in it, not by where "
+           "that is on its pages",
 }
 VERSION = re.compile(r"[0-9a-f]{64}|\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)?")  # no words
 
@@ -248,8 +243,9 @@ def _found(published: Published, here: Here) -> list[Difference]:
 
 def _without_files(units: list[Unit]) -> list[Unit]:
     """Without the links to other formats, which an old state of the project is not built in."""
-    return [one for one in units if not (one.place == "title" and one.links and all(
-        link.target in OFFERED.values() for link in one.links))]
+    return [one for one in units if one.group != "file" and not (
+        one.place == "title" and one.links and all(
+            link.target in OFFERED.values() for link in one.links))]
 
 
 def _without_place(unit: Unit) -> Unit:
