@@ -38,9 +38,6 @@ _WHOLE = {"estimator": "median", "errorbar": ("pi", 100), "linestyle": "none"}
 POINTS = _WHOLE | {"color": INK, "markersize": 5.5, "err_kws": {"linewidth": 1.5}}
 INNER = _WHOLE | {"color": INK, "marker": "", "err_kws": {"linewidth": 5, "alpha": 0.35}}
 FONTS, TYPE = Path(__file__).parent / "fonts", "Libertinus Serif"
-CANVASES = {  # what draws each format, and what of its metadata is left out: days and versions
-    "svg": (FigureCanvasSVG, "Date"), "png": (FigureCanvasAgg, "Software"),
-}
 LAYOUTS = ConstrainedLayoutEngine, TightLayoutEngine
 NOTE = "Simulated data: no person gave these answers"
 TAG = re.compile(r"(?<!\{\{)<(?=[A-Za-z/!?])")
@@ -113,7 +110,7 @@ def show_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
     The note says in the picture where its data are from. A figure keeps its width, so that its
     type has the same size as that of all others.
     """
-    paths = {kind: inside(folder, f"{label}.{kind}", f"figure {label}") for kind in CANVASES}
+    path = inside(folder, f"{label}.svg", f"figure {label}")
     engine = figure.get_layout_engine()
     if note:
         width, height = figure.get_size_inches()
@@ -134,18 +131,17 @@ def show_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
         figure.set_layout_engine("none")  # found once, and the same in every format
     if (dpi := mpl.rcParams["savefig.dpi"]) != "figure":
         figure.set_dpi(dpi)
-    made = {}
-    for kind, (canvas, undated) in CANVASES.items():
-        buffer = io.BytesIO()
-        # Not savefig: it draws each figure once more, for a layout that is found already.
-        getattr(canvas(figure), f"print_{kind}")(buffer, metadata={undated: None})
-        made[kind] = buffer.getvalue()
-        if kind == "svg":
-            made[kind] = slim(made[kind].decode()).encode()
-        write_atomic(paths[kind], made[kind])
+    # Not savefig: it draws each figure once more, for a layout that is found already. Days and
+    # versions are left out.
+    drawing, pixels = io.StringIO(), io.BytesIO()
+    FigureCanvasSVG(figure).print_svg(drawing, metadata={"Date": None})
+    FigureCanvasAgg(figure).print_png(pixels, metadata={"Software": None})
+    svg, png = slim(drawing.getvalue()), pixels.getvalue()
+    write_atomic(path, svg)
+    write_atomic(path.with_suffix(".png"), png)
     plt.close(figure)
-    display({"image/svg+xml": made["svg"].decode(), "text/plain": label,
-             "image/png": base64.b64encode(made["png"]).decode()}, raw=True)
+    display({"image/svg+xml": svg, "image/png": base64.b64encode(png).decode(),
+             "text/plain": label}, raw=True)
 
 
 def show_table(table: pd.DataFrame) -> None:

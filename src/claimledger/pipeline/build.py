@@ -8,6 +8,8 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import psutil
+
 import claimledger
 from claimledger.errors import LedgerError
 from claimledger.ledger.external import external_of, placed, run_for
@@ -102,7 +104,7 @@ def _make(
     proceed: bool = False,
 ) -> list[str]:
     """First promise and data, then what follows from them."""
-    if _started_by(holder(run.base)):
+    if holder(run.base) in (parent.pid for parent in psutil.Process().parents()):
         return []  # by way of Quarto: that build has just brought everything up to date
     with alone(run.base, progress):
         pages = run.output / "build" / "notebooks"
@@ -113,15 +115,6 @@ def _make(
         ran = run_steps(first, record, run.root, progress)
         return ran + run_steps(
             steps(), record, run.root, progress, proceed=proceed, stop=kernels.stop)
-
-
-def _started_by(process: int | None) -> bool:
-    """Whether a process, by its number, is one that this one descends from."""
-    if process is None or process == os.getpid():
-        return False
-    import psutil
-
-    return process in (parent.pid for parent in psutil.Process().parents())
 
 
 def check_profiles(root: Path) -> None:
