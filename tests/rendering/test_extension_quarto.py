@@ -123,15 +123,6 @@ def test_cells_of_a_table_keep_their_size_in_word(root):
     assert sum("TableText" in one for one in cells) > 5
 
 
-def test_the_head_says_title_and_abstract_as_the_body_does(root):
-    page = soup(root / "_manuscript" / "index.html")
-    head = {m["name"]: m["content"] for m in page.select("meta[name]")}
-    assert head["citation_title"] == "Small allies, large effects"
-    assert "by 0.21 points ([0.11, 0.31], p < .001). The data are simulated." in (
-        head["citation_abstract"]
-    )
-
-
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("{{< num H1 se >}}", "{{< num H11 se >}}", r"paper.qmd:32\n.*`H11`"),
     ('H1="negligible undecided"', 'H1="negligable"', r"paper.qmd:57\n.*`negligable`"),

@@ -4,10 +4,10 @@ Before: Quarto drops parameters for notebooks that it does not execute, override
 only the engine reads, and profiles that do not exist; and its `pdf` is LaTeX, for which this paper
 has no template. (A notebook of `notebooks/` it renders without calling the project's first step.)
 
-After: Quarto copies title and abstract into the page's head with shortcodes unresolved, starts
-the headings of the text at the level of the title, and ends with status 0 when a label, a key or a
-variable is unknown. The page must also ask for nothing outside itself, and a file may hold no time
-of its making. The notebooks' pages are the engine's own: Quarto would convert each four times.
+After: Quarto starts the headings of the text at the level of the title, and ends with status 0
+when a label, a key or a variable is unknown. The page must also ask for nothing outside itself,
+and a file may hold no time of its making. The notebooks' pages are the engine's own: Quarto would
+convert each four times.
 """
 
 import fcntl
@@ -20,13 +20,13 @@ import zipfile
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from html import escape, unescape
+from html import unescape
 from pathlib import Path
 
 import psutil
 
 from claimledger.errors import LedgerError
-from claimledger.project import Run, find_root, write_atomic
+from claimledger.project import Run, write_atomic
 from claimledger.rendering import renderer, tools
 from claimledger.rendering.pages import FILES, OFFERED, keep_output, pressing, write_notebook_pages
 from claimledger.rendering.tools import light, repack, valid_jats
@@ -60,11 +60,8 @@ OUTSIDE = re.compile(
 )
 WORDS = ("word/document.xml", "word/footnotes.xml")
 SHOWN = re.compile(r"<(script|pre|code)\b.*?</\1>", re.S)  # where a shortcode may be spoken of
-SAID = {
-    "citation_title": r"<h1\b[^>]*>(.*?)</h1>",
-    "citation_abstract": r'<section class="abstract"[^>]*>\s*<h2.*?</h2>(.*?)'
-                         r'(?:<p class="keywords">|</section>)',
-}
+# With `google-scholar`, the title and abstract as they were written; our own head has the title.
+SCHOLAR = re.compile(r'<meta name="citation_\w+" content="[^"]*\{\{[^"]*">\s*')
 # What Quarto adds for widgets where any output of a notebook is HTML, a bare data frame even.
 WIDGETS = re.compile(
     r"""<script src="https://cdn\.jsdelivr\.net/npm/(?:jquery|requirejs)@[^>]*></script>\s*"""
@@ -213,7 +210,7 @@ def _mended(path: Path, content: bytes, root: Path, output: Path, moment: int) -
     elif path.suffix == ".xml":
         text = valid_jats(text)
     else:
-        text = as_ours(light(WIDGETS.sub("", _head(text)), root / "figures"), output)
+        text = as_ours(light(WIDGETS.sub("", SCHOLAR.sub("", text)), root / "figures"), output)
         if SECTION in text:  # written by the filter, so that Quarto need not read it
             text = text.replace(SECTION, (root / ENTRIES).read_text(encoding="utf-8"))
     return text.encode()
@@ -248,18 +245,6 @@ def bundle(root: Path, output: Path) -> None:
             "</manifest>", item + "</manifest>")
     instead["manifest.xml"] = manifest.encode()
     write_atomic(path, repack(path.read_bytes(), renderer.moment(run), instead))
-
-
-def _head(page: str) -> str:
-    """Title and abstract in the head as the body has them."""
-    for name, pattern in SAID.items():
-        body = re.search(pattern, page, re.S)
-        if not body:
-            continue
-        text = " ".join(unescape(re.sub(r"<[^>]+>", "", body[1])).split())
-        new = f'<meta name="{name}" content="{escape(text)}">'
-        page = re.sub(rf'<meta name="{name}" content="[^"]*">', lambda _, new=new: new, page)
-    return page
 
 
 def _problems(name: str, text: str, article: Path) -> Iterator[str]:
@@ -302,12 +287,11 @@ def _lowered(text: str) -> str:
 
 def main() -> None:
     """Polish what Quarto has just written, add to it; for the hook of the extension."""
-    run = None
+    run = Run.open(Path.cwd())
     try:
-        run = Run.open(find_root(Path.cwd()))
         finish(run, Path(os.environ["QUARTO_PROJECT_OUTPUT_DIR"]))
     except LedgerError as error:
-        if run and (run.base / "manuscript").is_dir():
+        if (run.base / "manuscript").is_dir():
             shutil.rmtree(run.output)
             bring_back(run)
         sys.exit(f"Error {error}")
