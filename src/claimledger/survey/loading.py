@@ -209,7 +209,8 @@ def _sorted(problems: list[Problem]) -> list[Problem]:
 def _file(export: Export) -> list[Problem]:
     """Doubts about the file, and what it declares missing."""
     problems = [
-        Problem("file", doubt, "no doubt", "look at it, or say it in a mapping", severity="warning")
+        Problem("file", doubt, "a file that leaves no doubt", severity="warning",
+                mend="look at it; nothing to do if it is as meant (a mapping can say so)")
         for doubt in export.doubts
     ]
     if (lines := len(export.columns) + export.header_rows) in _SHEETS:

@@ -201,7 +201,7 @@ def _with_care(rows: Iterable[list[str]], width: int, path: Path, *_) -> list:
         raise LedgerError(
             path, found=", ".join(ragged[:_SHOWN]) + (", and more" * (len(ragged) > _SHOWN)),
             expected=f"{width} cells in every row, as in the header",
-            mend=f"remove lines that stand above the columns' names; or {_AGAIN}",
+            mend=f"remove lines above the columns' names, and totals or notes below; or {_AGAIN}",
         )
     return [_column(cells) for cells in zip(*kept, strict=True)] or [_column(())] * width
 
