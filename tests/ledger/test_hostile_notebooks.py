@@ -5,7 +5,6 @@ the build does it. What comes out is either an error, with nothing written, or a
 registered results are those that file and registration give.
 """
 
-import datetime
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 
 import small_paper
 from claimledger.errors import LedgerError
-from claimledger.ledger.audit import Audit
 from claimledger.ledger.merging import merge
 from claimledger.project import Run
 from claimledger.registration.lock import deviate, lock_path
@@ -150,13 +148,6 @@ HOSTILE = {
     "methods of pandas patched": (
         'drop = pd.DataFrame.dropna; patch.setattr(pd.DataFrame, "dropna", '
         "lambda self, *a, **k: drop(self, *a, **k).iloc[:-30]); rest()", "", "H2a, est.*, n"),
-    "a difference of nothing patched in": (
-        "from claimledger.ledger import audit; patch.setattr(audit, 'differences', "
-        f"lambda *a: []); rows = study.survey.frame; {TURN}; rest()", "", "deviate"),
-    "another reader of the file": (
-        "from claimledger.ledger import merging; "
-        "patch.setattr(merging, 'open_survey', lambda *a: study.survey); "
-        f"rows = study.survey.frame; {TURN}; rest()", "", "deviate"),
     "a thread that turns answers": (
         "import threading\n"
         'def turn():\n    rows = study.survey.frame; rows["corrective"] = 6 - rows["corrective"]\n'
@@ -280,19 +271,3 @@ def test_a_lock_edited_by_hand_and_an_undeclared_amendment_stop_the_merge(prepar
     lock.write_text(lock.read_text().replace("deviations: []", "deviations:\n- {analysis: H3a}"))
     with pytest.raises(LedgerError, match="registration.lock"):
         run(place, "rest()")
-
-
-def test_the_audit_of_the_whole_paper_is_quick(root):
-    """The frame is read once; a second for reading and all registered results is plenty."""
-    from claimledger.registration.loading import load
-    from claimledger.registration.lock import check_lock
-    from claimledger.survey.loading import open_survey
-
-    promise = load(root / "registration.yml")
-    lock = check_lock(root / "registration.yml")
-    run = Run.open(root)
-    begun = datetime.datetime.now()
-    audit = Audit.of(promise, lock, open_survey(run.data, promise, root, run.mapping))
-    for group in ("H1", "H2", "H3", *(c.id for c in promise.comparisons)):
-        audit.entries(group)
-    assert (datetime.datetime.now() - begun).total_seconds() < 5  # 0.3 s on a quiet machine
