@@ -109,3 +109,13 @@ def test_the_way_of_a_build_with_nothing_to_do_imports_nothing_heavy():
             f"print([name for name in {HEAVY} if name in sys.modules])")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_ctrl_c_while_python_imports_ends_with_130_and_one_line():
+    code = ("import builtins\nown = builtins.__import__\n"
+            "def stop(name, *rest, **more):\n    if name == 'typer':\n"
+            "        raise KeyboardInterrupt\n    return own(name, *rest, **more)\n"
+            "builtins.__import__ = stop\nfrom claimledger.__main__ import main\nmain()")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 130 and done.stderr.startswith("Stopped.")
+    assert done.stderr.count("\n") == 1

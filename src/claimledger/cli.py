@@ -52,9 +52,8 @@ def main() -> None:
         _show(error if isinstance(error, LedgerError) else no_room(error))
         sys.exit(1)
     except SystemExit as end:
-        if end.code == 130:
-            print("Stopped. What was finished is kept; run the same command to go on.",
-                  file=sys.stderr)
+        if end.code == 130:  # as typer ends it
+            raise KeyboardInterrupt from None
         raise
 
 
