@@ -16,7 +16,7 @@ ROOT = HERE.parent
 WAYS = {
     "pandas.read_csv, texts": "pd.read_csv(path, dtype=str, header=None, na_filter=False)",
     "claimledger, read": "read_export(path, registration)",
-    "claimledger check": "examine(read_export(path, registration), registration, root)",
+    "claimledger check": "examine(read_export(path, registration), registration, root, False)",
     "claimledger, opened": "open_survey(path, registration, root)",
 }
 CODE = """

@@ -182,12 +182,13 @@ def at_once(
     sizes, missing, waiting = [], 0, []
 
     def put() -> None:
-        """Make one part of the texts that wait."""
+        """Make one part of the texts that wait, and one of all codes: small ones fray memory."""
         together = pl.concat(waiting)
         waiting.clear()
         sizes.append(len(together))
-        for cells in together:
-            parts[cells.name].append(pack(cells, file))
+        for name, known in parts.items():
+            parts[name] = [*known, pack(together[name], file)] if name in together.columns else [
+                np.concatenate(known)]
 
     for piece, quotes in _pieces(path, lines):
         scan = pl.scan_csv(piece, separator=separator, has_header=False, schema=schema,

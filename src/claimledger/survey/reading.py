@@ -134,7 +134,7 @@ def read_export(path: Path, registration: Registration, mapping: Path | None = N
         if name not in cells:
             continue
         factor, scale = registration.design.factors.get(name), registration.scale_of(name)
-        if factor or scale.kind != "text":
+        if (factor or scale.kind != "text") and cells[name].dtype != "category":
             cells[name] = pd.Categorical.from_codes(*factorized(cells[name]))
         given, said = distinct(cells[name]), meant.values.get(name, {})
         meanings[name] = (
