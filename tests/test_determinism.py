@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.build, pytest.mark.slow, pytest.mark.xdist_group("clon
 @pytest.mark.parametrize("pattern", [
     "_manuscript/index.html", "_manuscript/paper.pdf", "_manuscript/paper.docx",
     "_manuscript/paper.xml", "_manuscript/build/notebooks/*.html", "build/notebooks/*.ipynb",
-    "build/fragments/*.json", "figures/fig-*.svg", "figures/fig-*.png", "results/ledger.json",
+    "build/fragments/*.json", "figures/fig-*.svg", "figures/fig-*.pdf", "figures/fig-*.png",
+    "results/ledger.json",
 ])
 def test_the_same_bytes(clone, unpacked, pattern):
     one, other = ({path.relative_to(place): path.read_bytes() for path in place.glob(pattern)}

@@ -89,4 +89,4 @@ def test_the_note_stands_below_whatever_places_the_axes(tmp_path, layout, style)
     label, note = (float(re.search(rf"<!-- {text} --><g [^>]*translate\([\d.]+ ([\d.]+)", drawn)[1])
                    for text in ("below the axis", "from a program"))
     assert note - label > 10 and note < 72 * figure.get_size_inches()[1]  # points from above
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".png", ".svg"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".pdf", ".png", ".svg"]

@@ -22,6 +22,7 @@ import seaborn as sns
 from IPython.display import Markdown, display
 from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
@@ -70,7 +71,7 @@ def use_style() -> None:
         "axes.edgecolor": "#4a4f57", "xtick.color": "#4a4f57", "ytick.color": "#4a4f57",
         "xtick.labelcolor": "black", "ytick.labelcolor": "black",
         "grid.color": "#dddddd", "grid.linewidth": 0.6, "legend.frameon": False,
-        "svg.hashsalt": "claimledger", "svg.fonttype": "path",
+        "svg.hashsalt": "claimledger", "svg.fonttype": "path", "pdf.fonttype": 42,
         "figure.dpi": 100, "savefig.dpi": 200, "figure.constrained_layout.use": True,
         "figure.constrained_layout.h_pad": 0.07, "figure.constrained_layout.w_pad": 0.07,
         "figure.facecolor": "white",
@@ -105,7 +106,7 @@ def bare(*axes) -> None:
 
 
 def show_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
-    """Write `label`.svg and .png, and show both: Word takes the PNG, all others the drawing.
+    """Write `label`.svg, .pdf and .png; show the first, and the last for Word. The PDF is to send.
 
     The note says in the picture where its data are from. A figure keeps its width, so that its
     type has the same size as that of all others.
@@ -133,11 +134,13 @@ def show_figure(folder: Path, label: str, figure, *, note: str = "") -> None:
         figure.set_dpi(dpi)
     # Not savefig: it draws each figure once more, for a layout that is found already. Days and
     # versions are left out.
-    drawing, pixels = io.StringIO(), io.BytesIO()
+    drawing, pages, pixels = io.StringIO(), io.BytesIO(), io.BytesIO()
     FigureCanvasSVG(figure).print_svg(drawing, metadata={"Date": None})
+    FigureCanvasPdf(figure).print_pdf(pages, metadata={"CreationDate": None})
     FigureCanvasAgg(figure).print_png(pixels, metadata={"Software": None})
     svg, png = slim(drawing.getvalue()), pixels.getvalue()
     write_atomic(path, svg)
+    write_atomic(path.with_suffix(".pdf"), pages.getvalue())
     write_atomic(path.with_suffix(".png"), png)
     plt.close(figure)
     display({"image/svg+xml": svg, "image/png": base64.b64encode(png).decode(),

@@ -205,7 +205,7 @@ class Run:
 
     @property
     def figures(self) -> Path:
-        """Figures as SVG and PNG."""
+        """Figures as SVG, PDF and PNG."""
         return (self.root if self.is_record else self.base) / "figures"
 
     @property

@@ -187,7 +187,7 @@ class Study:
         return np.random.default_rng([self.run.seed, name])
 
     def figure(self, label: str, figure, alt: str, note: str | None = None) -> None:
-        """Save a figure as SVG and PNG, note its alt text, and show it.
+        """Save a figure as SVG, PDF and PNG, note its alt text, and show it.
 
         A figure of simulated answers says so in the picture; one of other data gives its own note.
         """

@@ -27,8 +27,9 @@ from pathlib import Path
 import psutil
 
 MODULES = (
-    "ipykernel.kernelapp", "claimledger.study", "statsmodels.formula.api",
-    "matplotlib_inline.backend_inline", "matplotlib.backends.backend_svg", "tabulate",
+    "ipykernel.kernelapp", "claimledger.study", "statsmodels.formula.api", "fontTools.subset",
+    "matplotlib_inline.backend_inline", "matplotlib.backends.backend_pdf",
+    "matplotlib.backends.backend_svg", "tabulate",
 )
 _END_WITH_PARENT, _ADOPT = 1, 36  # PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER of Linux's prctl
 _TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of glibc's mallopt
