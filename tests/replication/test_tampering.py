@@ -334,7 +334,8 @@ def test_a_pdf_with_the_same_words_that_is_another_is_caught(paper, tmp_path, ch
 
 @pytest.mark.parametrize(("change", "group"), [
     (covered, "active"), (cropped, "active"), (in_exchanged_type, "exhibits"),
-    (misread, "exhibits"), (leading_elsewhere, "text"), (within_elsewhere, "text")])
+    (misread, "exhibits"), (leading_elsewhere, "text"), (within_elsewhere, "text"),
+    (bookmarked, "text")])
 def test_in_a_pdf_by_quarto_what_draws_its_words_is_compared(paper, change, group):
     writer, changed = PdfWriter(clone_from=paper[0] / "paper.pdf"), io.BytesIO()
     change(writer)

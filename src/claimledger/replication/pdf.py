@@ -78,6 +78,7 @@ def read_pdf(content: bytes, name: str) -> list[Unit]:
              for look in looks}
     loose |= {f"[look] {look}" for page in pages for look in page.looks[LOOSE] - known}
     units += [Unit("header", "each page", line) for line in sorted(loose)]
+    units += [Unit("text", "PDF", f"[bookmark] {one}") for one in _bookmarks(reader.outline)]
     units += [Unit("exhibits", "PDF", f"[letter] {one}") for one in sorted(
         set().union(*(page.letters for page in pages)))]
     for number, (page, drawing) in enumerate(zip(reader.pages, pages, strict=True), start=1):
@@ -290,6 +291,15 @@ class _Drawn:
         line = dict.fromkeys(piece for _, piece in sorted(
             (one[1], one[0]) for one in below if one[3] > highest - 1))
         return _letters("".join(self.words[piece] for piece in line))[:60]
+
+
+def _bookmarks(outline: list) -> Iterator[str]:
+    """The titles in a PDF's own contents, those of parts after that of the whole."""
+    for one in outline:
+        if isinstance(one, list):
+            yield from _bookmarks(one)
+        else:
+            yield str(one.title)
 
 
 def _held(holder: dict, key: str | None) -> dict:
