@@ -263,7 +263,7 @@ class _Drawn:
         if self.clips and box:
             old = self.state["clip"]
             self.state["clip"] = (*map(max, old[:2], box[:2]), *map(min, old[2:], box[2:]))
-        if operator != b"n" and box:
+        if (self.clips or operator != b"n") and box:
             label = " ".join([operator.decode(), self.named(operator, operands), *(
                 self.state.get(key, "") for key in ("state", "space", "color", "stroke", "line"))])
             self.paints[self.piece].append((label, self.path))
