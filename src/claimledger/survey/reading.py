@@ -238,7 +238,7 @@ def meaning(
     for cell in given:
         if (bare := plain(cell)) in said:       # a blank, too: "not chosen" may be an answer
             value = said[bare]
-            table[cell] = np.nan if value == names.MISSING else _float(value)
+            table[cell] = float(value) if names.NUMBER.fullmatch(value) else np.nan
         elif cell not in blank:
             rest.append((cell, bare))
     if scale.kind == "text":
@@ -352,10 +352,6 @@ def meaning_of_levels(
 def _whole(text: str) -> int | None:
     """The whole number that a `plain` text is, or None."""
     return int(text) if names.NUMBER.fullmatch(text) and "." not in text else None
-
-
-def _float(text: str) -> float:
-    return float(text) if names.NUMBER.fullmatch(text) else np.nan
 
 
 def _few(cells: list[str]) -> str:
