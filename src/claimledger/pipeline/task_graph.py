@@ -75,7 +75,7 @@ def run_steps(
     steps: list[Step], record: Path, root: Path, progress: Progress, proceed: bool = False,
     stop: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """Run every stale step, one more side by side than there are cores; return their names.
+    """Run every stale step, as many side by side as there are cores; return their names.
 
     Raises the first error of a step, after the steps that ran beside it have ended, or with
     `proceed` all that do not depend on it; what they made stays and is not made again. `stop` ends
@@ -87,7 +87,7 @@ def run_steps(
     order.prepare()
     memory, ran, failures = _read(record, progress), [], []
     running: dict[Future, str] = {}
-    pool = ThreadPoolExecutor((os.cpu_count() or 1) + 1)  # one more: notebooks also wait
+    pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2))
     ready: list[str] = []
     try:
         with progress:
