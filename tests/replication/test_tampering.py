@@ -294,7 +294,7 @@ def described(writer):
 
 
 def bookmarked(writer):
-    writer.add_outline_item("It is proved", page_number=0)
+    writer.add_outline_item(title="It is proved", page_number=0)
 
 
 def misread(writer):  # a letter that is drawn is read as another
