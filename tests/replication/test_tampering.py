@@ -316,7 +316,7 @@ OTHERS = [  # those of each group first, of which the quick tests try one
     (of_other_type, ALL), (in_exchanged_type, ALL | {("exhibits", "PDF")}),
     (with_a_wide_frame, {("exhibits", "page 1"), ("active", "PDF")}),
     (untagged, {(group, "PDF") for group in ("active", "exhibits", "text")} | {
-        ("header", "each page")}),
+        ("header", "each page"), ("text", "page 1"), ("text", "page 2")}),
     (bookmarked, {("text", "PDF")}), (described, {("header", "PDF")}),
 ]
 
