@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import pairwise, zip_longest
+from os.path import commonprefix
 
 from claimledger.prose.source import Source
 from claimledger.prose.tokens import SHORTCODES, Token, holds, printed, tokens
@@ -216,8 +217,7 @@ def _part(one: str, other: str) -> tuple[str, str]:
 
 def _near(one: bytes, other: bytes) -> Iterator[str]:
     """Where two stretches of bytes begin to differ."""
-    start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
-                 min(len(one), len(other)))
+    start = len(commonprefix([one, other]))
     return (side[max(0, start - 40):start + 80].decode("utf-8", "replace") or "no more"
             for side in (one, other))
 

@@ -174,7 +174,7 @@ def _ordered_fit(codes, X, answers: int) -> tuple[np.ndarray, np.ndarray]:
     below = np.bincount(j, weights=count).cumsum()[:-1] / count.sum()
     params = np.r_[np.zeros(X.shape[1]), special.logit(below)]
     found = optimize.minimize(
-        lambda b: -likelihood(b)[0], params, jac=lambda b: -likelihood(b)[1],
+        lambda b: [-one for one in likelihood(b)[:2]], params, jac=True,
         hess=lambda b: likelihood(b)[2], method="trust-exact", options={"gtol": 1e-6 * len(codes)})
     params = found.x
     for _ in range(2):  # Newton's steps, to the last digits
